@@ -1,0 +1,231 @@
+# amlshim. `make` on a fresh Debian 12 or 13 builds everything below build/ (as root: it installs
+# the packages that are missing); `make help` lists the targets.
+#
+#   V=1        show the commands
+#   DEBUG=1    the host's gcc and libc with address and undefined sanitizers, in build/debug
+#   BUILD=DIR  a build directory of one's own; the third-party libraries stay in build/
+
+VERSION      := 0.1.0
+BUILD        := build
+DEPS_BUILD   := build
+FUZZ_SECONDS := 20
+DESTDIR      :=
+prefix       := /usr/local
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+ifdef DEBUG
+O        := $(BUILD)/debug
+DEPS     := $(DEPS_BUILD)/debug/deps
+CC       := gcc
+LD_MODE  := -pie
+OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+O        := $(BUILD)
+DEPS     := $(DEPS_BUILD)/deps
+CC       := $(DEPS)/bin/musl-gcc
+LD_MODE  := -static-pie
+OPTIMISE := -O2
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
+            -Wmissing-prototypes -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wcast-qual \
+            -Wwrite-strings
+third     = -isystem $(1)/include -isystem $(1)/include/fuse3 -isystem $(1)/include/cjson
+DIALECT  := -std=c11 -D_GNU_SOURCE -DAMLSHIM_VERSION='"$(VERSION)"' -Ishim
+HARDEN   := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections
+CFLAGS   := $(DIALECT) $(call third,$(DEPS)) $(WARNINGS) -Werror $(OPTIMISE) $(HARDEN) -g \
+            -ffile-prefix-map=$(CURDIR)/=
+LDFLAGS  := $(LD_MODE) -Wl,-z,relro,-z,now -Wl,--gc-sections -L$(DEPS)/lib
+LIBS     := -lcurl -lbearssl -lyaml -lcjson -lfuse3 -lexpat -lpthread
+
+FUZZ        := $(BUILD)/fuzz
+FUZZ_DEPS   := $(DEPS_BUILD)/debug/deps
+FUZZ_MODE   := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_CFLAGS := $(DIALECT) $(call third,$(FUZZ_DEPS)) $(WARNINGS) $(FUZZ_MODE)
+
+HOST_PACKAGES := gcc libc6-dev linux-libc-dev make dpkg-dev patch xz-utils meson ninja-build \
+                 python3 ca-certificates debian-archive-keyring
+LINT_PACKAGES := clang-tidy shellcheck
+FUZZ_PACKAGES := clang libclang-rt-dev llvm
+BATS_PACKAGES := bats
+
+main       := $(wildcard shim/main.c)
+sources    := $(wildcard shim/*/*.c shim/*/*/*.c)
+azsim      := $(wildcard tests/azsim/*.c)
+unit       := $(wildcard tests/unit/test_*.c)
+unit_aid   := $(filter-out $(unit),$(wildcard tests/unit/*.c))
+bats       := $(wildcard tests/*.bats)
+scripts    := $(wildcard scripts/*.sh .ci/run tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
+fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+objects     = $(patsubst %.c,$(O)/obj/%.o,$(1))
+programs   := $(if $(main),$(O)/amlshim) $(if $(azsim),$(O)/azsim)
+tests_bin  := $(patsubst %.c,$(O)/%,$(wildcard tests/bin/*.c))
+tests_unit := $(unit:%.c=$(O)/%)
+
+ifdef V
+say = @:
+else
+Q   = @
+say = @printf '  %-7s %s\n'
+endif
+
+.PHONY: all deps check check-unit check-bats test run lint lint-layers lint-style \
+        lint-scripts lint-tidy fuzz install clean distclean help FORCE
+
+all: $(O)/libamlshim.a $(programs) $(tests_bin)  ## amlshim, azsim and the tests' small programs (the default)
+
+deps: $(DEPS)/versions  ## the third-party libraries, once, from Debian's sources
+
+check: check-unit check-bats lint  ## all that needs no privilege
+
+check-unit: $(tests_unit)  ## unit tests (DEBUG=1: under sanitizers)
+	$(Q)scripts/check-unit.sh $(tests_unit)
+
+check-bats: all  ## the .bats tests but those tagged "root"
+	$(Q)scripts/apt-install.sh $(BATS_PACKAGES)
+	$(Q)$(if $(bats),bats --filter-tags '!root' $(bats))
+
+test: all  ## the whole test suite
+	$(Q)scripts/test.sh
+
+run: all  ## a demonstration
+	$(Q)scripts/demo.sh
+
+lint: lint-layers lint-style lint-scripts lint-tidy  ## layers, style, shellcheck, clang-tidy
+
+lint-layers lint-style:
+	$(say) LINT $(@:lint-%=%)
+	$(Q)scripts/$@.sh
+
+lint-scripts: $(BUILD)/lint-packages
+	$(say) LINT shellcheck
+	$(Q)shellcheck -e SC2015 $(scripts)
+
+lint-tidy: $(patsubst %.c,$(O)/tidy/%.ok,$(main) $(sources))
+
+fuzz: $(fuzz_names:%=fuzz-%)  ## each fuzzer for FUZZ_SECONDS
+
+install: $(O)/amlshim  ## amlshim into $(DESTDIR)$(prefix)/bin
+	install -D -m 755 $< $(DESTDIR)$(prefix)/bin/amlshim
+
+clean:  ## remove what was built, but for the libraries
+	$(Q)rm -rf $(foreach d,$(BUILD) $(BUILD)/debug,$(addprefix $(d)/,obj tidy tests amlshim \
+	    amlshim.debug azsim libamlshim.a flags members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
+	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
+
+distclean: clean  ## remove the libraries and their sources as well
+	$(Q)rm -rf $(BUILD)/deps $(BUILD)/src $(BUILD)/debug
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1	\2/p' Makefile | expand -t 14
+
+# ---- what is needed first: packages, libraries; and a trace of flags and file names --------------
+
+$(BUILD)/%-packages: Makefile scripts/apt-install.sh
+	$(Q)scripts/apt-install.sh $($(shell echo $* | tr a-z A-Z)_PACKAGES)
+	$(Q)mkdir -p $(@D) && touch $@
+
+%/deps/versions: scripts/deps.sh scripts/deps-fetch.sh | $(BUILD)/host-packages
+	$(Q)DEPS_SRC=$(DEPS_BUILD)/src scripts/deps.sh \
+	    $(if $(filter %/debug/deps,$(@D)),debug,release) $(@D)
+
+# Written only when they would change: objects depend on the flags, the archive on its members.
+$(O)/flags: words = $(CC) $(CFLAGS) $(LDFLAGS) $(LIBS)
+$(O)/members: words = $(sources)
+$(FUZZ)/flags: words = $(FUZZ_CFLAGS)
+$(O)/flags $(O)/members $(FUZZ)/flags: FORCE
+	@mkdir -p $(@D); printf '%s\n' $(words) >$@.new; \
+	    if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# ---- objects, archive, programs ------------------------------------------------------------------
+
+$(O)/obj/%.o: %.c $(O)/flags $(DEPS)/versions
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/ca-bundle.pem $(BUILD)/ca_bundle.c &: scripts/ca-bundle.sh | $(BUILD)/host-packages
+	$(say) GEN $(BUILD)/ca_bundle.c
+	$(Q)scripts/ca-bundle.sh $(BUILD)/ca-bundle.pem $(BUILD)/ca_bundle.c
+
+$(O)/obj/ca_bundle.o: $(BUILD)/ca_bundle.c $(O)/flags $(DEPS)/versions
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
+$(O)/libamlshim.a: $(call objects,$(sources)) $(O)/obj/ca_bundle.o $(O)/members
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+link = $(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+
+$(O)/amlshim.debug: $(call objects,$(main)) $(O)/libamlshim.a
+	$(say) LD $@
+	$(Q)$(link)
+
+$(O)/amlshim: $(O)/amlshim.debug
+	$(say) STRIP $@
+	$(Q)$(if $(DEBUG),cp $< $@,strip -o $@ $<)
+	$(Q)$(if $(DEBUG),,! readelf -ldW $@ | grep -E 'INTERP|NEEDED' || { rm $@; exit 1; })
+
+$(O)/azsim: $(call objects,$(azsim)) $(O)/libamlshim.a
+	$(say) LD $@
+	$(Q)$(link)
+
+$(tests_unit): $(O)/%: $(O)/obj/%.o $(call objects,$(unit_aid)) $(O)/libamlshim.a
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(link)
+
+# Each stands alone.
+$(tests_bin): $(O)/%: $(O)/obj/%.o
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@
+
+$(O)/tidy/%.ok: %.c .clang-tidy $(O)/obj/%.o | $(BUILD)/lint-packages
+	$(say) TIDY $<
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(DIALECT) $(call third,$(DEPS)) >$@.log 2>&1 || \
+	    { grep -v 'warnings generated' $@.log; exit 1; }
+	@touch $@
+
+# ---- fuzzers: clang, the host's libc -------------------------------------------------------------
+
+$(FUZZ)/obj/%.o: %.c $(FUZZ)/flags $(FUZZ_DEPS)/versions | $(BUILD)/fuzz-packages
+	$(say) CLANG $<
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c $< -o $@
+
+$(FUZZ)/obj/ca_bundle.o: $(BUILD)/ca_bundle.c | $(BUILD)/fuzz-packages
+	@mkdir -p $(@D)
+	$(Q)clang -c $< -o $@
+
+$(FUZZ)/libamlshim.a: $(sources:%.c=$(FUZZ)/obj/%.o) $(FUZZ)/obj/ca_bundle.o $(O)/members
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+$(FUZZ)/fuzz_%: $(FUZZ)/obj/tests/fuzz/fuzz_%.o $(FUZZ)/libamlshim.a
+	$(say) LD $@
+	$(Q)clang $(FUZZ_MODE) -fsanitize=fuzzer,address,undefined $^ -L$(FUZZ_DEPS)/lib $(LIBS) -o $@
+
+# What it finds goes to build/fuzz; tests/fuzz/corpus is only read.
+fuzz-%: $(FUZZ)/fuzz_%
+	$(say) FUZZ '$* ($(FUZZ_SECONDS) s)'
+	@mkdir -p $(FUZZ)/corpus/$* $(FUZZ)/crash
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=$(FUZZ)/crash/$*- \
+	    $(addprefix -dict=,$(wildcard tests/fuzz/$*.dict)) $(FUZZ)/corpus/$* \
+	    $(wildcard tests/fuzz/corpus/$*) >$(FUZZ)/$*.log 2>&1 || \
+	    { tail -n 60 $(FUZZ)/$*.log; exit 1; }
+	@awk -v n=$* '/number_of_executed_units/ { print "  FUZZ    " n ": " $$2 " runs" }' $(FUZZ)/$*.log
+
+.SECONDARY:
+-include $(shell test -d $(O)/obj && find $(O)/obj -name '*.d')
+-include $(shell test -d $(FUZZ)/obj && find $(FUZZ)/obj -name '*.d')

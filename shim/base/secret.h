@@ -1,0 +1,35 @@
+#ifndef BASE_SECRET_H
+#define BASE_SECRET_H
+
+/*
+ * secret -- a token, key, SAS or password in memory.
+ *
+ * Owned, NUL-terminated, at most SECRET_MAX bytes, wiped when dropped.  Zero
+ * is a valid empty secret.  No function formats one; code that must send it
+ * reads .text and nothing prints .text.
+ */
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define SECRET_MAX	65536
+
+struct secret {
+	char	*text;		/* NULL: empty */
+	size_t	 len;
+};
+
+/* Copy len bytes.  Replaces (and wipes) what was there.  Fails: too long, memory. */
+int	secret_set(struct secret *, const char *text, size_t len, struct err *);
+int	secret_copy(struct secret *, const struct secret *from, struct err *);
+/* Wipe and free; the secret is empty afterwards.  Idempotent. */
+void	secret_done(struct secret *);
+/* Overwrite memory so that the compiler cannot drop it. */
+void	secret_wipe(void *, size_t);
+/* Compare in time that depends on the lengths only.  1: equal. */
+int	secret_equal(const struct secret *, const char *text, size_t len);
+/* bytes from getrandom(2) as 2*bytes hex digits. */
+int	secret_random_hex(struct secret *, size_t bytes, struct err *);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef BASE_SYS_H
+#define BASE_SYS_H
+
+/*
+ * sys -- raw Linux calls that libc hides or gets wrong, one probe a feature.
+ *
+ * Signal masks are 64-bit kernel masks (bit n-1 is signal n): musl's sigset
+ * functions leave out 32 to 34, but 34 is SIGRTMIN for every glibc program.
+ */
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SYS_SIG(n)	(UINT64_C(1) << ((n) - 1))
+#define SYS_SIG_ALL	(~UINT64_C(0))
+
+int	sys_sigprocmask(int how, const uint64_t *set, uint64_t *ret_old);
+int	sys_signalfd(int fd, uint64_t mask);		/* close-on-exec, non-blocking */
+/* Disposition as the kernel has it: reads or sets SIG_DFL / SIG_IGN for 1..64. */
+int	sys_get_ignored(uint64_t *ret_mask);
+int	sys_set_ignored(int sig, int ignored);
+int	sys_pidfd_open(pid_t);
+int	sys_close_range(unsigned int first, unsigned int last);
+int	sys_memfd(const char *name);			/* close-on-exec */
+/* no_new_privs, not dumpable, SIGKILL when parent ends (0: not that; ESRCH: it already did). */
+int	sys_harden_worker(pid_t parent);
+/* The name in ps: /proc/self/comm, 15 bytes. */
+void	sys_set_comm(const char *);
+
+#endif

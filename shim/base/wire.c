@@ -1,0 +1,82 @@
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/wire.h"
+
+int
+wire_pair(int fds[2], struct err *err)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+		return (err_errno(err, "make a socket pair", NULL));
+	return (0);
+}
+
+int
+wire_send(int fd, const void *message, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, message, size, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return (-1);
+	if ((size_t)n != size) {
+		errno = EMSGSIZE;
+		return (-1);
+	}
+	return (0);
+}
+
+/* 1: readable or closed; 0: the deadline passed; -1: error. */
+static int
+wait_readable(int fd, int64_t deadline_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t left_ms;
+	int n;
+
+	do {
+		left_ms = -1;
+		if (deadline_ms >= 0) {
+			left_ms = deadline_ms - clock_ms();
+			if (left_ms < 0)
+				left_ms = 0;
+		}
+		n = poll(&p, 1, (int)left_ms);
+	} while (n < 0 && errno == EINTR);
+	return (n);
+}
+
+int
+wire_recv(int fd, void *message, size_t size, int timeout_ms)
+{
+	int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
+	ssize_t n;
+	int ready;
+
+	for (;;) {
+		ready = wait_readable(fd, deadline_ms);
+		if (ready < 0)
+			return (-1);
+		if (ready == 0) {
+			errno = ETIMEDOUT;
+			return (-1);
+		}
+		n = recv(fd, message, size, MSG_DONTWAIT | MSG_TRUNC);
+		if (n >= 0 || errno == ECONNRESET)
+			break;
+		if (errno != EINTR && errno != EAGAIN)
+			return (-1);
+	}
+	if (n <= 0)
+		return (0);
+	if ((size_t)n != size) {
+		errno = EBADMSG;
+		return (-1);
+	}
+	return (1);
+}

@@ -1,0 +1,105 @@
+/* secret: owned, bounded, wiped. */
+
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "check.h"
+
+static void
+set_copy_and_drop(void)
+{
+	struct secret a = { 0 }, b = { 0 };
+	struct err e = ERR_EMPTY;
+	char *big = calloc(1, SECRET_MAX + 1);
+
+	check_int(secret_set(&a, "token-1", 5, &e), 0);
+	check_str(a.text, "token");
+	check_int(a.len, 5);
+	check_int(secret_set(&a, a.text + 1, 3, &e), 0);	/* from itself */
+	check_str(a.text, "oke");
+	check_int(secret_copy(&b, &a, &e), 0);
+	check(b.text != a.text);
+	check_str(b.text, "oke");
+	check_int(secret_copy(&b, &b, &e), 0);
+	check_str(b.text, "oke");
+
+	memset(big, 'x', SECRET_MAX + 1);
+	check_int(secret_set(&a, big, SECRET_MAX, &e), 0);
+	check_int(a.len, SECRET_MAX);
+	check_int(secret_set(&a, big, SECRET_MAX + 1, &e), -1);
+	check_int(a.len, SECRET_MAX);
+	check_int(secret_set(&a, "a\0b", 3, &e), -1);
+	check(strstr(e.cause, "NUL") != NULL);
+	free(big);
+
+	secret_done(&a);
+	secret_done(&a);
+	check(a.text == NULL && a.len == 0);
+	check_int(secret_copy(&b, &a, &e), 0);	/* of an empty one */
+	check_int(b.len, 0);
+	secret_done(&b);
+}
+
+static void
+comparison(void)
+{
+	struct secret s = { 0 };
+	struct err e = ERR_EMPTY;
+
+	check(secret_equal(&s, "", 0));
+	check(!secret_equal(&s, "a", 1));
+	secret_set(&s, "abc", 3, &e);
+	check(secret_equal(&s, "abc", 3));
+	check(!secret_equal(&s, "abd", 3) && !secret_equal(&s, "xbc", 3));
+	check(!secret_equal(&s, "ab", 2) && !secret_equal(&s, "abcd", 4));
+	secret_done(&s);
+}
+
+static void
+random_digits(void)
+{
+	struct secret a = { 0 }, b = { 0 };
+	struct err e = ERR_EMPTY;
+	int i, seen[256] = { 0 }, distinct = 0;
+
+	check_int(secret_random_hex(&a, 32, &e), 0);
+	check_int(secret_random_hex(&b, 32, &e), 0);
+	check_int(a.len, 64);
+	check_int(strspn(a.text, "0123456789abcdef"), 64);
+	check(!secret_equal(&a, b.text, b.len));
+	check_int(secret_random_hex(&a, 4096, &e), 0);
+	check_int(strspn(a.text, "0123456789abcdef"), 8192);
+	for (i = 0; i < 4096; i++) {
+		char pair[3] = { a.text[2 * i], a.text[2 * i + 1], '\0' };
+
+		distinct += seen[strtol(pair, NULL, 16)]++ == 0;
+	}
+	check(distinct > 250);
+	check_int(secret_random_hex(&a, 0, &e), 0);
+	check_int(a.len, 0);
+	check_int(secret_random_hex(&a, SECRET_MAX / 2 + 1, &e), -1);
+	check_int(secret_random_hex(&a, (size_t)-1, &e), -1);
+	secret_done(&a);
+	secret_done(&b);
+}
+
+static void
+wiping(void)
+{
+	char memory[16] = "password";
+	static const char zero[16];
+
+	secret_wipe(memory, sizeof(memory));
+	check(memcmp(memory, zero, sizeof(memory)) == 0);
+	secret_wipe(NULL, 0);
+}
+
+int
+main(void)
+{
+	set_copy_and_drop();
+	comparison();
+	random_digits();
+	wiping();
+	return (check_done());
+}

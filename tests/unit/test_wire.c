@@ -1,0 +1,95 @@
+/* wire: packets of a fixed size between two processes. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/wire.h"
+#include "check.h"
+
+static void
+messages_arrive_whole(void)
+{
+	struct wire_msg out = { .type = WIRE_FAILED, .worker = 3, .value = -1 }, in;
+	struct wire_cred *cred = calloc(1, sizeof(*cred)), *got = calloc(1, sizeof(*got));
+	struct err e = ERR_EMPTY;
+	int fds[2], status = 0;
+	pid_t child;
+
+	err_set(&out.err, ERR_DENIED, REMEDY_NONE, "mount", "%s", "no");
+	cred->kind = WIRE_CRED_SAS;
+	memset(cred->text, 'x', sizeof(cred->text));
+	check_int(wire_pair(fds, &e), 0);
+	child = fork();
+	if (child == 0) {
+		close(fds[0]);
+		_exit(wire_send(fds[1], &out, sizeof(out)) != 0 ||
+		    wire_send(fds[1], cred, sizeof(*cred)) != 0);
+	}
+	close(fds[1]);
+	check_int(wire_recv(fds[0], &in, sizeof(in), 5000), 1);
+	check(memcmp(&in, &out, sizeof(in)) == 0);
+	check_str(in.err.cause, "no");
+	check_int(wire_recv(fds[0], got, sizeof(*got), -1), 1);
+	check(memcmp(got, cred, sizeof(*got)) == 0);
+	check_int(wire_recv(fds[0], &in, sizeof(in), 5000), 0);
+	check_int(wire_recv(fds[0], &in, sizeof(in), 0), 0);
+	waitpid(child, &status, 0);
+	check_int(status, 0);
+	check_int(wire_send(fds[0], &in, sizeof(in)), -1);	/* and no SIGPIPE */
+	check_int(errno, EPIPE);
+	close(fds[0]);
+	free(cred);
+	free(got);
+}
+
+static void
+a_wrong_size_is_an_error(void)
+{
+	struct err e = ERR_EMPTY;
+	char out[16] = "0123456789", in[16];
+	int fds[2];
+
+	check_int(wire_pair(fds, &e), 0);
+	wire_send(fds[0], out, 4);
+	check_int(wire_recv(fds[1], in, 8, 1000), -1);
+	check_int(errno, EBADMSG);
+	wire_send(fds[0], out, 12);
+	check_int(wire_recv(fds[1], in, 8, 1000), -1);
+	check_int(errno, EBADMSG);
+	wire_send(fds[0], out, 8);
+	check_int(wire_recv(fds[1], in, 8, 1000), 1);
+	close(fds[0]);
+	close(fds[1]);
+	check_int(wire_recv(-1, in, 8, 10), -1);
+	check_int(wire_send(-1, in, 8), -1);
+}
+
+static void
+waiting_ends(void)
+{
+	struct err e = ERR_EMPTY;
+	int64_t begin = clock_ms();
+	char in[8];
+	int fds[2];
+
+	check_int(wire_pair(fds, &e), 0);
+	check_int(wire_recv(fds[1], in, sizeof(in), 0), -1);
+	check_int(errno, ETIMEDOUT);
+	check_int(wire_recv(fds[1], in, sizeof(in), 50), -1);
+	check_int(errno, ETIMEDOUT);
+	check(clock_ms() - begin >= 50 && clock_ms() - begin < 5000);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+int
+main(void)
+{
+	messages_arrive_whole();
+	a_wrong_size_is_an_error();
+	waiting_ends();
+	return (check_done());
+}

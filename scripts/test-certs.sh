@@ -1,0 +1,104 @@
+#!/bin/bash
+# test-certs.sh DIR: certificates for test servers on loopback, valid for ten years.
+#
+# ca.pem                          two roots, EC P-256 and RSA 2048: give it to the client
+# server.pem, server.key          EC P-256 leaf under the EC root, and its key
+# server-rsa.pem, server-rsa.key  RSA 2048 leaf under the RSA root, and its key
+#
+# Names: localhost, 127.0.0.1, ::1, and any one label under test.local, blob.test.local,
+# dfs.test.local. Does nothing while the files in DIR verify. The roots' keys are thrown away: who
+# trusts ca.pem trusts these two leaves and nothing else.
+set -euo pipefail
+
+readonly days=3650 renew_s=$((30 * 24 * 3600))
+
+die()
+{
+	echo "test-certs: $*" >&2
+	exit 1
+}
+
+# All that openssl reads: a minimal system has no configuration of its own.
+write_config()
+{
+	cat >config <<-'END'
+		[req]
+		distinguished_name = dn
+		prompt = no
+		string_mask = utf8only
+		[dn]
+		[root]
+		basicConstraints = critical, CA:TRUE, pathlen:0
+		keyUsage = critical, keyCertSign, cRLSign
+		subjectKeyIdentifier = hash
+		[leaf]
+		basicConstraints = critical, CA:FALSE
+		keyUsage = critical, digitalSignature, keyEncipherment
+		extendedKeyUsage = serverAuth
+		subjectKeyIdentifier = hash
+		authorityKeyIdentifier = keyid
+		subjectAltName = @names
+		[names]
+		DNS.1 = localhost
+		DNS.2 = *.test.local
+		DNS.3 = *.blob.test.local
+		DNS.4 = *.dfs.test.local
+		IP.1 = 127.0.0.1
+		IP.2 = ::1
+	END
+}
+
+usable()
+{
+	local leaf=$1 of_cert of_key
+	openssl verify -CAfile "$dir/ca.pem" -verify_hostname localhost "$leaf.pem" &&
+	    openssl x509 -in "$leaf.pem" -noout -checkend "$renew_s" || return 1
+	of_cert=$(openssl x509 -in "$leaf.pem" -noout -pubkey) || return 1
+	of_key=$(openssl pkey -in "$leaf.key" -pubout) || return 1
+	[ "$of_cert" = "$of_key" ]
+} >/dev/null 2>&1
+
+all_usable()
+{
+	usable "$dir/server" && usable "$dir/server-rsa"
+}
+
+# make_pair ROOT LEAF GENPKEY-OPTION...
+make_pair()
+{
+	local root=$1 leaf=$2
+	shift 2
+	openssl genpkey "$@" -out "$root.key" &&
+	    openssl req -new -x509 -sha256 -config config -extensions root -days "$days" \
+	        -subj "/CN=amlshim test $root" -key "$root.key" -out "$root.pem" &&
+	    openssl genpkey "$@" -out "$leaf.key" &&
+	    openssl req -new -sha256 -config config -subj /CN=localhost -key "$leaf.key" \
+	        -out "$leaf.csr" &&
+	    openssl x509 -req -sha256 -in "$leaf.csr" -CA "$root.pem" -CAkey "$root.key" \
+	        -set_serial "0x$(openssl rand -hex 15)" -days "$days" -extfile config \
+	        -extensions leaf -out "$leaf.pem"
+} >>log 2>&1
+
+[ $# -eq 1 ] || die "usage: test-certs.sh DIR"
+command -v openssl >/dev/null || die "openssl is missing"
+dir=$(mkdir -p "$1" && cd "$1" && pwd)
+exec 9>"$dir/.lock"
+flock -w 60 9 || die "another run in $dir does not end"
+if all_usable; then
+	exit 0
+fi
+umask 077
+work=$(mktemp -d "$dir/.new.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+write_config
+make_pair ca-ec server -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:named_curve &&
+    make_pair ca-rsa server-rsa -algorithm RSA -pkeyopt rsa_keygen_bits:2048 || {
+	cat log >&2
+	die "openssl failed"
+}
+cat ca-ec.pem ca-rsa.pem >ca.pem
+chmod 644 ca.pem server.pem server-rsa.pem
+mv ca.pem server.pem server.key server-rsa.pem server-rsa.key "$dir/"
+all_usable || die "the new certificates do not verify"

@@ -1,0 +1,502 @@
+#include "plan/parts.h"
+
+#include <string.h>
+
+#include "base/uri.h"
+#include "plan/policy.h"
+#include "spec/dsuri.h"
+
+#define ENDPOINT_DEFAULT	"core.windows.net"
+#define STORE_DEFAULT		"workspaceblobstore"
+
+/* One input or output while it is looked at. */
+struct part {
+	const struct spec_io		*io;
+	int				 is_output;
+	struct plan_access		 access;
+	const struct spec_datastore	*datastore;	/* NULL: raw URI */
+};
+
+static const char *
+kind_of(const struct part *p)
+{
+	return (p->is_output ? "outputs" : "inputs");
+}
+
+static int
+on_path(struct err *err, const struct part *p)
+{
+	if (p->io->path == NULL)
+		return (plan_err_at(err, &p->io->at, "%s.%s", kind_of(p), p->io->name));
+	return (plan_err_at(err, &p->io->path_at, "%s.%s.path", kind_of(p), p->io->name));
+}
+
+static int
+on_io(struct err *err, const struct part *p, const char *field)
+{
+	return (plan_err_at(err, &p->io->at, "%s.%s%s", kind_of(p), p->io->name, field));
+}
+
+static const char *
+list_datastores(const struct deciding *d)
+{
+	const char *list = "";
+	size_t i;
+
+	for (i = 0; i < d->spec->ndatastores; i++)
+		list = arena_printf(d->mem, "%s%s%s", list, i == 0 ? "" : ", ",
+		    d->spec->datastores[i].name);
+	return (*list != '\0' ? list : "none");
+}
+
+static const struct spec_datastore *
+find_datastore(const struct spec *spec, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < spec->ndatastores; i++)
+		if (strcmp(spec->datastores[i].name, name) == 0)
+			return (&spec->datastores[i]);
+	return (NULL);
+}
+
+static const char *
+default_datastore(const struct deciding *d, const struct part *p, struct err *err)
+{
+	const struct spec *spec = d->spec;
+	const char *name = spec->job.default_datastore;
+	size_t i;
+
+	if (name != NULL)
+		return (str_starts(name, "azureml:") ? name + strlen("azureml:") : name);
+	for (i = 0; i < spec->ndatastores; i++)
+		if (spec->datastores[i].is_default)
+			return (spec->datastores[i].name);
+	if (find_datastore(spec, STORE_DEFAULT) != NULL)
+		return (STORE_DEFAULT);
+	if (spec->ndatastores == 1)
+		return (spec->datastores[0].name);
+	err_set(err, ERR_USAGE, REMEDY_DATASTORE_FILE, "plan", "the output has no path, and no "
+	    "default datastore is known (is_default, %s or a single one); described are: %s",
+	    STORE_DEFAULT, list_datastores(d));
+	on_io(err, p, "");
+	return (NULL);
+}
+
+static const char *
+default_output(const struct deciding *d, const struct part *p, struct err *err)
+{
+	const char *store = default_datastore(d, p, err), *job = d->plan->job_name;
+	auto_buf struct buf name = BUF_EMPTY;
+
+	if (store == NULL)
+		return (NULL);
+	if (job == NULL) {
+		err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "the output has no path, and the "
+		    "default one needs a name for the job: set path, name, or AZUREML_RUN_ID");
+		on_io(err, p, "");
+		return (NULL);
+	}
+	uri_encode(&name, job, strlen(job), 0);
+	return (arena_printf(d->mem, "azureml://datastores/%s/paths/azureml/%s/%s%s", store,
+	    buf_str(&name), p->io->name, p->io->type == SPEC_URI_FILE ? "" : "/"));
+}
+
+/* The value of one name that an output's path may use; NULL: none, and *err tells why. */
+static const char *
+output_word(const struct deciding *d, const struct part *p, const char *name, struct err *err)
+{
+	if (strcmp(name, "default_datastore") == 0)
+		return (default_datastore(d, p, err));
+	if (strcmp(name, "name") == 0 && d->plan->job_name != NULL)
+		return (d->plan->job_name);
+	if (strcmp(name, "output_name") == 0)
+		return (p->io->name);
+	err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "${{%s}} has no value here: an output's "
+	    "path knows default_datastore, name (of the job) and output_name", name);
+	on_path(err, p);
+	return (NULL);
+}
+
+/* ${{default_datastore}}, ${{name}}, ${{output_name}} (includes/output-path-expressions.md). */
+static const char *
+expand_output(const struct deciding *d, const struct part *p, struct err *err)
+{
+	const char *text = p->io->path, *open, *close, *value, *word;
+	size_t len;
+	auto_buf struct buf out = BUF_EMPTY;
+
+	while ((open = strstr(text, "${{")) != NULL && (close = strstr(open, "}}")) != NULL) {
+		word = open + 3 + strspn(open + 3, " \t");
+		len = strcspn(word, " \t}");
+		value = output_word(d, p, arena_strndup(d->mem, word, len), err);
+		if (value == NULL)
+			return (NULL);
+		buf_add(&out, text, (size_t)(open - text));
+		if (str_starts(word, "default_datastore"))
+			buf_adds(&out, value);
+		else
+			uri_encode(&out, value, strlen(value), 0);
+		text = close + 2;
+	}
+	buf_adds(&out, text);
+	return (arena_strdup(d->mem, buf_str(&out)));
+}
+
+static int
+bad_mode(struct err *err, const struct part *p, const char *why)
+{
+	err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "mode %s is not possible: %s",
+	    spec_mode_name(p->io->mode), why);
+	return (on_io(err, p, ".mode"));
+}
+
+static int
+eval_mode(struct deciding *d, struct part *p, struct err *err)
+{
+	if (p->is_output || p->io->type != SPEC_MLTABLE)
+		return (bad_mode(err, p, "it is for inputs of type mltable"));
+	p->access.action = p->io->mode == SPEC_EVAL_MOUNT ? PLAN_MOUNT_RO : PLAN_DOWNLOAD;
+	deciding_warn(d, "mltable-not-evaluated", "input %s: the MLTable file is not evaluated, "
+	    "its folder is %s as it is; the job's code has to load it", p->io->name,
+	    p->io->mode == SPEC_EVAL_MOUNT ? "mounted" : "downloaded");
+	return (0);
+}
+
+static int
+decide_action(struct deciding *d, struct part *p, struct err *err)
+{
+	switch (p->io->mode) {
+	case SPEC_MODE_DEFAULT:
+		p->access.action = p->is_output ? PLAN_MOUNT_RW : PLAN_MOUNT_RO;
+		return (0);
+	case SPEC_RO_MOUNT:
+	case SPEC_DOWNLOAD:
+		if (p->is_output)
+			return (bad_mode(err, p, "an output is written (rw_mount, upload)"));
+		p->access.action = p->io->mode == SPEC_DOWNLOAD ? PLAN_DOWNLOAD : PLAN_MOUNT_RO;
+		return (0);
+	case SPEC_RW_MOUNT:
+		p->access.action = PLAN_MOUNT_RW;
+		return (0);
+	case SPEC_UPLOAD:
+		if (!p->is_output)
+			return (bad_mode(err, p, "an input is read (ro_mount, download)"));
+		p->access.action = PLAN_UPLOAD;
+		return (0);
+	case SPEC_DIRECT:
+		p->access.action = PLAN_PASS;
+		return (0);
+	case SPEC_EVAL_MOUNT:
+	case SPEC_EVAL_DOWNLOAD:
+		break;
+	}
+	return (eval_mode(d, p, err));
+}
+
+/* Mounts need FUSE; where it is missing, copy if that is wanted. */
+static int
+check_fuse(struct deciding *d, struct part *p, struct err *err)
+{
+	int rw = p->access.action == PLAN_MOUNT_RW;
+	const char *why = d->facts->fuse == FACTS_FUSE_NO_DEVICE ? "/dev/fuse cannot be opened" :
+	    "the capability SYS_ADMIN is missing";
+
+	if ((p->access.action != PLAN_MOUNT_RO && !rw) || d->facts->fuse == FACTS_FUSE_OK)
+		return (0);
+	if (!d->opt.fuse_copy || (rw && !p->is_output)) {
+		err_set(err, ERR_SYSTEM, REMEDY_GIVE_FUSE, "mount", "%s%s", why,
+		    d->opt.fuse_copy ? ", and an input that is written to cannot be a copy" : "");
+		return (on_io(err, p, ""));
+	}
+	p->access.action = rw ? PLAN_UPLOAD : PLAN_DOWNLOAD;
+	deciding_warn(d, "copied-without-fuse", "%s %s is %s in place of a mount: %s",
+	    p->is_output ? "output" : "input", p->io->name,
+	    rw ? "uploaded after the job" : "downloaded before the job", why);
+	return (0);
+}
+
+static void
+pass(struct part *p, const char *value, const char *rule, const char *reason)
+{
+	p->access.action = PLAN_PASS;
+	p->access.value = value;
+	p->access.identity = (struct plan_identity){ .kind = PLAN_ID_NONE, .label = "nobody",
+		.rule = rule, .reason = reason };
+}
+
+static void
+pass_local(struct deciding *d, struct part *p, const char *path)
+{
+	pass(p, deciding_join(d, d->job_dir, path), "local",
+	    "a local path: the job gets it as it is, no service is asked");
+}
+
+/* Data goes through the Blob endpoint, ADLS Gen2's too; HOST:PORT wants the account in the path. */
+static const char *
+service_url(const struct deciding *d, const char *scheme, const char *account, const char *endpoint)
+{
+	if (plan_is_path_style(endpoint))
+		return (arena_printf(d->mem, "%s://%s/%s", scheme, endpoint, account));
+	return (arena_printf(d->mem, "%s://%s.blob.%s", scheme, account, endpoint));
+}
+
+static int
+use_datastore(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
+{
+	const struct spec_datastore *ds = find_datastore(d->spec, uri->datastore);
+	struct plan_access *a = &p->access;
+
+	if (ds == NULL) {
+		err_set(err, ERR_USAGE, REMEDY_DATASTORE_FILE, "plan",
+		    "there is no description of datastore \"%s\"; described are: %s",
+		    uri->datastore, list_datastores(d));
+		return (on_path(err, p));
+	}
+	if (uri->workspace != NULL && d->facts->workspace != NULL &&
+	    !str_same(uri->workspace, d->facts->workspace))
+		deciding_warn(d, "other-workspace", "input or output %s names datastore %s of "
+		    "workspace %s, but this is workspace %s: the description given for %s is used",
+		    p->io->name, ds->name, uri->workspace, d->facts->workspace, ds->name);
+	p->datastore = ds;
+	a->datastore = ds->name;
+	a->store = ds->type;
+	a->account = ds->account;
+	a->container = ds->container != NULL ? ds->container : "";
+	a->hns = ds->type == SPEC_GEN2;
+	a->base_url = service_url(d, ds->protocol != NULL && str_same(ds->protocol, "http") ?
+	    "http" : "https", ds->account != NULL ? ds->account : "",
+	    ds->endpoint != NULL ? ds->endpoint : ENDPOINT_DEFAULT);
+	return (0);
+}
+
+static int
+use_raw(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
+{
+	struct plan_access *a = &p->access;
+
+	if (p->is_output) {
+		err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "an output's path has to name a "
+		    "datastore (azureml://datastores/NAME/paths/...), not a storage account");
+		return (on_path(err, p));
+	}
+	a->store = uri->form == DSURI_GEN1 ? SPEC_GEN1 :
+	    uri->form == DSURI_GEN2 ? SPEC_GEN2 : SPEC_BLOB;
+	a->account = uri->account;
+	a->container = uri->container != NULL ? uri->container : "";
+	a->hns = a->store == SPEC_GEN2;
+	a->base_url = service_url(d, uri->scheme != NULL ? uri->scheme : "https",
+	    uri->account != NULL ? uri->account : "",
+	    uri->suffix != NULL ? uri->suffix : ENDPOINT_DEFAULT);
+	return (0);
+}
+
+static int
+refuse_form(struct err *err, const struct part *p, const char *cause)
+{
+	err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "%s", cause);
+	return (on_path(err, p));
+}
+
+/* The service side.  Sets action PLAN_PASS where no service is asked. */
+static int
+decide_service(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
+{
+	int direct = p->access.action == PLAN_PASS;
+
+	if (uri->form == DSURI_ASSET)
+		return (refuse_form(err, p, "a data asset is a name that only the workspace can "
+		    "resolve: name its place, azureml://datastores/NAME/paths/..."));
+	if (uri->form == DSURI_LOCAL) {
+		pass_local(d, p, uri->path);
+		return (0);
+	}
+	if (uri->form == DSURI_HTTP && (!direct || p->is_output))
+		return (refuse_form(err, p, "this is no Azure storage account: use mode: direct, "
+		    "and the job gets the address as it is"));
+	if (direct) {
+		pass(p, p->access.uri, "direct",
+		    "mode direct: the job gets the URI and opens it as itself");
+		return (0);
+	}
+	return (uri->form == DSURI_DATASTORE ? use_datastore(d, p, uri, err) :
+	    use_raw(d, p, uri, err));
+}
+
+/* Prefix and, for files, the name that the job sees. */
+static int
+decide_prefix(struct deciding *d, struct part *p, const char *path, const char **ret_file,
+    struct err *err)
+{
+	struct plan_access *a = &p->access;
+	size_t len = strlen(path);
+	const char *slash;
+
+	*ret_file = NULL;
+	if (a->type == SPEC_URI_FILE) {
+		if (len == 0 || path[len - 1] == '/') {
+			err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan",
+			    "uri_file needs the path of a file, not of a folder");
+			return (on_path(err, p));
+		}
+		slash = strrchr(path, '/');
+		*ret_file = slash != NULL ? slash + 1 : path;
+		a->is_file = !p->is_output;
+		if (p->is_output)
+			len = slash != NULL ? (size_t)(slash - path) : 0;
+	}
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	a->prefix = arena_strndup(d->mem, path, len);
+	return (0);
+}
+
+static int
+has_dotdot(const char *path)
+{
+	for (; (path = strstr(path, "/..")) != NULL; path += 3)
+		if (path[3] == '/' || path[3] == '\0')
+			return (1);
+	return (0);
+}
+
+/* 1: the same directory, or b is below a. */
+static int
+holds(const char *a, const char *b)
+{
+	size_t len = strlen(a);
+
+	return (strncmp(a, b, len) == 0 && (b[len] == '\0' || b[len] == '/'));
+}
+
+static int
+check_target(const struct deciding *d, const struct part *p, struct err *err)
+{
+	const struct plan_access *a = &p->access, *b = d->plan->accesses;
+	const struct plan_access *end = b + d->plan->naccesses;
+
+	for (; b < end; b++) {
+		if (b->target == NULL ||
+		    (!holds(a->target, b->target) && !holds(b->target, a->target)))
+			continue;
+		err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "%s %s stands at %s, and this one "
+		    "at %s: each needs a directory of its own", b->is_output ? "output" : "input",
+		    b->name, b->target, a->target);
+		return (on_io(err, p, ""));
+	}
+	return (0);
+}
+
+static int
+decide_place(struct deciding *d, struct part *p, const char *file, struct err *err)
+{
+	struct plan_access *a = &p->access;
+	const char *wish = p->io->path_on_compute;
+
+	if (wish != NULL && (wish[0] != '/' || has_dotdot(wish) ||
+	    strcmp(deciding_join(d, NULL, wish), "/") == 0)) {
+		err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan",
+		    "expected an absolute directory without \"..\" and other than /, got \"%s\"",
+		    wish);
+		return (on_io(err, p, ".path_on_compute"));
+	}
+	a->target = wish != NULL ? deciding_join(d, NULL, wish) :
+	    deciding_join(d, d->opt.root, arena_printf(d->mem, "%s/%s", kind_of(p), p->io->name));
+	a->value = file == NULL ? a->target : arena_printf(d->mem, "%s/%s", a->target, file);
+	if (a->action == PLAN_MOUNT_RW || a->action == PLAN_UPLOAD)
+		a->staging = deciding_join(d, d->opt.cache_dir,
+		    p->is_output ? p->io->name : arena_printf(d->mem, "%s.in", p->io->name));
+	return (check_target(d, p, err));
+}
+
+static int
+is_bearer(enum plan_identity_kind kind)
+{
+	return (kind == PLAN_ID_USER || kind == PLAN_ID_MANAGED ||
+	    kind == PLAN_ID_SERVICE_PRINCIPAL || kind == PLAN_ID_CERTIFICATE);
+}
+
+static int
+decide_identity(struct deciding *d, struct part *p, struct err *err)
+{
+	struct plan_access *a = &p->access;
+	struct plan_warning warning;
+	const struct policy_question q = { .datastore = p->datastore,
+		.job = &d->spec->job.identity, .compute = &d->spec->compute, .facts = d->facts,
+		.store = a->store };
+
+	if (policy_choose(&a->identity, &q, &warning, d->mem, err) != 0)
+		return (on_io(err, p, ""));
+	if (warning.text != NULL)
+		deciding_warn(d, warning.rule, "%s", warning.text);
+	if (is_bearer(a->identity.kind) && str_starts(a->base_url, "http://")) {
+		err_set(err, ERR_USAGE, REMEDY_USE_HTTPS, "plan",
+		    "tokens are sent over https only, and this is %s", a->base_url);
+		if (p->datastore != NULL)
+			return (plan_err_at(err, &p->datastore->at, "datastore %s",
+			    p->datastore->name));
+		return (on_path(err, p));
+	}
+	return (0);
+}
+
+static void
+keep(struct deciding *d, const struct part *p)
+{
+	struct plan *plan = d->plan;
+
+	plan->accesses[plan->naccesses++] = p->access;
+	plan->values[plan->nvalues++] = (struct plan_value){ .name = p->io->name,
+		.is_output = p->is_output, .value = p->access.value };
+}
+
+/* The path as written, or the default one; NULL without error: an optional input that is absent. */
+static int
+decide_uri(struct deciding *d, struct part *p, struct err *err)
+{
+	const struct spec_io *io = p->io;
+	struct plan_access *a = &p->access;
+
+	a->uri = p->is_output ? NULL : io->path;
+	if (a->uri != NULL)
+		return (0);
+	if (p->is_output) {
+		a->uri = io->path != NULL ? expand_output(d, p, err) : default_output(d, p, err);
+		return (a->uri != NULL ? 0 : -1);
+	}
+	if (io->optional)
+		return (0);
+	err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "the input has no path");
+	return (on_io(err, p, ""));
+}
+
+int
+access_decide(struct deciding *d, const struct spec_io *io, int is_output, struct err *err)
+{
+	struct part p = { .io = io, .is_output = is_output,
+		.access = { .name = io->name, .is_output = is_output, .type = io->type } };
+	struct dsuri uri;
+	const char *file;
+
+	if (decide_uri(d, &p, err) != 0)
+		return (-1);
+	if (p.access.uri == NULL) {
+		d->plan->values[d->plan->nvalues++] = (struct plan_value){ .name = io->name };
+		return (0);
+	}
+	if (dsuri_parse(&uri, p.access.uri, d->mem, err) != 0) {
+		err_doing(err, "plan");
+		return (on_path(err, &p));
+	}
+	if (decide_action(d, &p, err) != 0 ||
+	    decide_service(d, &p, &uri, err) != 0)
+		return (-1);
+	if (p.access.action != PLAN_PASS &&
+	    (decide_prefix(d, &p, uri.path, &file, err) != 0 ||
+	    check_fuse(d, &p, err) != 0 ||
+	    decide_place(d, &p, file, err) != 0 ||
+	    decide_identity(d, &p, err) != 0))
+		return (-1);
+	keep(d, &p);
+	return (0);
+}

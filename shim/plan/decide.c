@@ -1,0 +1,328 @@
+#include "plan/plan.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/uri.h"
+#include "plan/parts.h"
+#include "plan/policy.h"
+#include "spec/expr.h"
+
+#define ROOT_DEFAULT	"/mnt/amlshim"
+#define CACHE_DEFAULT	"/tmp/amlshim"
+#define MEMORY_DEFAULT	(INT64_C(256) << 20)
+
+int
+plan_err_at(struct err *err, const struct spec_at *at, const char *field_fmt, ...)
+{
+	char field[160];
+	va_list ap;
+
+	va_start(ap, field_fmt);
+	(void)vsnprintf(field, sizeof(field), field_fmt, ap);
+	va_end(ap);
+	if (at->file == NULL || at->line == 0)
+		return (err_on(err, "%s", field));
+	return (err_on(err, "%s:%d:%d: %s", at->file, at->line, at->column, field));
+}
+
+int
+plan_is_path_style(const char *endpoint)
+{
+	char host[256];
+	size_t len = endpoint[0] == '[' ? strcspn(endpoint, "]") + 1 : strcspn(endpoint, ":");
+
+	if (len >= sizeof(host) || len > strlen(endpoint))
+		return (0);
+	memcpy(host, endpoint, len);
+	host[len] = '\0';
+	return (uri_is_path_style_host(host));
+}
+
+void
+deciding_warn(struct deciding *d, const char *rule, const char *fmt, ...)
+{
+	struct plan *plan = d->plan;
+	struct plan_warning *grown;
+	char text[1024];
+	va_list ap;
+	size_t i;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (i = 0; i < plan->nwarnings; i++)
+		if (strcmp(plan->warnings[i].text, text) == 0)
+			return;
+	grown = arena_alloc(d->mem, (plan->nwarnings + 1) * sizeof(*grown));
+	if (plan->nwarnings != 0)
+		memcpy(grown, plan->warnings, plan->nwarnings * sizeof(*grown));
+	grown[plan->nwarnings].rule = rule;
+	grown[plan->nwarnings++].text = arena_strdup(d->mem, text);
+	plan->warnings = grown;
+}
+
+const char *
+deciding_join(const struct deciding *d, const char *dir, const char *path)
+{
+	char *joined, *from, *to;
+
+	joined = path[0] == '/' || dir == NULL ? arena_strdup(d->mem, path) :
+	    arena_printf(d->mem, "%s/%s", dir, path);
+	for (from = to = joined; *from != '\0';) {
+		if (from[0] == '/' && from[1] == '/')
+			from++;
+		else if (from[0] == '.' && (from[1] == '/' || from[1] == '\0') &&
+		    (to == joined || to[-1] == '/'))
+			from += from[1] == '/' ? 2 : 1;
+		else
+			*to++ = *from++;
+	}
+	while (to > joined + 1 && to[-1] == '/')
+		to--;
+	*to = '\0';
+	return (joined);
+}
+
+struct looking {
+	const struct plan	*plan;
+	int			 unknown;
+};
+
+static enum expr_found
+look_up(void *arg, int is_output, const char *name, const char **ret_value)
+{
+	struct looking *l = arg;
+	const struct plan_value *v = l->plan->values, *end = v + l->plan->nvalues;
+
+	for (; v < end; v++)
+		if (v->is_output == is_output && strcmp(v->name, name) == 0) {
+			*ret_value = v->value;
+			return (v->value != NULL ? EXPR_VALUE : EXPR_ABSENT);
+		}
+	l->unknown = 1;
+	return (EXPR_UNKNOWN);
+}
+
+/* Ends the cause with what exists, as far as there is room. */
+static void
+name_values(const struct plan *plan, struct err *err)
+{
+	size_t len, i;
+
+	if (err == NULL)
+		return;
+	for (i = 0; i < plan->nvalues; i++) {
+		len = strlen(err->cause);
+		str_format(err->cause + len, sizeof(err->cause) - len, "%s%s.%s",
+		    i == 0 ? "; the job has " : ", ",
+		    plan->values[i].is_output ? "outputs" : "inputs", plan->values[i].name);
+	}
+	if (plan->nvalues == 0) {
+		len = strlen(err->cause);
+		str_format(err->cause + len, sizeof(err->cause) - len,
+		    "; the job has neither inputs nor outputs");
+	}
+}
+
+int
+deciding_expand(const struct deciding *d, const char *text, const struct spec_at *at,
+    const char *field, const char **ret, struct err *err)
+{
+	struct looking l = { d->plan, 0 };
+	auto_buf struct buf out = BUF_EMPTY;
+
+	if (!expr_has(text)) {
+		*ret = text;
+		return (0);
+	}
+	if (expr_expand(text, look_up, &l, &out, err) != 0) {
+		if (l.unknown)
+			name_values(d->plan, err);
+		return (plan_err_at(err, at, "%s", field));
+	}
+	*ret = arena_strdup(d->mem, buf_str(&out));
+	return (0);
+}
+
+static void
+add_literal(struct deciding *d, const struct spec_io *io)
+{
+	struct plan_value *v = &d->plan->values[d->plan->nvalues++];
+
+	*v = (struct plan_value){ .name = io->name, .value = io->value };
+}
+
+static int
+decide_values(struct deciding *d, struct err *err)
+{
+	const struct spec_job *job = &d->spec->job;
+	struct plan *plan = d->plan;
+	size_t n = job->ninputs + job->noutputs, i;
+
+	plan->accesses = arena_alloc(d->mem, (n + 1) * sizeof(*plan->accesses));
+	plan->values = arena_alloc(d->mem, (n + 1) * sizeof(*plan->values));
+	for (i = 0; i < job->ninputs; i++)
+		if (job->inputs[i].type == SPEC_LITERAL)
+			add_literal(d, &job->inputs[i]);
+		else if (access_decide(d, &job->inputs[i], 0, err) != 0)
+			return (-1);
+	for (i = 0; i < job->noutputs; i++)
+		if (access_decide(d, &job->outputs[i], 1, err) != 0)
+			return (-1);
+	return (0);
+}
+
+static int
+decide_variables(struct deciding *d, struct err *err)
+{
+	const struct spec_job *job = &d->spec->job;
+	const struct spec_at nowhere = { .file = job->file };
+	struct spec_variable *v;
+	size_t i;
+
+	v = arena_alloc(d->mem, (job->nvariables + 1) * sizeof(*v));
+	for (i = 0; i < job->nvariables; i++) {
+		v[i].name = job->variables[i].name;
+		if (deciding_expand(d, job->variables[i].value, &nowhere,
+		    arena_printf(d->mem, "environment_variables.%s", v[i].name), &v[i].value,
+		    err) != 0)
+			return (-1);
+	}
+	d->plan->variables = v;
+	d->plan->nvariables = job->nvariables;
+	return (0);
+}
+
+/* Whose tokens the job's own code may have: the data's rules, without a datastore. */
+static int
+decide_broker(struct deciding *d, struct err *err)
+{
+	const struct spec *spec = d->spec;
+	struct plan *plan = d->plan;
+	struct plan_warning warning;
+	struct err why = ERR_EMPTY;
+	enum spec_identity_type type = spec->job.identity.type;
+	struct policy_question q = { .job = &spec->job.identity, .compute = &spec->compute,
+		.facts = d->facts, .store = SPEC_BLOB };
+
+	if (spec->job.file == NULL && !spec->compute.given)
+		return (0);
+	if (policy_choose(&plan->broker_default, &q, &warning, d->mem, &why) != 0) {
+		if (why.kind != ERR_NO_IDENTITY || type == SPEC_IDENTITY_MANAGED) {
+			if (err != NULL)
+				*err = why;
+			return (plan_err_at(err, &spec->job.identity.at, "identity"));
+		}
+		if (type == SPEC_IDENTITY_USER)
+			deciding_warn(d, "no-tokens", "%s: the job's code gets no tokens",
+			    why.cause);
+		return (0);
+	}
+	plan->broker_default.audience = NULL;
+	if (plan->broker_default.kind == PLAN_ID_USER) {
+		plan->broker = PLAN_BROKER_USER;
+		return (0);
+	}
+	plan->broker = PLAN_BROKER_MANAGED;
+	plan->broker_uais = spec->compute.uais;
+	plan->nbroker_uais = spec->compute.nuais;
+	plan->broker_any_client_id = !spec->compute.given ||
+	    spec->compute.kind == SPEC_COMPUTE_SERVERLESS;
+	return (0);
+}
+
+static int
+check_identities(struct deciding *d, struct err *err)
+{
+	const struct spec_job *job = &d->spec->job;
+	const struct spec_identity *ignored = &job->ignored_root_identity;
+	struct plan_warning warning;
+
+	if (ignored->type != SPEC_IDENTITY_NONE)
+		deciding_warn(d, "root-identity-ignored", "identity %s at the root of the pipeline "
+		    "(%s:%d) has no effect on step %s: set identity on the step itself",
+		    spec_identity_name(ignored->type),
+		    ignored->at.file != NULL ? ignored->at.file : job->file, ignored->at.line,
+		    job->step != NULL ? job->step : "?");
+	if (policy_check_compute(&d->spec->compute, d->facts, &warning, d->mem, err) != 0)
+		return (-1);
+	if (warning.text != NULL)
+		deciding_warn(d, warning.rule, "%s", warning.text);
+	return (0);
+}
+
+/* code: a directory beside the job file; references to assets and repositories are not ours. */
+static const char *
+decide_cwd(const struct deciding *d)
+{
+	const char *code = d->spec->job.code;
+
+	if (code == NULL || str_starts(code, "azureml:") || str_starts(code, "git+") ||
+	    strstr(code, "://") != NULL)
+		return (NULL);
+	if (str_starts(code, "file:"))
+		code += strlen("file:");
+	return (deciding_join(d, d->job_dir, code));
+}
+
+/* JOB of the default output location: the run's own name where there is a run. */
+static const char *
+decide_name(const struct deciding *d)
+{
+	const struct spec_job *job = &d->spec->job;
+
+	if (d->facts->run_id != NULL)
+		return (d->facts->run_id);
+	if (job->step != NULL && job->name != NULL)
+		return (arena_printf(d->mem, "%s.%s", job->name, job->step));
+	return (job->name != NULL ? job->name : job->step);
+}
+
+static void
+prepare(struct deciding *d, const struct plan_options *opt)
+{
+	const char *file = d->spec->job.file, *slash;
+
+	d->opt = *opt;
+	d->opt.root = deciding_join(d, d->facts->cwd, opt->root != NULL ? opt->root : ROOT_DEFAULT);
+	d->opt.cache_dir = deciding_join(d, d->facts->cwd,
+	    opt->cache_dir != NULL ? opt->cache_dir : CACHE_DEFAULT);
+	if (d->opt.memory_bytes == 0)
+		d->opt.memory_bytes = MEMORY_DEFAULT;
+	slash = file != NULL ? strrchr(file, '/') : NULL;
+	d->job_dir = slash == NULL ? d->facts->cwd : deciding_join(d, d->facts->cwd,
+	    slash == file ? "/" : arena_strndup(d->mem, file, (size_t)(slash - file)));
+}
+
+int
+plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts,
+    const struct plan_options *opt, struct arena *mem, struct err *err)
+{
+	struct plan plan = { .timeout_s = spec->job.timeout_s };
+	struct deciding d = { .plan = &plan, .spec = spec, .facts = facts, .mem = mem };
+
+	prepare(&d, opt);
+	plan.memory_bytes = d.opt.memory_bytes;
+	plan.job_name = decide_name(&d);
+	plan.cwd = decide_cwd(&d);
+	if (check_identities(&d, err) != 0 ||
+	    decide_values(&d, err) != 0 ||
+	    decide_broker(&d, err) != 0 ||
+	    command_decide(&d, err) != 0 ||
+	    decide_variables(&d, err) != 0)
+		return (-1);
+	*ret = plan;
+	return (0);
+}
+
+int
+plan_needs_agent(const struct plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < plan->naccesses; i++)
+		if (plan->accesses[i].action != PLAN_PASS)
+			return (1);
+	return (plan->broker != PLAN_BROKER_NONE);
+}

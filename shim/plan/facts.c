@@ -1,0 +1,180 @@
+#include "plan/facts.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CWD_MAX			4096
+
+/* capabilities(7), capget(2): the kernel's ABI, version 3. */
+#define CAPABILITY_VERSION_3	0x20080522u
+#define CAPABILITY_SYS_ADMIN	21
+
+/* The value of a variable that is set and not empty; the first one counts, as in getenv(3). */
+static const char *
+look_up(char *const *envp, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *envp != NULL; envp++)
+		if (strncmp(*envp, name, len) == 0 && (*envp)[len] == '=')
+			return ((*envp)[len + 1] != '\0' ? *envp + len + 1 : NULL);
+	return (NULL);
+}
+
+static int
+take_secret(struct secret *ret, char *const *envp, const char *name, struct err *err)
+{
+	const char *value = look_up(envp, name);
+
+	if (value == NULL)
+		return (0);
+	if (secret_set(ret, value, strlen(value), err) != 0)
+		return (err_on(err, "%s", name));
+	return (0);
+}
+
+/* Whoever wipes the original (/proc shows it) leaves the job's environment whole. */
+static char *const *
+copy_environ(char *const *envp, struct arena *mem)
+{
+	char **copy;
+	size_t n = 0, i;
+
+	while (envp[n] != NULL)
+		n++;
+	copy = arena_alloc(mem, (n + 1) * sizeof(*copy));
+	for (i = 0; i < n; i++)
+		copy[i] = arena_strdup(mem, envp[i]);
+	return (copy);
+}
+
+int
+facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, struct err *err)
+{
+	struct facts f = { .environ = copy_environ(envp, mem) };
+
+	envp = f.environ;
+	f.msi_endpoint = look_up(envp, "MSI_ENDPOINT");
+	f.identity_endpoint = look_up(envp, "IDENTITY_ENDPOINT");
+	f.imds_endpoint = look_up(envp, "IMDS_ENDPOINT");
+	f.obo_endpoint = look_up(envp, "OBO_ENDPOINT");
+	f.pod_identity_authority_host = look_up(envp, "AZURE_POD_IDENTITY_AUTHORITY_HOST");
+	f.identity_server_thumbprint = look_up(envp, "IDENTITY_SERVER_THUMBPRINT");
+	f.default_client_id_raw = look_up(envp, "DEFAULT_IDENTITY_CLIENT_ID");
+	if (f.default_client_id_raw != NULL && str_is_guid(f.default_client_id_raw))
+		f.default_client_id = f.default_client_id_raw;
+	f.run_id = look_up(envp, "AZUREML_RUN_ID");
+	f.experiment = look_up(envp, "AZUREML_ARM_PROJECT_NAME");
+	f.subscription = look_up(envp, "AZUREML_ARM_SUBSCRIPTION");
+	f.resource_group = look_up(envp, "AZUREML_ARM_RESOURCEGROUP");
+	f.workspace = look_up(envp, "AZUREML_ARM_WORKSPACE_NAME");
+	if (take_secret(&f.msi_secret, envp, "MSI_SECRET", err) != 0 ||
+	    take_secret(&f.identity_header, envp, "IDENTITY_HEADER", err) != 0) {
+		facts_forget_secrets(&f);
+		return (-1);
+	}
+	*ret = f;
+	return (0);
+}
+
+void
+facts_forget_secrets(struct facts *f)
+{
+	secret_done(&f->msi_secret);
+	secret_done(&f->identity_header);
+}
+
+/* The effective set, from the kernel itself: /proc may be missing or another namespace's. */
+static int
+has_sys_admin(void)
+{
+	struct { uint32_t version; int32_t pid; } head = { CAPABILITY_VERSION_3, 0 };
+	struct { uint32_t effective, permitted, inheritable; } sets[2] = { { 0, 0, 0 } };
+
+	if (syscall(SYS_capget, &head, sets) != 0)
+		return (0);
+	return ((sets[0].effective >> CAPABILITY_SYS_ADMIN & 1) != 0);
+}
+
+static enum facts_fuse
+probe_fuse(void)
+{
+	auto_close int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return (FACTS_FUSE_NO_DEVICE);
+	return (has_sys_admin() ? FACTS_FUSE_OK : FACTS_FUSE_NO_PRIVILEGE);
+}
+
+static int
+bad_assumption(struct err *err, const char *word)
+{
+	err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read",
+	    "expected fuse=ok|no-device|no-privilege, sh=yes|no, bash=yes|no, got \"%s\"", word);
+	return (err_on(err, "AMLSHIM_FACTS"));
+}
+
+static int
+assume(struct facts *f, const char *word, struct err *err)
+{
+	static const struct { const char *word; enum facts_fuse fuse; } states[] = {
+		{ "fuse=ok", FACTS_FUSE_OK }, { "fuse=no-device", FACTS_FUSE_NO_DEVICE },
+		{ "fuse=no-privilege", FACTS_FUSE_NO_PRIVILEGE },
+	};
+	size_t i;
+
+	for (i = 0; i < LENGTH(states); i++)
+		if (strcmp(word, states[i].word) == 0) {
+			f->fuse = states[i].fuse;
+			return (0);
+		}
+	if (strcmp(word, "sh=yes") == 0 || strcmp(word, "sh=no") == 0)
+		f->has_shell_sh = word[3] == 'y';
+	else if (strcmp(word, "bash=yes") == 0 || strcmp(word, "bash=no") == 0)
+		f->has_shell_bash = word[5] == 'y';
+	else
+		return (bad_assumption(err, word));
+	return (0);
+}
+
+/* AMLSHIM_FACTS: words separated by spaces or commas. */
+static int
+assume_all(struct facts *f, char *const *envp, struct arena *mem, struct err *err)
+{
+	const char *text = look_up(envp, "AMLSHIM_FACTS");
+	size_t len;
+
+	for (; text != NULL && *text != '\0'; text += len) {
+		text += strspn(text, " ,");
+		len = strcspn(text, " ,");
+		if (len != 0 && assume(f, arena_strndup(mem, text, len), err) != 0)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+facts_gather(struct facts *ret, char *const *envp, struct arena *mem, struct err *err)
+{
+	struct facts f;
+	char cwd[CWD_MAX];
+
+	if (facts_from_environ(&f, envp, mem, err) != 0)
+		return (-1);
+	if (getcwd(cwd, sizeof(cwd)) != NULL && cwd[0] == '/')
+		f.cwd = arena_strdup(mem, cwd);
+	f.uid = (uint32_t)geteuid();
+	f.gid = (uint32_t)getegid();
+	f.is_pid1 = getpid() == 1;
+	f.fuse = probe_fuse();
+	f.has_shell_sh = access("/bin/sh", X_OK) == 0;
+	f.has_shell_bash = access("/bin/bash", X_OK) == 0;
+	if (assume_all(&f, envp, mem, err) != 0) {
+		facts_forget_secrets(&f);
+		return (-1);
+	}
+	*ret = f;
+	return (0);
+}

@@ -1,0 +1,53 @@
+#ifndef PLAN_FACTS_H
+#define PLAN_FACTS_H
+
+/*
+ * facts -- everything we know of the machine, gathered once, as a value.
+ *
+ * The only reader of the environment and of /dev, /proc.  Values of secrets
+ * (MSI_SECRET, IDENTITY_HEADER) move into struct secret here; the job's
+ * environment is made from a filtered copy (export.h).
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/secret.h"
+
+enum facts_fuse {
+	FACTS_FUSE_OK,			/* /dev/fuse opens and mount(2) is allowed */
+	FACTS_FUSE_NO_DEVICE,
+	FACTS_FUSE_NO_PRIVILEGE,	/* no CAP_SYS_ADMIN in this namespace */
+};
+
+struct facts {
+	/* Token endpoints of this compute (identity.md 1.1); NULL when absent or empty. */
+	const char	*msi_endpoint, *identity_endpoint, *imds_endpoint, *obo_endpoint;
+	const char	*pod_identity_authority_host;	/* AZURE_POD_IDENTITY_AUTHORITY_HOST */
+	const char	*identity_server_thumbprint;
+	struct secret	 msi_secret, identity_header;
+	const char	*default_client_id;	/* DEFAULT_IDENTITY_CLIENT_ID if it is a GUID */
+	const char	*default_client_id_raw;		/* as set; NULL if not */
+	const char	*run_id, *experiment;		/* AZUREML_RUN_ID, ... */
+	const char	*subscription, *resource_group, *workspace;	/* AZUREML_ARM_* */
+	const char	*cwd;
+	uint32_t	 uid, gid;
+	enum facts_fuse	 fuse;
+	int		 is_pid1;
+	int		 has_shell_sh, has_shell_bash;	/* /bin/sh, /bin/bash executable */
+	char	*const	*environ;			/* a copy, for the export */
+};
+
+/*
+ * envp is copied.  Probes /dev/fuse without mounting anything.  AMLSHIM_FACTS
+ * ("fuse=no-device sh=no bash=yes": for plans of another machine, and tests)
+ * stands in for what the probes find.
+ */
+int	facts_gather(struct facts *ret, char *const *envp, struct arena *, struct err *);
+/* The same from envp alone, no probing: for tests; all else stays zero. */
+int	facts_from_environ(struct facts *ret, char *const *envp, struct arena *, struct err *);
+void	facts_forget_secrets(struct facts *);
+
+#endif

@@ -1,0 +1,130 @@
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+/*
+ * plan -- what will be done, as whom, and why; the value that every later stage carries out.
+ *
+ * plan_decide() is pure: spec + facts + options in, plan out, the same each
+ * time, nothing fetched, nothing opened.  `amlshim plan` prints it; the golden
+ * tests compare it.  Identities are chosen by the table in policy.h.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "plan/facts.h"
+#include "spec/spec.h"
+
+enum plan_identity_kind {
+	PLAN_ID_ACCOUNT_KEY, PLAN_ID_SAS,		/* cached with the datastore */
+	PLAN_ID_SERVICE_PRINCIPAL, PLAN_ID_CERTIFICATE,	/* cached with the datastore */
+	PLAN_ID_USER,					/* the submitter, on behalf of */
+	PLAN_ID_MANAGED,				/* a managed identity of the compute */
+	PLAN_ID_NONE,			/* nobody: direct mode, local paths, public HTTP */
+};
+
+/* Whose token a source is asked for.  At most one selector is set; none: the default (system). */
+struct plan_identity {
+	enum plan_identity_kind kind;
+	const char	*client_id, *object_id, *resource_id;
+	const char	*label;		/* for people: "managed identity 3f2a... (named ...)" */
+	const char	*rule;		/* id of the policy row: "none-sai-fallback" */
+	const char	*reason;	/* one sentence */
+	struct secret	 secret;	/* borrowed text of the datastore's secret; agent only */
+	const char	*tenant_id, *authority_url;
+	const char	*audience;	/* resource to ask a token for; NULL: no token is used */
+};
+
+enum plan_action {
+	PLAN_MOUNT_RO, PLAN_MOUNT_RW, PLAN_DOWNLOAD, PLAN_UPLOAD,
+	PLAN_PASS,			/* direct: only the URI is passed; literals; local paths */
+};
+
+struct plan_access {		/* one input or output that is data */
+	const char	*name;
+	int		 is_output;
+	enum spec_type	 type;
+	enum plan_action action;
+	const char	*datastore;	/* name, or NULL for a raw URI */
+	enum spec_store_type store;
+	const char	*uri;		/* as the job names it */
+	/* The service side.  base_url: "https://ACCT.blob.core.windows.net" or, path-style,
+	   "https://HOST:PORT/ACCT"; no trailing '/'. */
+	const char	*base_url, *account, *container;
+	const char	*prefix;	/* decoded, no '/' at either end; "" = whole container */
+	int		 is_file;	/* prefix names one blob */
+	int		 hns;		/* ADLS Gen2 datastore */
+	/* The local side. */
+	const char	*target;	/* absolute: the directory mounted, filled or collected */
+	const char	*value;		/* what ${{...}} and AZURE_ML_..._NAME give: path or URI */
+	const char	*staging;	/* RW mount, upload: directory for data on its way out */
+	struct plan_identity identity;
+};
+
+struct plan_value {		/* a name the expressions know */
+	const char	*name;
+	int		 is_output;
+	const char	*value;		/* NULL: optional, absent */
+};
+
+struct plan_warning {
+	const char	*rule;		/* short id: "cached-beats-user" */
+	const char	*text;		/* what is odd and what was done instead */
+};
+
+enum plan_broker {		/* whose tokens the job's code may have */
+	PLAN_BROKER_NONE,		/* no identity at all */
+	PLAN_BROKER_USER,		/* only the submitter's */
+	PLAN_BROKER_MANAGED,		/* only managed identities of the compute */
+};
+
+struct plan {
+	const char	*job_name;
+	const char	*command;	/* expanded; NULL: argv is used */
+	char	       **argv;		/* what is exec'd, expanded, NULL-terminated */
+	int		 through_shell;	/* argv is SHELL -c COMMAND: signals go to the group */
+	const char	*cwd;		/* where the job starts; NULL: stay.  Whether it is there
+					   is seen at exec (init/job.h warns and stays) */
+	struct plan_access *accesses;	size_t naccesses;
+	struct plan_value *values;	size_t nvalues;
+	/* environment_variables, expanded. */
+	struct spec_variable *variables;	size_t nvariables;
+	struct plan_warning *warnings;	size_t nwarnings;
+	enum plan_broker broker;
+	struct plan_identity broker_default;	/* for a client that names none */
+	const struct spec_uai *broker_uais;	size_t nbroker_uais;	/* others it may give */
+	int		 broker_any_client_id;	/* compute unknown: any GUID may be asked for */
+	long long	 timeout_s;
+	int64_t		 memory_bytes;	/* for all mounts together */
+};
+
+struct plan_options {
+	char *const	*argv;		/* COMMAND ARG...; NULL or empty: from the spec */
+	const char	*root;		/* where targets stand: default "/mnt/amlshim" */
+	const char	*cache_dir;	/* staging: default "/tmp/amlshim" */
+	int		 fuse_copy;	/* no FUSE: copy instead of failing */
+	int64_t		 memory_bytes;	/* 0: default 256 MiB */
+};
+
+/*
+ * fails    ERR_USAGE (a reference to what is not there, cwd: file:line:column),
+ *          ERR_NO_IDENTITY (the policy has no identity for an access: says what
+ *          to assign, where), ERR_SYSTEM (a mount, but no FUSE here)
+ * owns     all in *plan lives in the arena; borrows spec and facts until exit
+ */
+int	plan_decide(struct plan *ret, const struct spec *, const struct facts *,
+	    const struct plan_options *, struct arena *, struct err *);
+
+/* Needs a network (agent, workers)?  0: amlshim is just an init. */
+int	plan_needs_agent(const struct plan *);
+
+/* A table for people or JSON for programs; no secret in either. */
+int	plan_print(const struct plan *, int json, FILE *);
+const char *plan_action_name(enum plan_action);
+const char *plan_identity_kind_name(enum plan_identity_kind);
+
+#endif

@@ -1,0 +1,168 @@
+/* facts: the environment as a value; secrets apart; probes that AMLSHIM_FACTS stands in for. */
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "check.h"
+#include "plan/facts.h"
+
+#define GUID	"aaaaaaaa-0000-4000-8000-00000000000a"
+
+/* NULL-terminated, from lines. */
+static char **
+env_of(const char *lines, struct arena *mem)
+{
+	char **env = arena_alloc(mem, 64 * sizeof(*env));
+	size_t n = 0, len;
+
+	for (; *lines != '\0' && n < 63; lines += len + (lines[len] == '\n')) {
+		len = strcspn(lines, "\n");
+		env[n++] = arena_strndup(mem, lines, len);
+	}
+	return (env);
+}
+
+static void
+test_nothing_set(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	char **envp = env_of("", &mem);
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_from_environ(&f, envp, &mem, &err), 0);
+	check(f.msi_endpoint == NULL && f.identity_endpoint == NULL && f.obo_endpoint == NULL);
+	check(f.msi_secret.text == NULL && f.identity_header.text == NULL);
+	check(f.default_client_id == NULL && f.default_client_id_raw == NULL);
+	check_int(f.fuse, FACTS_FUSE_OK);
+	check(f.environ != NULL && f.environ[0] == NULL);
+	arena_done(&mem);
+}
+
+static void
+test_all_set(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	char **envp = env_of("AZUREML_RUN_ID=run_1\nMSI_ENDPOINT=http://127.0.0.1:46808/MSI/auth\n"
+	    "MSI_SECRET=s3cret\nIDENTITY_ENDPOINT=http://i\nIDENTITY_HEADER=h\n"
+	    "IMDS_ENDPOINT=http://m\nOBO_ENDPOINT=http://o\n"
+	    "AZURE_POD_IDENTITY_AUTHORITY_HOST=http://p\nIDENTITY_SERVER_THUMBPRINT=00\n"
+	    "DEFAULT_IDENTITY_CLIENT_ID=" GUID "\nAZUREML_ARM_PROJECT_NAME=exp\n"
+	    "AZUREML_ARM_SUBSCRIPTION=sub\nAZUREML_ARM_RESOURCEGROUP=rg\n"
+	    "AZUREML_ARM_WORKSPACE_NAME=ws\nMSI_ENDPOINT=http://second", &mem);
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_from_environ(&f, envp, &mem, &err), 0);
+	memset(envp[1], 'x', strlen(envp[1]));	/* as init wipes what /proc shows */
+	memset(envp[2], 'x', strlen(envp[2]));
+	check_str(f.msi_endpoint, "http://127.0.0.1:46808/MSI/auth");
+	check_str(f.msi_secret.text, "s3cret");
+	check_int(f.msi_secret.len, 6);
+	check_str(f.identity_endpoint, "http://i");
+	check_str(f.identity_header.text, "h");
+	check_str(f.imds_endpoint, "http://m");
+	check_str(f.obo_endpoint, "http://o");
+	check_str(f.pod_identity_authority_host, "http://p");
+	check_str(f.identity_server_thumbprint, "00");
+	check_str(f.default_client_id, GUID);
+	check_str(f.run_id, "run_1");
+	check_str(f.experiment, "exp");
+	check_str(f.subscription, "sub");
+	check_str(f.resource_group, "rg");
+	check_str(f.workspace, "ws");
+	check_str(f.environ[2], "MSI_SECRET=s3cret");
+	facts_forget_secrets(&f);
+	check(f.msi_secret.text == NULL && f.identity_header.text == NULL);
+	facts_forget_secrets(&f);
+	arena_done(&mem);
+}
+
+static void
+test_empty_is_absent(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	char **envp = env_of("MSI_ENDPOINT=\nMSI_SECRET=\nMSI_ENDPOINTS=http://no\nOBO_ENDPOINT\n"
+	    "DEFAULT_IDENTITY_CLIENT_ID=clientid", &mem);
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_from_environ(&f, envp, &mem, &err), 0);
+	check(f.msi_endpoint == NULL && f.msi_secret.text == NULL && f.obo_endpoint == NULL);
+	check(f.default_client_id == NULL);
+	check_str(f.default_client_id_raw, "clientid");
+	arena_done(&mem);
+}
+
+static void
+test_gather(void)
+{
+	char cwd[4096];
+	struct arena mem = ARENA_EMPTY;
+	char **envp = env_of("AMLSHIM_FACTS=", &mem);
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_gather(&f, envp, &mem, &err), 0);
+	check_str(f.cwd, getcwd(cwd, sizeof(cwd)));
+	check_int(f.uid, geteuid());
+	check_int(f.is_pid1, getpid() == 1);
+	check_int(f.has_shell_sh, access("/bin/sh", X_OK) == 0);
+	check_int(f.has_shell_bash, access("/bin/bash", X_OK) == 0);
+	if (access("/dev/fuse", R_OK | W_OK) != 0)
+		check_int(f.fuse, FACTS_FUSE_NO_DEVICE);
+	else
+		check(f.fuse == FACTS_FUSE_OK || f.fuse == FACTS_FUSE_NO_PRIVILEGE ||
+		    f.fuse == FACTS_FUSE_NO_DEVICE);
+	arena_done(&mem);
+}
+
+static void
+test_stand_ins(void)
+{
+	static const struct { const char *text; enum facts_fuse fuse; int sh, bash; } cases[] = {
+		{ "AMLSHIM_FACTS=fuse=ok,sh=yes,bash=yes", FACTS_FUSE_OK, 1, 1 },
+		{ "AMLSHIM_FACTS= fuse=no-device  sh=no bash=yes ", FACTS_FUSE_NO_DEVICE, 0, 1 },
+		{ "AMLSHIM_FACTS=bash=no,fuse=no-privilege,sh=yes", FACTS_FUSE_NO_PRIVILEGE, 1, 0 },
+	};
+	struct arena mem = ARENA_EMPTY;
+	struct facts f;
+	struct err err = ERR_EMPTY;
+	size_t i;
+
+	for (i = 0; i < LENGTH(cases); i++) {
+		check_int(facts_gather(&f, env_of(cases[i].text, &mem), &mem, &err), 0);
+		check_int(f.fuse, cases[i].fuse);
+		check_int(f.has_shell_sh, cases[i].sh);
+		check_int(f.has_shell_bash, cases[i].bash);
+	}
+	arena_done(&mem);
+}
+
+static void
+test_bad_stand_in(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	char **envp = env_of("MSI_SECRET=s\nAMLSHIM_FACTS=sh=yes fuse=maybe", &mem);
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_gather(&f, envp, &mem, &err), -1);
+	check_int(err.kind, ERR_USAGE);
+	check_str(err.resource, "AMLSHIM_FACTS");
+	check(strstr(err.cause, "fuse=maybe") != NULL);
+	arena_done(&mem);
+}
+
+int
+main(void)
+{
+	test_nothing_set();
+	test_all_set();
+	test_empty_is_absent();
+	test_gather();
+	test_stand_ins();
+	test_bad_stand_in();
+	return (check_done());
+}

@@ -1,0 +1,48 @@
+#ifndef SPEC_DSURI_H
+#define SPEC_DSURI_H
+
+/*
+ * dsuri -- the forms in which a job names data.
+ *
+ *   azureml://datastores/DS/paths/P                      DSURI_DATASTORE
+ *   azureml://subscriptions/.../workspaces/W/datastores/DS/paths/P
+ *                                                        DSURI_DATASTORE (workspace set)
+ *   azureml:NAME:VERSION, azureml:NAME@LABEL, .../data/NAME/versions/V, registries, jobs
+ *                                                        DSURI_ASSET
+ *   wasb[s]://CONTAINER@ACCOUNT.blob.SUFFIX/P            DSURI_BLOB
+ *   abfs[s]://FS@ACCOUNT.dfs.SUFFIX/P                    DSURI_GEN2
+ *   https://ACCOUNT.blob.SUFFIX/CONTAINER/P              DSURI_BLOB (path-style hosts too)
+ *   https://ACCOUNT.dfs.SUFFIX/FS/P                      DSURI_GEN2
+ *   adl://STORE.azuredatalakestore.net/P                 DSURI_GEN1
+ *   https://other/...                                    DSURI_HTTP
+ *   file:PATH, anything without a scheme                 DSURI_LOCAL
+ * https: SUFFIX must be one of a known cloud; strangers are DSURI_HTTP and get no token.
+ * A URL with a query (a SAS) is refused, but for DSURI_HTTP; no message shows one.
+ * A leading "file:" or "folder:" before azureml:// is dropped, as the SDK does.
+ * The path is decoded once and has no leading '/'; "." and ".." segments are refused.
+ *
+ * Source: MicrosoftDocs/azure-ai-docs reference-yaml-core-syntax.md,
+ * Azure/azure-sdk-for-python sdk/ml/azure-ai-ml/azure/ai/ml/_utils/_storage_utils.py.
+ */
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum dsuri_form { DSURI_DATASTORE, DSURI_ASSET, DSURI_BLOB, DSURI_GEN2, DSURI_GEN1, DSURI_HTTP,
+	DSURI_LOCAL };
+
+struct dsuri {
+	enum dsuri_form	 form;
+	const char	*datastore;		/* DSURI_DATASTORE */
+	const char	*subscription, *resource_group, *workspace;	/* or NULL */
+	const char	*asset;			/* DSURI_ASSET: as written */
+	const char	*scheme;		/* "https" or "http" for BLOB, GEN2 */
+	const char	*account;
+	const char	*suffix;		/* "core.windows.net" or HOST:PORT (path-style) */
+	const char	*container;
+	const char	*path;			/* "" if none; may end in '/' for a folder */
+};
+
+int	dsuri_parse(struct dsuri *, const char *text, struct arena *, struct err *);
+
+#endif

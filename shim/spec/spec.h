@@ -1,0 +1,195 @@
+#ifndef SPEC_SPEC_H
+#define SPEC_SPEC_H
+
+/*
+ * spec -- what is asked: a job, its datastores, its compute; as written.
+ *
+ * The Azure ML CLI v2 command job (also one step of a pipeline job), datastore
+ * and compute files, in YAML or JSON, and the ARM JSON form of a job
+ * (properties.jobType ...).  Loading is pure: files in, structs or complaints
+ * out; nothing is resolved, nothing is fetched.  Everything lives in the arena
+ * given; secrets are struct secret and are dropped with spec_forget_secrets().
+ *
+ * Sources: Azure/azure-sdk-for-python sdk/ml/azure-ai-ml/azure/ai/ml/_schema/job/
+ * (command_job.py, identity.py, input_output_entry.py), _schema/_datastore/,
+ * _schema/compute/; MicrosoftDocs/azure-ai-docs reference-yaml-job-command.md.
+ */
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/secret.h"
+
+/* Where a value stands: "job.yml:12:5".  line 0: not from a text. */
+struct spec_at {
+	const char *file;
+	int line, column;		/* from 1 */
+};
+
+enum spec_type {	/* of an input or output */
+	SPEC_LITERAL,			/* inputs only: number, boolean, string */
+	SPEC_URI_FOLDER, SPEC_URI_FILE, SPEC_MLTABLE,
+	SPEC_MLFLOW_MODEL, SPEC_CUSTOM_MODEL, SPEC_TRITON_MODEL,
+};
+
+enum spec_mode {
+	SPEC_MODE_DEFAULT,		/* not given: ro_mount for inputs, rw_mount for outputs */
+	SPEC_RO_MOUNT, SPEC_RW_MOUNT, SPEC_DOWNLOAD, SPEC_UPLOAD, SPEC_DIRECT,
+	SPEC_EVAL_MOUNT, SPEC_EVAL_DOWNLOAD,
+};
+
+struct spec_io {		/* one input or output */
+	struct spec_at	 at;
+	const char	*name;
+	enum spec_type	 type;
+	enum spec_mode	 mode;
+	const char	*value;		/* SPEC_LITERAL: as text; NULL for an optional input without
+					   value or path, whatever type was declared */
+	const char	*path;		/* as written (URI or local path, an output's with
+					   ${{name}} and the like); NULL: default location */
+	struct spec_at	 path_at;
+	const char	*path_on_compute;	/* absolute path without file:, or NULL */
+	int		 optional;
+};
+
+enum spec_identity_type {
+	SPEC_IDENTITY_NONE, SPEC_IDENTITY_USER, SPEC_IDENTITY_MANAGED, SPEC_IDENTITY_AML_TOKEN,
+};
+
+struct spec_identity {
+	struct spec_at	 at;
+	enum spec_identity_type type;
+	const char	*client_id, *object_id, *resource_id;	/* at most one is set */
+};
+
+struct spec_variable {
+	const char *name, *value;
+};
+
+struct spec_job {
+	const char	*file;		/* for messages; relative paths start in its directory */
+	const char	*name;		/* job name (a step's own, else the pipeline's), or NULL */
+	const char	*step;		/* pipeline: the step that was chosen, or NULL */
+	const char	*command;	/* NULL: comes from argv */
+	struct spec_at	 command_at;
+	const char	*code;		/* local path or asset reference, or NULL */
+	struct spec_at	 code_at;
+	const char	*compute;	/* or NULL */
+	struct spec_io	*inputs;	size_t ninputs;
+	struct spec_io	*outputs;	size_t noutputs;
+	struct spec_variable *variables;	size_t nvariables;
+	struct spec_identity identity;
+	/* Pipeline: identity on the root that has no effect on this step; or type NONE. */
+	struct spec_identity ignored_root_identity;
+	int		 from_pipeline_root;	/* identity was taken from the root */
+	long long	 timeout_s;	/* limits.timeout; 0: none */
+	const char	*default_datastore;	/* pipeline settings.default_datastore, or NULL */
+};
+
+enum spec_store_type {
+	SPEC_BLOB, SPEC_GEN2, SPEC_GEN1, SPEC_FILE_SHARE, SPEC_ONELAKE,
+};
+
+enum spec_credential {
+	SPEC_CRED_NONE, SPEC_CRED_ACCOUNT_KEY, SPEC_CRED_SAS,
+	SPEC_CRED_SERVICE_PRINCIPAL, SPEC_CRED_CERTIFICATE,
+};
+
+struct spec_datastore {
+	struct spec_at	 at;
+	const char	*name;
+	enum spec_store_type type;
+	const char	*account;	/* account_name; Gen1: store_name; OneLake: "onelake" */
+	const char	*container;	/* container_name, filesystem, file_share_name;
+					   OneLake: the workspace */
+	const char	*artifact;	/* OneLake: the item, first segment of all paths; or NULL */
+	const char	*endpoint;	/* "core.windows.net"; a host[:port] that is an address or
+					   a name without a dot means path-style URLs; Gen1:
+					   "azuredatalakestore.net"; OneLake:
+					   "fabric.microsoft.com" */
+	const char	*protocol;	/* "https"; "http" only with a path-style endpoint */
+	enum spec_credential credential;
+	struct secret	 secret;	/* account key, SAS (without '?'), client secret,
+					   certificate */
+	const char	*tenant_id, *client_id, *thumbprint;	/* service principal, certificate */
+	const char	*authority_url, *resource_url;
+	int		 is_default;
+};
+
+enum spec_compute_kind { SPEC_COMPUTE_UNKNOWN, SPEC_COMPUTE_CLUSTER, SPEC_COMPUTE_INSTANCE,
+	SPEC_COMPUTE_KUBERNETES, SPEC_COMPUTE_SERVERLESS };
+
+struct spec_uai {
+	const char *client_id, *object_id, *resource_id;	/* each may be NULL */
+};
+
+struct spec_compute {		/* `az ml compute show` or create YAML; also AMLSHIM_COMPUTE */
+	struct spec_at	 at;
+	int		 given;		/* 0: nothing is known but what the environment shows */
+	const char	*name;
+	enum spec_compute_kind kind;
+	int		 has_system;
+	const char	*system_client_id;	/* or NULL */
+	struct spec_uai	*uais;		size_t nuais;
+};
+
+/* A remark that is no error. */
+enum spec_remark_kind {
+	SPEC_REMARK_UNKNOWN,		/* Azure ML does not know the field: warning */
+	SPEC_REMARK_UNUSED,		/* Azure ML knows it, this program has no use for it: -v */
+	SPEC_REMARK_WARNING,		/* anything else worth a warning */
+};
+struct spec_remark {
+	enum spec_remark_kind kind;
+	struct spec_at	 at;
+	const char	*text;		/* "unknown field \"comand\" (did you mean \"command\"?)" */
+};
+
+struct spec {
+	struct spec_job	 job;
+	struct spec_datastore *datastores;	size_t ndatastores;
+	struct spec_compute compute;
+	struct spec_remark *remarks;	size_t nremarks;
+};
+
+#define SPEC_TEXT_MAX	(4u << 20)	/* bytes of one file */
+
+struct spec_sources {
+	const char	*job;		/* path, "-", or inline text (contains a newline or starts
+					   with '{') */
+	const char	*step;		/* pipeline step, or NULL */
+	const char *const *datastores;	/* paths (file with one or more YAML documents, or a
+					   directory of *.yml *.yaml *.json) or inline text */
+	size_t		 ndatastores;
+	const char	*compute;	/* path, inline text or NULL; also the short form
+					   "system_assigned", "none", "serverless" or
+					   "CLIENT_ID[,CLIENT_ID...]" */
+};
+
+/*
+ * Load and check everything.
+ *
+ * fails    ERR_USAGE, resource "FILE:LINE:COLUMN: FIELD", cause what was
+ *          expected and what stands there.  First complaint only.
+ * owns     all in *spec lives in the arena, secrets on the heap
+ */
+int	spec_load(struct spec *ret, const struct spec_sources *, struct arena *, struct err *);
+/* The same from text, for tests and fuzzers: one job / one datastore text. */
+int	spec_load_job(struct spec *, const char *file, const char *text, size_t len,
+	    const char *step, struct arena *, struct err *);
+int	spec_load_datastores(struct spec *, const char *file, const char *text, size_t len,
+	    struct arena *, struct err *);
+int	spec_load_compute(struct spec *, const char *file, const char *text, size_t len,
+	    struct arena *, struct err *);
+
+/* Wipe every secret: init does so once the agent has its copy. */
+void	spec_forget_secrets(struct spec *);
+
+/* The words that users write: "ro_mount", "uri_file", "user_identity", ... */
+const char *spec_type_name(enum spec_type);
+const char *spec_mode_name(enum spec_mode);
+const char *spec_identity_name(enum spec_identity_type);
+const char *spec_store_name(enum spec_store_type);
+
+#endif

@@ -1,0 +1,435 @@
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "azure/blob.h"
+#include "azure/refusal.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/secret.h"
+#include "base/uri.h"
+
+#define TIMEOUT_MS		(5 * 60 * 1000)
+#define REFRESH_WAIT_MS		200	/* while a credential is being fetched */
+#define COPY_POLL_FIRST_MS	50
+#define COPY_POLL_MAX_MS	2000
+
+/* ---- building blocks --------------------------------------------------- */
+
+void
+blob_request_id(char out[BLOB_REQUEST_ID_SIZE])
+{
+	unsigned char b[16] = { 0 };
+	size_t i, n = 0;
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		b[0] = (unsigned char)clock_ms();	/* an id for logs: it may repeat */
+	for (i = 0; i < sizeof(b); i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			out[n++] = '-';
+		snprintf(out + n, 3, "%02x", b[i]);
+		n += 2;
+	}
+}
+
+int64_t
+blob_deadline(const struct store *s)
+{
+	return (clock_ms() + s->timeout_ms);
+}
+
+const char *
+blob_url(const struct store *s, const char *name, const char *query, struct arena *mem)
+{
+	auto_buf struct buf encoded = BUF_EMPTY;
+
+	if (name != NULL)
+		uri_encode(&encoded, name, strlen(name), 1);
+	return (arena_printf(mem, "%s/%s%s%s%s%s", s->root, s->container,
+	    name != NULL ? "/" : "", buf_str(&encoded), query != NULL ? "?" : "",
+	    query != NULL ? query : ""));
+}
+
+/* A credential that was refused is refreshed once, by cred's rules. */
+enum http_verdict
+blob_judge(struct store *s, uint64_t generation, const struct http_response *r,
+    int *ret_delay_ms)
+{
+	if (r->status != 401 &&
+	    (r->status != 403 || strcmp(r->error_code, "AuthenticationFailed") != 0))
+		return (http_default_verdict(r));
+	switch (cred_refused(s->auth.cred, generation)) {
+	case 1:
+		*ret_delay_ms = 0;
+		return (HTTP_RETRY);
+	case 0:
+		*ret_delay_ms = REFRESH_WAIT_MS;
+		return (HTTP_RETRY);
+	default:
+		return (HTTP_FAIL);
+	}
+}
+
+/* The tenant that issued a token: only to explain a refusal. */
+static const char *
+token_tenant(const char *token, struct arena *mem)
+{
+	const char *payload = strchr(token, '.'), *tid;
+	unsigned char *text;
+	struct json *claims;
+	ssize_t n;
+	size_t len;
+
+	if (payload == NULL)
+		return (NULL);
+	len = strcspn(++payload, ".");
+	text = arena_alloc(mem, len + 1);
+	if ((n = base64url_decode(text, len, payload, len)) < 0)
+		return (NULL);
+	claims = json_parse((const char *)text, (size_t)n);
+	tid = json_string(json_get(claims, "tid"));
+	if (tid != NULL)
+		tid = arena_strdup(mem, tid);
+	json_free(claims);
+	return (tid);
+}
+
+void
+blob_explain(struct store *s, const struct http_response *r, int writing, struct err *err)
+{
+	struct refusal_context ctx = { .writing = writing, .now_unix_s = clock_wall_s() };
+	struct arena mem = ARENA_EMPTY;
+	enum wire_cred_kind kind;
+	uint64_t generation;
+	const char *text;
+
+	if (err == NULL)
+		return;
+	cred_current(s->auth.cred, &kind, &generation, &text, &mem);
+	if (kind == WIRE_CRED_BEARER)
+		ctx.token_tenant = token_tenant(text, &mem);
+	if (kind == WIRE_CRED_SAS && (ctx.sas_expiry_unix_s = auth_sas_expiry(text)) == 0)
+		ctx.sas_expiry_unix_s = INT64_MAX;	/* a stored policy decides */
+	refusal_explain(r, &ctx, err);
+	arena_done(&mem);
+}
+
+/* ---- one request ------------------------------------------------------- */
+
+static void
+add_copy_source(struct blob_op *op, struct http_request *q)
+{
+	struct arena *mem = &op->call.scratch;
+	const char *url = blob_url(op->store, op->copy_from, NULL, mem), *text;
+	enum wire_cred_kind kind;
+	uint64_t generation;
+
+	cred_current(op->store->auth.cred, &kind, &generation, &text, mem);
+	if (kind == WIRE_CRED_SAS)
+		url = arena_printf(mem, "%s?%s", url, text + strspn(text, "?&"));
+	q->headers[q->nheaders++] = (struct http_header){ "x-ms-copy-source", url };
+}
+
+static int
+op_prepare(struct http_call *call, struct http_request *q, struct err *err)
+{
+	struct blob_op *op = call->arg;
+	size_t i;
+
+	q->method = op->method;
+	q->url = blob_url(op->store, op->name, op->query, &call->scratch);
+	for (i = 0; i < op->nheaders; i++)
+		q->headers[q->nheaders++] = op->headers[i];
+	if (op->copy_from != NULL)
+		add_copy_source(op, q);
+	q->body = op->body;
+	q->body_len = op->body_len;
+	q->body_fd = op->body_fd;
+	q->body_offset = op->body_offset;
+	return (auth_storage_request(&op->store->auth, q, op->request_id, &call->scratch,
+	    &op->generation, err));
+}
+
+static enum http_verdict
+op_judge(struct http_call *call, const struct http_response *r, int *ret_delay_ms)
+{
+	struct blob_op *op = call->arg;
+
+	return (blob_judge(op->store, op->generation, r, ret_delay_ms));
+}
+
+void
+blob_op_init(struct blob_op *op, struct store *s, const char *what, const char *method,
+    const char *name)
+{
+	memset(op, 0, sizeof(*op));
+	op->store = s;
+	op->method = method;
+	op->name = name;
+	op->body_fd = -1;
+	op->writing = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
+	blob_request_id(op->request_id);
+	op->call.op = what;
+	op->call.prepare = op_prepare;
+	op->call.judge = op_judge;
+	op->call.arg = op;
+	op->call.deadline_ms = blob_deadline(s);
+}
+
+void
+blob_op_header(struct blob_op *op, const char *name, const char *value)
+{
+	op->headers[op->nheaders++] = (struct http_header){ name, value };
+}
+
+void
+blob_op_condition(struct blob_op *op, const char *if_match)
+{
+	if (if_match == NULL)
+		return;
+	if (strcmp(if_match, "*") == 0)
+		blob_op_header(op, "If-None-Match", "*");
+	else
+		blob_op_header(op, "If-Match", if_match);
+}
+
+int
+blob_op_run(struct blob_op *op, struct err *err)
+{
+	struct err e = ERR_EMPTY;
+
+	if (http_do(op->store->http, &op->call, &e) == 0)
+		return (0);
+	blob_explain(op->store, &op->call.response, op->writing, &e);
+	if (err != NULL)
+		*err = e;
+	return (-1);
+}
+
+void
+blob_op_done(struct blob_op *op)
+{
+	http_call_done(&op->call);
+}
+
+/* ---- the store --------------------------------------------------------- */
+
+static int
+is_single_blob(struct cred *cred)
+{
+	struct arena mem = ARENA_EMPTY;
+	enum wire_cred_kind kind;
+	uint64_t generation;
+	const char *text, *sr;
+	int single;
+
+	cred_current(cred, &kind, &generation, &text, &mem);
+	sr = kind == WIRE_CRED_SAS ? uri_query_get(text + strspn(text, "?&"), "sr", &mem) : NULL;
+	single = sr != NULL && strcmp(sr, "b") == 0;
+	arena_done(&mem);
+	return (single);
+}
+
+/* The '$' of $root, $web and $logs stays: it is how everybody writes them. */
+static char *
+encode_container(const char *name)
+{
+	struct buf b = BUF_EMPTY;
+	size_t skip = name[0] == '$';
+
+	buf_add(&b, name, skip);
+	uri_encode(&b, name + skip, strlen(name + skip), 0);
+	return (b.data);
+}
+
+static int
+check_options(const struct store_options *o, struct err *err)
+{
+	struct arena mem = ARENA_EMPTY;
+	struct uri u;
+	int ok = uri_parse(&u, o->base_url, &mem) == 0 && u.query[0] == '\0' &&
+	    (strcmp(u.scheme, "https") == 0 || strcmp(u.scheme, "http") == 0);
+
+	arena_done(&mem);
+	if (!ok)
+		return (err_set(err, ERR_USAGE, REMEDY_CHECK_ENDPOINT, "open the store",
+		    "the endpoint is no http or https URL"));
+	if (o->container == NULL || o->container[0] == '\0')
+		return (err_set(err, ERR_USAGE, REMEDY_CHECK_NAME, "open the store",
+		    "no container is named"));
+	return (0);
+}
+
+struct store *
+store_new(const struct store_options *o, struct err *err)
+{
+	struct store *s;
+	size_t len;
+
+	if (check_options(o, err) != 0)
+		return (NULL);
+	s = mem_zalloc(sizeof(*s));
+	s->root = mem_strdup(o->base_url);
+	for (len = strlen(s->root); len > 0 && s->root[len - 1] == '/'; len--)
+		s->root[len - 1] = '\0';
+	s->container = encode_container(o->container);
+	s->account = mem_strdup(o->account != NULL ? o->account : "");
+	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
+	s->auth = (struct auth){ s->account, o->cred, s->version };
+	s->http = o->http;
+	s->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS;
+	s->single_blob = is_single_blob(o->cred);
+	return (s);
+}
+
+void
+store_free(struct store *s)
+{
+	if (s == NULL)
+		return;
+	free(s->root);
+	free(s->container);
+	free(s->account);
+	free(s->version);
+	free(s);
+}
+
+/* ---- operations on one name -------------------------------------------- */
+
+int
+blob_head(struct store *s, const char *name, struct store_attr *ret,
+    struct http_response *ret_response, struct err *err)
+{
+	struct blob_op op;
+	const struct http_response *r = &op.call.response;
+	int rc;
+
+	blob_op_init(&op, s, "get the properties of", "HEAD", name);
+	rc = blob_op_run(&op, err);
+	if (rc == 0) {
+		memset(ret, 0, sizeof(*ret));
+		ret->is_dir = r->is_folder_meta || strcmp(r->resource_type, "directory") == 0;
+		ret->size = ret->is_dir || r->content_length < 0 ? 0 : r->content_length;
+		ret->mtime_unix_s = r->last_modified_unix_s;
+		memcpy(ret->etag, r->etag, sizeof(ret->etag));
+		if (ret_response != NULL) {
+			*ret_response = *r;
+			ret_response->error_body = (struct buf)BUF_EMPTY;
+		}
+	}
+	blob_op_done(&op);
+	return (rc);
+}
+
+int
+store_delete(struct store *s, const char *name, struct err *err)
+{
+	struct blob_op op;
+	struct err e;
+	int rc;
+
+	blob_op_init(&op, s, "delete", "DELETE", name);
+	blob_op_header(&op, "x-ms-delete-snapshots", "include");
+	rc = blob_op_run(&op, &e);
+	if (rc != 0 && op.call.response.status == 404 &&
+	    strcmp(op.call.response.error_code, "ContainerNotFound") != 0)
+		rc = 0;
+	if (rc != 0 && err != NULL)
+		*err = e;
+	blob_op_done(&op);
+	return (rc);
+}
+
+int
+store_mkdir(struct store *s, const char *name, struct err *err)
+{
+	struct blob_op op;
+	struct err e;
+	int rc;
+
+	blob_op_init(&op, s, "make the directory", "PUT", name);
+	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
+	blob_op_header(&op, "x-ms-meta-hdi_isfolder", "true");
+	blob_op_condition(&op, "*");
+	rc = blob_op_run(&op, &e);
+	if (rc != 0 && (op.call.response.status == 412 ||
+	    strcmp(op.call.response.error_code, "BlobAlreadyExists") == 0 ||
+	    strcmp(op.call.response.error_code, "PathAlreadyExists") == 0))
+		rc = 0;
+	if (rc != 0 && err != NULL)
+		*err = e;
+	blob_op_done(&op);
+	return (rc);
+}
+
+int
+store_create_container(struct store *s, struct err *err)
+{
+	struct blob_op op;
+	struct err e;
+	int rc;
+
+	blob_op_init(&op, s, "create the container", "PUT", NULL);
+	op.query = "restype=container";
+	rc = blob_op_run(&op, &e);
+	if (rc != 0 && strcmp(op.call.response.error_code, "ContainerAlreadyExists") == 0)
+		rc = 0;
+	if (rc != 0 && err != NULL)
+		*err = e;
+	blob_op_done(&op);
+	return (rc);
+}
+
+/* A copy inside one account is nearly always over at once. */
+static int
+await_copy(struct store *s, const char *to, char etag[HTTP_ETAG_MAX], int64_t deadline_ms,
+    struct err *err)
+{
+	struct http_response r;
+	struct store_attr attr;
+	int64_t wait_ms = COPY_POLL_FIRST_MS;
+
+	for (;;) {
+		if (blob_head(s, to, &attr, &r, err) != 0)
+			return (-1);
+		memcpy(etag, attr.etag, sizeof(attr.etag));
+		if (strcmp(r.copy_status, "success") == 0)
+			return (0);
+		if (strcmp(r.copy_status, "pending") != 0)
+			return (err_set(err, ERR_PROTOCOL, REMEDY_NONE, "copy to",
+			    "copy status is \"%s\"", r.copy_status));
+		if (clock_ms() + wait_ms >= deadline_ms)
+			return (err_set(err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "copy to",
+			    "not over in the time given"));
+		clock_sleep_ms(wait_ms);
+		if (wait_ms < COPY_POLL_MAX_MS)
+			wait_ms *= 2;
+	}
+}
+
+int
+store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	struct arena mem = ARENA_EMPTY;
+	char etag[HTTP_ETAG_MAX], url[320];
+	struct blob_op op;
+	int rc;
+
+	blob_op_init(&op, s, "copy to", "PUT", to);
+	op.copy_from = from;
+	rc = blob_op_run(&op, err);
+	if (rc == 0) {
+		memcpy(etag, op.call.response.etag, sizeof(etag));
+		if (strcmp(op.call.response.copy_status, "success") != 0)
+			rc = await_copy(s, to, etag, op.call.deadline_ms, err);
+	}
+	if (rc == 0 && ret_etag != NULL)
+		memcpy(ret_etag, etag, sizeof(etag));
+	if (rc != 0)
+		err_on(err, "%s", http_printable_url(blob_url(s, to, NULL, &mem), url,
+		    sizeof(url)));
+	arena_done(&mem);
+	blob_op_done(&op);
+	return (rc);
+}

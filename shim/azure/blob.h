@@ -1,0 +1,69 @@
+#ifndef AZURE_BLOB_H
+#define AZURE_BLOB_H
+
+/*
+ * blob -- what the parts of the Blob implementation of store.h share.
+ *
+ * blob.c builds and runs single requests, blob_list.c pages through listings,
+ * blob_read.c reads ranges, blob_write.c uploads.  Nobody else includes this.
+ */
+
+#include <stdint.h>
+
+#include "azure/store.h"
+
+struct store {
+	char		*root;		/* "https://ACCT.blob.SUFFIX", no '/' at the end */
+	char		*container;	/* encoded */
+	char		*account, *version;
+	struct auth	 auth;
+	struct http	*http;
+	int64_t		 timeout_ms;
+	int		 single_blob;	/* the SAS is for one blob: it cannot list */
+};
+
+#define BLOB_HEADERS_MAX	6
+#define BLOB_REQUEST_ID_SIZE	40
+
+/* One request; zeroed, then blob_op_init.  Strings are borrowed until it is over. */
+struct blob_op {
+	struct http_call call;
+	struct store	*store;
+	const char	*method;
+	const char	*name;		/* of the blob; NULL: the container itself */
+	const char	*query;		/* encoded; NULL: none */
+	struct http_header headers[BLOB_HEADERS_MAX];
+	size_t		 nheaders;
+	const void	*body;
+	size_t		 body_len;
+	int		 body_fd;
+	int64_t		 body_offset;
+	const char	*copy_from;	/* name of the blob to copy, NULL: none */
+	int		 writing;
+	void		*owner;		/* the submitter's */
+	char		 request_id[BLOB_REQUEST_ID_SIZE];
+	uint64_t	 generation;
+};
+
+void	blob_op_init(struct blob_op *, struct store *, const char *what, const char *method,
+	    const char *name);
+void	blob_op_header(struct blob_op *, const char *name, const char *value);
+/* NULL: none; "*": must not exist; else the ETag that must match. */
+void	blob_op_condition(struct blob_op *, const char *if_match);
+/* Runs it and waits.  On failure err is explained.  Call blob_op_done in any case. */
+int	blob_op_run(struct blob_op *, struct err *);
+void	blob_op_done(struct blob_op *);
+
+/* What both kinds of callers need: a URL, a verdict that refreshes credentials, a reason. */
+const char *blob_url(const struct store *, const char *name, const char *query, struct arena *);
+enum http_verdict blob_judge(struct store *, uint64_t generation, const struct http_response *,
+	    int *ret_delay_ms);
+void	blob_explain(struct store *, const struct http_response *, int writing, struct err *);
+/* A new x-ms-client-request-id. */
+void	blob_request_id(char out[BLOB_REQUEST_ID_SIZE]);
+int64_t	blob_deadline(const struct store *);
+/* HEAD. */
+int	blob_head(struct store *, const char *name, struct store_attr *ret,
+	    struct http_response *ret_response, struct err *);
+
+#endif

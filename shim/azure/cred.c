@@ -1,0 +1,311 @@
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "azure/cred.h"
+#include "base/clock.h"
+#include "base/secret.h"
+
+#define FIRST_ANSWER_MS		(120 * 1000)	/* IMDS alone may be away for 70 s */
+#define ANSWER_MS		(30 * 1000)	/* then ask again: it may have restarted */
+#define RETRY_MS		(30 * 1000)	/* after a refresh that failed; as azure-identity */
+#define REFUSED_AGAIN_MS	(60 * 1000)	/* refused so young: it never was any good */
+#define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
+#define THREAD_STACK		(256 * 1024)
+#define NEVER			INT64_MAX
+
+struct cred {
+	int		 agent_fd;		/* -1: fixed */
+	pthread_t	 thread;
+	pthread_mutex_t	 lock;			/* guards the rest; innermost */
+	pthread_cond_t	 changed;
+	enum wire_cred_kind kind;
+	struct secret	 text;
+	uint64_t	 generation;		/* ours: an agent that restarts counts anew */
+	uint64_t	 agent_generation;	/* what the agent calls it */
+	int64_t		 born_ms;
+	int64_t		 refresh_ms;		/* ask again from here on */
+	int		 refused;		/* the current one was; the thread is to ask */
+	int		 born_of_refusal;
+	uint64_t	 hopeless;		/* no better one can be had than this generation */
+	int64_t		 hopeless_until_ms;
+	int		 stopping;
+};
+
+/* Somewhat before the time given: many mounts share one agent. */
+static int64_t
+refresh_time(const struct wire_cred *w)
+{
+	int64_t left_s = w->refresh_unix_s - clock_wall_s(), early_s;
+
+	if (w->refresh_unix_s == 0)
+		return (NEVER);
+	early_s = left_s / 10 < EARLY_MAX_S ? left_s / 10 : EARLY_MAX_S;
+	if (left_s <= 0)
+		return (clock_ms() + clock_jitter(RETRY_MS / 2, RETRY_MS));
+	return (clock_ms() + left_s * 1000 - clock_jitter(0, early_s * 1000));
+}
+
+static int
+same_as_now(const struct cred *c, const struct wire_cred *w)
+{
+	return (c->kind == (enum wire_cred_kind)w->kind &&
+	    secret_equal(&c->text, w->text, w->len));
+}
+
+/* Lock held.  -1: the message makes no sense. */
+static int
+take(struct cred *c, const struct wire_cred *w, struct err *err)
+{
+	if (w->len > WIRE_CRED_TEXT_MAX || w->kind > WIRE_CRED_ANONYMOUS)
+		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, "get credential",
+		    "the agent's message is malformed"));
+	c->agent_generation = w->generation;
+	c->refresh_ms = refresh_time(w);
+	if (c->generation > 0 && same_as_now(c, w))
+		return (0);
+	if (secret_set(&c->text, w->text, w->len, err) != 0)
+		return (-1);
+	c->kind = (enum wire_cred_kind)w->kind;
+	c->generation++;
+	c->born_ms = clock_ms();
+	return (0);
+}
+
+/* One question and its answer.  Without the lock. */
+static int
+ask(struct cred *c, uint64_t refused_generation, int refresh, int timeout_ms,
+    struct wire_cred *answer, struct err *err)
+{
+	struct wire_ask question = { .refresh = (uint32_t)refresh,
+	    .generation = refused_generation };
+
+	/* Answers that came too late for an earlier question. */
+	while (wire_recv(c->agent_fd, answer, sizeof(*answer), 0) == 1)
+		continue;
+	if (wire_send(c->agent_fd, &question, sizeof(question)) != 0)
+		return (err_errno(err, "get credential", NULL));
+	switch (wire_recv(c->agent_fd, answer, sizeof(*answer), timeout_ms)) {
+	case 1:
+		break;
+	case 0:
+		return (err_set(err, ERR_NO_IDENTITY, REMEDY_NONE, "get credential",
+		    "the agent is gone"));
+	default:
+		return (err_errno(err, "get credential", NULL));
+	}
+	if (answer->kind == WIRE_CRED_NONE) {
+		if (err != NULL)
+			*err = answer->err;
+		return (-1);
+	}
+	return (0);
+}
+
+static void
+wipe(struct wire_cred *w)
+{
+	secret_wipe(w, sizeof(*w));
+}
+
+/* What became of a refresh.  Lock held. */
+static void
+settle(struct cred *c, int was_refused, int failed, uint64_t asked_for)
+{
+	int64_t now_ms = clock_ms();
+
+	c->refused = 0;
+	if (failed)
+		c->refresh_ms = now_ms + clock_jitter(RETRY_MS / 2, RETRY_MS);
+	if (was_refused && c->generation == asked_for) {	/* none, or the same again */
+		c->hopeless = asked_for;
+		c->hopeless_until_ms = now_ms + RETRY_MS;
+	} else if (c->generation != asked_for)
+		c->born_of_refusal = was_refused;
+	pthread_cond_broadcast(&c->changed);
+}
+
+static void
+refresh(struct cred *c)
+{
+	struct wire_cred answer __attribute__((cleanup(wipe)));
+	uint64_t asked_for = c->generation, agent_generation = c->agent_generation;
+	int was_refused = c->refused, failed;
+
+	pthread_mutex_unlock(&c->lock);
+	failed = ask(c, agent_generation, was_refused, ANSWER_MS, &answer, NULL) != 0;
+	pthread_mutex_lock(&c->lock);
+	if (!failed)
+		failed = take(c, &answer, NULL) != 0;
+	settle(c, was_refused, failed, asked_for);
+}
+
+static void
+wait_until(struct cred *c, int64_t when_ms)
+{
+	int64_t left_ms = when_ms - clock_ms();
+	struct timespec at;
+
+	if (when_ms == NEVER) {
+		pthread_cond_wait(&c->changed, &c->lock);
+		return;
+	}
+	/* The condition's clock stands still in a suspended machine. */
+	if (left_ms > RETRY_MS)
+		left_ms = RETRY_MS;
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += left_ms / 1000;
+	at.tv_nsec += left_ms % 1000 * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	pthread_cond_timedwait(&c->changed, &c->lock, &at);
+}
+
+static void *
+refresher(void *arg)
+{
+	struct cred *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->stopping) {
+		if (c->refused || c->refresh_ms <= clock_ms())
+			refresh(c);
+		else
+			wait_until(c, c->refresh_ms);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return (NULL);
+}
+
+static struct cred *
+cred_alloc(int agent_fd)
+{
+	struct cred *c = mem_zalloc(sizeof(*c));
+	pthread_condattr_t attr;
+
+	c->agent_fd = agent_fd;
+	c->refresh_ms = NEVER;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	return (c);
+}
+
+static void
+release(struct cred *c)
+{
+	mem_close_fd(&c->agent_fd);
+	secret_done(&c->text);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static int
+start_thread(struct cred *c, struct err *err)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&c->thread, &attr, refresher, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	errno = rc;
+	return (rc == 0 ? 0 : err_errno(err, "start the credential thread", NULL));
+}
+
+struct cred *
+cred_new(int agent_fd, struct err *err)
+{
+	struct wire_cred first __attribute__((cleanup(wipe)));
+	struct cred *c = cred_alloc(agent_fd);
+
+	if (ask(c, 0, 0, FIRST_ANSWER_MS, &first, err) != 0 || take(c, &first, err) != 0 ||
+	    start_thread(c, err) != 0) {
+		release(c);
+		return (NULL);
+	}
+	return (c);
+}
+
+struct cred *
+cred_fixed(enum wire_cred_kind kind, const char *text)
+{
+	struct cred *c = cred_alloc(-1);
+	struct err err;
+
+	if (secret_set(&c->text, text, strlen(text), &err) != 0) {
+		release(c);
+		return (NULL);
+	}
+	c->kind = kind;
+	c->generation = 1;
+	return (c);
+}
+
+void
+cred_free(struct cred *c)
+{
+	if (c == NULL)
+		return;
+	if (c->agent_fd >= 0) {
+		pthread_mutex_lock(&c->lock);
+		c->stopping = 1;
+		pthread_cond_broadcast(&c->changed);
+		pthread_mutex_unlock(&c->lock);
+		shutdown(c->agent_fd, SHUT_RDWR);	/* ends a wait for the agent */
+		pthread_join(c->thread, NULL);
+	}
+	release(c);
+}
+
+void
+cred_current(struct cred *c, enum wire_cred_kind *ret_kind, uint64_t *ret_generation,
+    const char **ret_text, struct arena *mem)
+{
+	pthread_mutex_lock(&c->lock);
+	*ret_kind = c->kind;
+	*ret_generation = c->generation;
+	*ret_text = c->text.text != NULL ? arena_strndup(mem, c->text.text, c->text.len) : "";
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Lock held. */
+static int
+judge_refusal(struct cred *c, uint64_t generation)
+{
+	int64_t now_ms = clock_ms();
+
+	if (generation < c->generation)
+		return (1);
+	if (c->agent_fd < 0 || (c->hopeless == generation && now_ms < c->hopeless_until_ms) ||
+	    (c->born_of_refusal && now_ms - c->born_ms < REFUSED_AGAIN_MS))
+		return (-1);
+	if (!c->refused) {
+		c->refused = 1;
+		pthread_cond_broadcast(&c->changed);
+	}
+	return (0);
+}
+
+int
+cred_refused(struct cred *c, uint64_t generation)
+{
+	int verdict;
+
+	pthread_mutex_lock(&c->lock);
+	verdict = judge_refusal(c, generation);
+	pthread_mutex_unlock(&c->lock);
+	return (verdict);
+}

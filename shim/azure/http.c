@@ -1,0 +1,789 @@
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "azure/ca.h"
+#include "azure/http.h"
+#include "azure/http_answer.h"
+#include "azure/http_lib.h"
+#include "base/clock.h"
+
+#define CONNECTIONS_DEFAULT	64
+#define CONNECT_TIMEOUT_MS	10000
+#define STALL_TIMEOUT_MS	20000
+#define CALL_TIMEOUT_MS		(5 * 60 * 1000)
+#define STALL_DOUBLINGS		3	/* a slow answer gets 8 times as long in the end */
+#define PROGRESS		65536	/* a try that brought so much was no failure */
+#define LIMIT_FLOOR		4	/* of calls under way when throttled */
+#define THREAD_STACK		(512 * 1024)	/* musl's default is 128 KiB */
+#define PRIORITIES		3
+
+enum job_state { JOB_QUEUED, JOB_SLEEPING, JOB_RUNNING };
+
+/* Where http_do() waits. */
+struct waiter {
+	pthread_mutex_t	 lock;		/* guards the rest; nothing is locked inside */
+	pthread_cond_t	 cond;
+	int		 over, ok;
+	struct err	 err;
+};
+
+/* A call in the engine.  The network thread's own but for what http.lock guards. */
+struct job {
+	struct http_try	 try;			/* first: found again from it */
+	struct job	*next, *prev;		/* inbox and spare: http.lock */
+	struct job	*next_cancelled;	/* http.lock */
+	int		 cancelled;		/* http.lock */
+	struct http_call *call;
+	struct waiter	*waiter;		/* NULL: call->done is called */
+	enum job_state	 state;
+	int64_t		 deadline_ms;
+	int64_t		 timer_ms;		/* when to look at it again */
+	size_t		 timer_at;		/* place in the heap + 1; 0: in none */
+	int64_t		 base;			/* body_received when the try began */
+	int		 failures;		/* in a row, without progress */
+	int		 stalls;
+	struct err	 last;			/* why the last try failed */
+};
+
+struct queue {
+	struct job	*head, *tail;
+};
+
+struct http {
+	struct http_lib	*lib;
+	int		 max_connections, stall_timeout_ms;
+	pthread_t	 thread;
+
+	pthread_mutex_t	 lock;		/* guards the next five; innermost */
+	struct queue	 inbox;
+	struct job	*cancelled;
+	struct job	*spare;
+	int		 stopping;
+	int		 awake;		/* the thread was woken and has not looked yet */
+
+	/* The network thread's own. */
+	struct queue	 waiting[PRIORITIES];
+	struct job	**timers;	/* heap, earliest first */
+	size_t		 ntimers, timers_size;
+	int		 running;
+	int		 limit;		/* of calls under way; see adjust_limit */
+	int		 good;		/* answers since limit last changed */
+	int64_t		 cut_ms;	/* when limit was halved last */
+
+	_Atomic int64_t	 requests, retries, bytes_in, bytes_out;
+};
+
+/* ---- lists and timers -------------------------------------------------- */
+
+static void
+queue_add(struct queue *q, struct job *j, int at_head)
+{
+	j->next = at_head ? q->head : NULL;
+	j->prev = at_head ? NULL : q->tail;
+	*(j->next != NULL ? &j->next->prev : &q->tail) = j;
+	*(j->prev != NULL ? &j->prev->next : &q->head) = j;
+}
+
+static void
+queue_remove(struct queue *q, struct job *j)
+{
+	*(j->next != NULL ? &j->next->prev : &q->tail) = j->prev;
+	*(j->prev != NULL ? &j->prev->next : &q->head) = j->next;
+	j->next = j->prev = NULL;
+}
+
+static struct queue *
+queue_of(struct http *h, const struct job *j)
+{
+	int p = j->call->priority;
+
+	return (&h->waiting[p < 0 ? 0 : p >= PRIORITIES ? PRIORITIES - 1 : p]);
+}
+
+static void
+heap_put(struct http *h, size_t at, struct job *j)
+{
+	h->timers[at] = j;
+	j->timer_at = at + 1;
+}
+
+static void
+heap_sift(struct http *h, size_t at, struct job *j)
+{
+	size_t child, parent;
+
+	for (; at > 0; at = parent) {
+		parent = (at - 1) / 2;
+		if (h->timers[parent]->timer_ms <= j->timer_ms)
+			break;
+		heap_put(h, at, h->timers[parent]);
+	}
+	for (; (child = 2 * at + 1) < h->ntimers; at = child) {
+		if (child + 1 < h->ntimers &&
+		    h->timers[child + 1]->timer_ms < h->timers[child]->timer_ms)
+			child++;
+		if (h->timers[child]->timer_ms >= j->timer_ms)
+			break;
+		heap_put(h, at, h->timers[child]);
+	}
+	heap_put(h, at, j);
+}
+
+static void
+timer_set(struct http *h, struct job *j, int64_t when_ms)
+{
+	if (j->timer_at == 0) {
+		if (h->ntimers == h->timers_size) {
+			h->timers_size = h->timers_size > 0 ? 2 * h->timers_size : 64;
+			h->timers = mem_grow(h->timers, h->timers_size * sizeof(struct job *));
+		}
+		j->timer_at = ++h->ntimers;
+	}
+	j->timer_ms = when_ms;
+	heap_sift(h, j->timer_at - 1, j);
+}
+
+static void
+timer_clear(struct http *h, struct job *j)
+{
+	size_t at = j->timer_at;
+	struct job *last;
+
+	if (at == 0)
+		return;
+	last = h->timers[--h->ntimers];
+	j->timer_at = 0;
+	if (last != j)
+		heap_sift(h, at - 1, last);
+}
+
+/* ---- the end of a call ------------------------------------------------- */
+
+static void
+unlink_cancelled(struct http *h, struct job *j)
+{
+	struct job **p;
+
+	for (p = &h->cancelled; *p != NULL; p = &(*p)->next_cancelled)
+		if (*p == j) {
+			*p = j->next_cancelled;
+			return;
+		}
+}
+
+static void
+waiter_tell(struct waiter *w, int ok, const struct err *err)
+{
+	pthread_mutex_lock(&w->lock);
+	w->over = 1;
+	w->ok = ok;
+	w->err = *err;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* The caller may free the call, or submit it again, from done() on. */
+static void
+finish(struct http *h, struct job *j, const struct err *failure)
+{
+	const char *url = j->try.request.url;
+	struct http_call *call = j->call;
+	struct waiter *waiter = j->waiter;
+	struct err err = ERR_EMPTY;
+	char printable[sizeof(err.resource)];
+
+	timer_clear(h, j);
+	if (failure != NULL) {
+		err = *failure;
+		err_doing(&err, call->op);
+		if (url != NULL)
+			err_on(&err, "%s", http_printable_url(url, printable, sizeof(printable)));
+	}
+	pthread_mutex_lock(&h->lock);
+	call->engine = NULL;
+	if (j->cancelled)
+		unlink_cancelled(h, j);
+	j->next = h->spare;
+	h->spare = j;
+	pthread_mutex_unlock(&h->lock);
+	if (waiter != NULL)
+		waiter_tell(waiter, failure == NULL, &err);
+	else
+		call->done(call, failure == NULL, &err);
+}
+
+static void
+finish_with(struct http *h, struct job *j, enum err_kind kind, enum err_remedy remedy,
+    const char *cause)
+{
+	struct err err;
+
+	err_set(&err, kind, remedy, j->call->op, "%s", cause);
+	finish(h, j, &err);
+}
+
+/* The deadline is near or past: the last failure says more than the clock does. */
+static void
+finish_late(struct http *h, struct job *j)
+{
+	if (j->last.kind != ERR_NONE)
+		finish(h, j, &j->last);
+	else
+		finish_with(h, j, ERR_UNREACHABLE, REMEDY_RETRY_LATER,
+		    "no connection became free in the time given");
+}
+
+static void
+enqueue(struct http *h, struct job *j, int at_head)
+{
+	j->state = JOB_QUEUED;
+	queue_add(queue_of(h, j), j, at_head);
+	timer_set(h, j, j->deadline_ms);
+}
+
+static void
+retry_after(struct http *h, struct job *j, int delay_ms)
+{
+	int64_t when_ms = clock_ms() + delay_ms;
+
+	if ((j->call->max_tries > 0 && j->call->tries >= j->call->max_tries) ||
+	    when_ms >= j->deadline_ms) {
+		finish_late(h, j);
+		return;
+	}
+	atomic_fetch_add_explicit(&h->retries, 1, memory_order_relaxed);
+	if (delay_ms <= 0) {
+		enqueue(h, j, 1);
+		return;
+	}
+	j->state = JOB_SLEEPING;
+	timer_set(h, j, when_ms);
+}
+
+/* ---- the start of a try ------------------------------------------------ */
+
+static int
+check_request(const struct http_call *call, const struct http_request *q, struct err *err)
+{
+	size_t i;
+
+	if (q->method == NULL || q->url == NULL || q->nheaders > HTTP_HEADERS_MAX)
+		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, call->op,
+		    "incomplete request"));
+	for (i = 0; i < q->nheaders; i++)
+		if (strpbrk(q->headers[i].value, "\r\n") != NULL)
+			return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, call->op,
+			    "line break in header %s", q->headers[i].name));
+	return (0);
+}
+
+static int
+prepare(struct job *j, struct err *err)
+{
+	struct http_request *q = &j->try.request;
+	struct http_call *call = j->call;
+
+	arena_done(&call->scratch);
+	memset(q, 0, sizeof(*q));
+	q->body_fd = -1;
+	if (!call->resumable || call->sink == NULL)
+		call->response.body_received = 0;
+	if (call->prepare(call, q, err) != 0)
+		return (-1);
+	return (check_request(call, q, err));
+}
+
+static int64_t
+stall_ms(const struct http *h, const struct job *j)
+{
+	int doublings = j->stalls < STALL_DOUBLINGS ? j->stalls : STALL_DOUBLINGS;
+
+	return ((int64_t)h->stall_timeout_ms << doublings);
+}
+
+/* Look again when the first of deadline and stall can have come. */
+static void
+watch(struct http *h, struct job *j)
+{
+	int64_t stall = j->try.progress_ms + stall_ms(h, j);
+
+	timer_set(h, j, stall < j->deadline_ms ? stall : j->deadline_ms);
+}
+
+static void
+start(struct http *h, struct job *j)
+{
+	struct err err;
+
+	if (prepare(j, &err) != 0) {
+		finish(h, j, &err);
+		return;
+	}
+	http_answer_reset(&j->call->response);
+	j->call->tries++;
+	j->base = j->call->response.body_received;
+	j->try.call = j->call;
+	j->try.deadline_ms = j->deadline_ms;
+	if (http_lib_start(h->lib, &j->try, &err) != 0) {
+		finish(h, j, &err);
+		return;
+	}
+	h->running++;
+	atomic_fetch_add_explicit(&h->requests, 1, memory_order_relaxed);
+	j->state = JOB_RUNNING;
+	watch(h, j);
+}
+
+/* ---- the end of a try -------------------------------------------------- */
+
+/* Additive increase, multiplicative decrease: tries begun before a cut tell nothing new. */
+static void
+adjust_limit(struct http *h, const struct job *j, int throttled)
+{
+	if (throttled) {
+		if (j->try.started_ms <= h->cut_ms)
+			return;
+		h->cut_ms = clock_ms();
+		h->limit = h->limit / 2 > LIMIT_FLOOR ? h->limit / 2 : LIMIT_FLOOR;
+		if (h->limit > h->max_connections)
+			h->limit = h->max_connections;
+		h->good = 0;
+	} else if (h->limit < h->max_connections && ++h->good >= h->limit) {
+		h->limit++;
+		h->good = 0;
+	}
+}
+
+static void
+judge(struct http *h, struct job *j)
+{
+	struct http_call *call = j->call;
+	struct http_response *r = &call->response;
+	enum http_verdict verdict = http_default_verdict(r);
+	int delay_ms = -1, ok = verdict == HTTP_OK, throttled = http_answer_throttled(r);
+
+	if (ok || throttled)
+		adjust_limit(h, j, throttled);
+	if (call->judge != NULL)
+		verdict = call->judge(call, r, &delay_ms);
+	if (verdict == HTTP_OK) {
+		finish(h, j, NULL);
+		return;
+	}
+	http_answer_err(r, &j->last);
+	if (verdict == HTTP_FAIL) {
+		finish(h, j, &j->last);
+		return;
+	}
+	j->failures++;
+	retry_after(h, j, delay_ms >= 0 ? delay_ms : http_answer_delay_ms(r, j->failures));
+}
+
+/* A callback of ours ended the try. */
+static void
+finish_stopped(struct http *h, struct job *j)
+{
+	switch (j->try.stop) {
+	case HTTP_STOP_TOO_LONG:
+		finish_with(h, j, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, "answer is too long");
+		break;
+	case HTTP_STOP_BODY:
+		if (j->try.stop_errno != 0) {
+			errno = j->try.stop_errno;
+			err_errno(&j->last, j->call->op, NULL);
+		} else
+			err_set(&j->last, ERR_CHANGED, REMEDY_NONE, j->call->op,
+			    "the file became shorter while it was sent");
+		finish(h, j, &j->last);
+		break;
+	default:
+		finish_with(h, j, ERR_PROTOCOL, REMEDY_NONE, "answer refused by its receiver");
+		break;
+	}
+}
+
+/* No answer, or not all of it.  last says why. */
+static void
+fail_try(struct http *h, struct job *j)
+{
+	static const struct http_response none = { .status = 0 };
+	int64_t got = j->call->resumable ? j->call->response.body_received - j->base : 0;
+
+	if (j->try.hopeless) {
+		finish(h, j, &j->last);
+		return;
+	}
+	if (got >= PROGRESS)
+		j->failures = j->stalls = 0;
+	j->failures++;
+	if ((j->try.stale || got > 0) && j->failures <= 1)
+		retry_after(h, j, 0);
+	else
+		retry_after(h, j, http_answer_delay_ms(&none, j->failures));
+}
+
+static void
+count(struct http *h, const struct job *j)
+{
+	h->running--;
+	atomic_fetch_add_explicit(&h->bytes_in, j->call->response.body_received - j->base,
+	    memory_order_relaxed);
+	atomic_fetch_add_explicit(&h->bytes_out, j->try.body_sent, memory_order_relaxed);
+}
+
+static void
+ended(void *arg, struct http_try *try)
+{
+	struct job *j = (struct job *)try;
+	struct http *h = arg;
+
+	count(h, j);
+	if (try->stop != HTTP_STOP_NONE) {
+		finish_stopped(h, j);
+	} else if (try->complete || j->call->response.status >= 300) {
+		judge(h, j);	/* a refusal counts even if its explanation was cut */
+	} else {
+		j->last = try->err;
+		fail_try(h, j);
+	}
+}
+
+static void
+stop_try(struct http *h, struct job *j)
+{
+	http_lib_stop(h->lib, &j->try);
+	count(h, j);
+}
+
+static void
+timed_out(struct http *h, struct job *j)
+{
+	int64_t stall = stall_ms(h, j);
+
+	stop_try(h, j);
+	if (clock_ms() >= j->deadline_ms) {
+		if (j->last.kind == ERR_NONE)
+			err_set(&j->last, ERR_UNREACHABLE, REMEDY_CHECK_ENDPOINT, j->call->op,
+			    "no answer in the time given");
+		finish_late(h, j);
+		return;
+	}
+	j->stalls++;
+	err_set(&j->last, ERR_UNREACHABLE, REMEDY_CHECK_ENDPOINT, j->call->op,
+	    "nothing came for %lld ms", (long long)stall);
+	fail_try(h, j);
+}
+
+/* ---- the network thread ------------------------------------------------ */
+
+static void
+run_timers(struct http *h)
+{
+	int64_t now_ms = clock_ms();
+	struct job *j;
+
+	while (h->ntimers > 0 && (j = h->timers[0])->timer_ms <= now_ms) {
+		switch (j->state) {
+		case JOB_QUEUED:
+			queue_remove(queue_of(h, j), j);
+			finish_late(h, j);
+			break;
+		case JOB_SLEEPING:
+			enqueue(h, j, 1);
+			break;
+		case JOB_RUNNING:
+			if (now_ms >= j->deadline_ms ||
+			    now_ms >= j->try.progress_ms + stall_ms(h, j))
+				timed_out(h, j);
+			else
+				watch(h, j);
+			break;
+		}
+	}
+}
+
+/* Take a call out of whatever it waits for, and end it. */
+static void
+abandon(struct http *h, struct job *j, const char *cause)
+{
+	if (j->state == JOB_QUEUED)
+		queue_remove(queue_of(h, j), j);
+	else if (j->state == JOB_RUNNING)
+		stop_try(h, j);
+	finish_with(h, j, ERR_UNREACHABLE, REMEDY_NONE, cause);
+}
+
+static void
+accept_job(struct http *h, struct job *j)
+{
+	struct http_call *call = j->call;
+
+	j->deadline_ms = call->deadline_ms != 0 ? call->deadline_ms :
+	    clock_ms() + CALL_TIMEOUT_MS;
+	enqueue(h, j, 0);
+}
+
+/* A cancelled call that has left the inbox, or NULL. */
+static struct job *
+next_cancelled(struct http *h)
+{
+	struct job *j;
+
+	pthread_mutex_lock(&h->lock);
+	for (j = h->cancelled; j != NULL && j->timer_at == 0; j = j->next_cancelled)
+		continue;
+	pthread_mutex_unlock(&h->lock);
+	return (j);
+}
+
+/* Returns 0 when it is time to end. */
+static int
+read_inbox(struct http *h)
+{
+	struct queue inbox;
+	struct job *j, *next;
+	int stopping;
+
+	pthread_mutex_lock(&h->lock);
+	inbox = h->inbox;
+	h->inbox = (struct queue){ NULL, NULL };
+	h->awake = 0;
+	stopping = h->stopping;
+	pthread_mutex_unlock(&h->lock);
+	for (j = inbox.head; j != NULL; j = next) {
+		next = j->next;
+		accept_job(h, j);
+	}
+	while ((j = next_cancelled(h)) != NULL)
+		abandon(h, j, "cancelled");
+	return (!stopping);
+}
+
+/* Prefetch and background work leave an eighth of the calls to what somebody waits for. */
+static int
+limit_of(const struct http *h, int priority)
+{
+	return (priority == 0 ? h->limit : h->limit - h->limit / 8);
+}
+
+static void
+start_waiting(struct http *h)
+{
+	struct job *j;
+	int p;
+
+	for (p = 0; p < PRIORITIES; p++)
+		while ((j = h->waiting[p].head) != NULL && h->running < limit_of(h, p)) {
+			queue_remove(&h->waiting[p], j);
+			start(h, j);
+		}
+}
+
+/* Until the next timer; -1: for ever. */
+static int
+idle_ms(const struct http *h)
+{
+	int64_t left_ms;
+
+	if (h->ntimers == 0)
+		return (-1);
+	left_ms = h->timers[0]->timer_ms - clock_ms();
+	return (left_ms < 0 ? 0 : left_ms > 60000 ? 60000 : (int)left_ms);
+}
+
+/* Every call has a timer as long as it is here. */
+static void
+end_all(struct http *h)
+{
+	do {
+		while (h->ntimers > 0)
+			abandon(h, h->timers[0], "shutting down");
+		read_inbox(h);	/* what the ends brought up */
+	} while (h->ntimers > 0);
+}
+
+static void *
+network_main(void *arg)
+{
+	struct http *h = arg;
+
+	while (read_inbox(h)) {
+		run_timers(h);
+		start_waiting(h);
+		http_lib_wait(h->lib, idle_ms(h), ended, h);
+	}
+	end_all(h);
+	return (NULL);
+}
+
+/* ---- the interface ----------------------------------------------------- */
+
+static int
+start_thread(struct http *h, struct err *err)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&h->thread, &attr, network_main, h);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	errno = rc;
+	return (rc == 0 ? 0 : err_errno(err, "start the network thread", NULL));
+}
+
+static void
+release(struct http *h)
+{
+	struct job *j, *next;
+
+	http_lib_free(h->lib);
+	for (j = h->spare; j != NULL; j = next) {
+		next = j->next;
+		free(j);
+	}
+	pthread_mutex_destroy(&h->lock);
+	free(h->timers);
+	free(h);
+}
+
+static int
+or_default(int n, int otherwise)
+{
+	return (n > 0 ? n : otherwise);
+}
+
+struct http *
+http_new(const struct http_options *o, struct err *err)
+{
+	struct http *h = mem_zalloc(sizeof(*h));
+	struct http_lib_options lib = {
+		.max_connections = or_default(o->max_connections, CONNECTIONS_DEFAULT),
+		.connect_timeout_ms = or_default(o->connect_timeout_ms, CONNECT_TIMEOUT_MS),
+		.user_agent = o->user_agent != NULL ? o->user_agent : "amlshim/" AMLSHIM_VERSION,
+		.ca_file = o->ca_file != NULL ? o->ca_file : ca_file(),
+	};
+
+	pthread_mutex_init(&h->lock, NULL);
+	h->max_connections = h->limit = lib.max_connections;
+	h->stall_timeout_ms = or_default(o->stall_timeout_ms, STALL_TIMEOUT_MS);
+	if ((h->lib = http_lib_new(&lib, err)) == NULL || start_thread(h, err) != 0) {
+		release(h);
+		return (NULL);
+	}
+	return (h);
+}
+
+void
+http_free(struct http *h)
+{
+	if (h == NULL)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->stopping = 1;
+	pthread_mutex_unlock(&h->lock);
+	http_lib_wake(h->lib);
+	pthread_join(h->thread, NULL);
+	release(h);
+}
+
+void
+http_counts(const struct http *h, struct http_counts *ret)
+{
+	ret->requests = atomic_load_explicit(&h->requests, memory_order_relaxed);
+	ret->retries = atomic_load_explicit(&h->retries, memory_order_relaxed);
+	ret->bytes_in = atomic_load_explicit(&h->bytes_in, memory_order_relaxed);
+	ret->bytes_out = atomic_load_explicit(&h->bytes_out, memory_order_relaxed);
+}
+
+/* Lock held.  Returns 1 if the thread has to be woken: nobody else did since it looked. */
+static int
+needs_wake(struct http *h)
+{
+	int was_awake = h->awake;
+
+	h->awake = 1;
+	return (!was_awake);
+}
+
+static void
+submit(struct http *h, struct http_call *call, struct waiter *waiter)
+{
+	struct job *j;
+	int wake;
+
+	call->tries = 0;
+	call->response.body_received = 0;
+	pthread_mutex_lock(&h->lock);
+	if ((j = h->spare) != NULL)
+		h->spare = j->next;
+	else
+		j = mem_alloc(sizeof(*j));
+	memset(j, 0, sizeof(*j));
+	j->call = call;
+	j->waiter = waiter;
+	call->engine = j;
+	queue_add(&h->inbox, j, 0);
+	wake = needs_wake(h);
+	pthread_mutex_unlock(&h->lock);
+	if (wake)
+		http_lib_wake(h->lib);
+}
+
+void
+http_submit(struct http *h, struct http_call *call)
+{
+	submit(h, call, NULL);
+}
+
+void
+http_cancel(struct http *h, struct http_call *call)
+{
+	struct job *j;
+	int wake = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if ((j = call->engine) != NULL && !j->cancelled) {
+		j->cancelled = 1;
+		j->next_cancelled = h->cancelled;
+		h->cancelled = j;
+		wake = needs_wake(h);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (wake)
+		http_lib_wake(h->lib);
+}
+
+int
+http_do(struct http *h, struct http_call *call, struct err *err)
+{
+	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+
+	if (pthread_equal(pthread_self(), h->thread))
+		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, call->op,
+		    "waiting on the network thread"));
+	submit(h, call, &w);
+	pthread_mutex_lock(&w.lock);
+	while (!w.over)
+		pthread_cond_wait(&w.cond, &w.lock);
+	pthread_mutex_unlock(&w.lock);
+	pthread_mutex_destroy(&w.lock);
+	pthread_cond_destroy(&w.cond);
+	if (!w.ok && err != NULL)
+		*err = w.err;
+	return (w.ok ? 0 : -1);
+}
+
+void
+http_call_done(struct http_call *call)
+{
+	arena_done(&call->scratch);
+	buf_done(&call->response.error_body);
+}

@@ -1,0 +1,35 @@
+#ifndef AZURE_REFUSAL_H
+#define AZURE_REFUSAL_H
+
+/*
+ * refusal -- what a storage service's "no" means and what to do about it: a table.
+ *
+ * Key: status and x-ms-error-code (or the code in the XML or JSON body).  Result:
+ * the kind and remedy of the error, an errno for FUSE.  Told apart: data role
+ * missing, network rules, clock skew, SAS expired or too narrow, key rotated or
+ * disabled, another tenant, no such container, archived, leased.
+ *
+ * Source: identity-free REST pages "Common REST API error codes", "Blob service
+ * error codes"; MicrosoftDocs/SupportArticles-docs storage-troubleshoot-403-errors.md.
+ */
+
+#include "azure/http.h"
+#include "base/err.h"
+
+struct refusal_context {
+	int	 writing;		/* which data role is missing */
+	const char *token_tenant;	/* tid of the bearer token, NULL if none or unknown */
+	int64_t	 sas_expiry_unix_s;	/* 0: no SAS or no expiry */
+	int64_t	 now_unix_s;
+};
+
+/*
+ * Refine err: kind and cause are replaced (http only knew the status), remedy
+ * and sys_errno filled where nobody knew better.  An err that is not about this
+ * answer (err->http_status differs, no answer) stays as it is.
+ */
+void	refusal_explain(const struct http_response *, const struct refusal_context *, struct err *);
+/* The errno for a FUSE reply: ENOENT, EACCES, ESTALE, EBUSY, EIO ... */
+int	refusal_errno(const struct err *);
+
+#endif

@@ -1,0 +1,117 @@
+#ifndef AZURE_STORE_H
+#define AZURE_STORE_H
+
+/*
+ * store -- one container (or prefix) of a storage account: list, stat, read, write.
+ *
+ * The seam between the mount and the services; blob.c implements it over the
+ * Blob endpoint (also for ADLS Gen2 accounts, whose data it serves).  Names are
+ * decoded blob names from the container's root.  Everything is synchronous but
+ * store_read_submit, which the read path uses to keep many ranges in flight.
+ * Retries, tokens and signing happen below.
+ *
+ * Sources: Azure/azure-rest-api-specs specification/storage/data-plane/Microsoft.BlobStorage;
+ * learn.microsoft.com/rest/api/storageservices.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "azure/auth.h"
+#include "azure/http.h"
+#include "base/err.h"
+
+struct store_options {
+	const char	*base_url;	/* "https://ACCT.blob.SUFFIX" or ".../ACCT" */
+	const char	*account, *container;
+	int		 hns;
+	struct cred	*cred;		/* borrowed */
+	struct http	*http;		/* borrowed */
+	const char	*version;	/* x-ms-version; NULL: AUTH_STORAGE_VERSION */
+	int64_t		 timeout_ms;	/* per operation, retries included; 0: 5 minutes */
+};
+struct store;
+struct store *store_new(const struct store_options *, struct err *);
+void	store_free(struct store *);
+
+#define STORE_NAME_MAX	1024		/* characters of a blob name (up to 4 bytes each) */
+
+struct store_attr {
+	int64_t	size;
+	int64_t	mtime_unix_s;
+	char	etag[HTTP_ETAG_MAX];	/* with quotes, as If-Match wants it */
+	int	is_dir;			/* marker blob, BlobPrefix or HNS directory */
+};
+
+/* Return non-zero to stop.  name is the full blob name; a directory's has no trailing '/'. */
+typedef int store_entry_fn(void *arg, const char *name, size_t len, const struct store_attr *);
+
+/*
+ * List prefix ("" or ending in '/') one level deep (delimited != 0) or all below it.
+ * Pages are followed; a blob and a prefix of the same name are both reported.
+ * Metadata is asked for, so that hdi_isfolder markers are directories.
+ */
+int	store_list(struct store *, const char *prefix, int delimited, int max_results,
+	    store_entry_fn *, void *arg, struct err *);
+
+/*
+ * One name: file or directory (explicit or implicit), by one List of the name
+ * as prefix; with a SAS for a single blob (sr=b) or exact != 0 by HEAD.
+ * fails  ERR_NOT_FOUND
+ */
+int	store_stat(struct store *, const char *name, int exact, struct store_attr *ret,
+	    struct err *);
+
+/* HEAD of the container; what the mount asks first.  Denied listings are told apart. */
+int	store_probe(struct store *, const char *prefix, struct err *);
+
+/*
+ * A ranged read, asynchronous.  sink gets the bytes of [offset, offset+len) in
+ * order, with If-Match: etag ("" = none); a blob that changed is ERR_CHANGED.
+ * Short bodies are resumed.  done is called once, on the network thread.
+ */
+struct store_read {
+	/* Filled by the caller. */
+	struct store	*store;
+	const char	*name;		/* borrowed until done */
+	char		 etag[HTTP_ETAG_MAX];
+	int64_t		 offset;
+	size_t		 len;
+	int		 priority;
+	int64_t		 deadline_ms;
+	int	(*sink)(struct store_read *, size_t at, const void *, size_t); /* at: from offset */
+	void	(*done)(struct store_read *, struct err *err);	/* err NULL: all bytes came */
+	void		*arg;
+	/* The store's own. */
+	struct http_call call;
+	size_t		 received;
+	int		 short_ok, fault;
+	char		 request_id[40];
+	uint64_t	 generation;
+};
+void	store_read_submit(struct store_read *);
+/* Whole small read, waits: len bytes at offset into buf; *ret_len is less at the blob's end. */
+int	store_read(struct store *, const char *name, const char *etag, int64_t offset, void *buf,
+	    size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *);
+
+/*
+ * Upload size bytes of fd as blob name: one Put Blob up to 8 MiB, else blocks in
+ * parallel (random id prefix) and one Put Block List.  if_match: NULL none, "*"
+ * = must not exist (If-None-Match: *), else an ETag.  ret_etag may be NULL.
+ * progress (may be NULL) is told, on the caller's thread, how many bytes more
+ * were acknowledged.
+ */
+int	store_upload(struct store *, const char *name, int fd, int64_t size, const char *if_match,
+	    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
+	    struct err *);
+/* Missing is success. */
+int	store_delete(struct store *, const char *name, struct err *);
+/* An explicit directory: zero-length blob with hdi_isfolder=true; existing is success. */
+int	store_mkdir(struct store *, const char *name, struct err *);
+/* Server-side copy inside the container, polled until done. */
+int	store_copy(struct store *, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
+	    struct err *);
+/* Existing is success; for tools. */
+int	store_create_container(struct store *, struct err *);
+
+#endif

@@ -1,0 +1,198 @@
+#include <bearssl_ssl.h>
+#include <bearssl_x509.h>
+#include <string.h>
+
+#include "azure/ca.h"
+#include "azure/trust.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/uri.h"
+
+#define BUNDLE_MAX	(8 << 20)
+#define CERTIFICATE_MAX	65536
+
+struct trust {
+	char	*file;
+	int	 is_read;
+	struct arena mem;		/* names and keys */
+	br_x509_trust_anchor *anchors;
+	size_t	 n, size;
+};
+
+struct trust_slot {
+	br_x509_minimal_context x509;
+};
+
+static unsigned char *
+copy(struct trust *t, const unsigned char *bytes, size_t len)
+{
+	return ((unsigned char *)arena_strndup(&t->mem, (const char *)bytes, len));
+}
+
+static int
+copy_key(struct trust *t, const br_x509_pkey *from, br_x509_pkey *to)
+{
+	*to = *from;
+	switch (from->key_type) {
+	case BR_KEYTYPE_RSA:
+		to->key.rsa.n = copy(t, from->key.rsa.n, from->key.rsa.nlen);
+		to->key.rsa.e = copy(t, from->key.rsa.e, from->key.rsa.elen);
+		return (0);
+	case BR_KEYTYPE_EC:
+		to->key.ec.q = copy(t, from->key.ec.q, from->key.ec.qlen);
+		return (0);
+	default:
+		return (-1);
+	}
+}
+
+static void
+add_name(void *arg, const void *bytes, size_t len)
+{
+	buf_add(arg, bytes, len);
+}
+
+/* One that BearSSL cannot read is left out: it could not be verified with either. */
+static void
+add_certificate(struct trust *t, const unsigned char *der, size_t len)
+{
+	auto_buf struct buf name = BUF_EMPTY;
+	br_x509_decoder_context dc;
+	br_x509_trust_anchor *a;
+	br_x509_pkey *key;
+
+	br_x509_decoder_init(&dc, add_name, &name);
+	br_x509_decoder_push(&dc, der, len);
+	if ((key = br_x509_decoder_get_pkey(&dc)) == NULL)
+		return;
+	if (t->n == t->size) {
+		t->size = t->size > 0 ? 2 * t->size : 32;
+		t->anchors = mem_grow(t->anchors, t->size * sizeof(*t->anchors));
+	}
+	a = &t->anchors[t->n];
+	if (copy_key(t, key, &a->pkey) != 0)
+		return;
+	a->dn.data = copy(t, (const unsigned char *)name.data, name.len);
+	a->dn.len = name.len;
+	a->flags = br_x509_decoder_isCA(&dc) ? BR_X509_TA_CA : 0;
+	t->n++;
+}
+
+static int
+is_line_break(char c)
+{
+	return (c == '\n' || c == '\r' || c == ' ' || c == '\t');
+}
+
+/* The base64 text from p to the next line of dashes; returns where that is. */
+static const char *
+add_encoded(struct trust *t, const char *p, const char *end, struct buf *text)
+{
+	size_t room;
+	ssize_t n;
+
+	buf_reset(text);
+	for (; p < end && *p != '-'; p++)
+		if (!is_line_break(*p) && text->len < CERTIFICATE_MAX)
+			buf_addc(text, *p);
+	room = text->len;
+	n = text->len > 0 ? base64_decode((unsigned char *)text->data, room, text->data,
+	    text->len) : -1;
+	if (n > 0)
+		add_certificate(t, (const unsigned char *)text->data, (size_t)n);
+	return (p);
+}
+
+static void
+add_bundle(struct trust *t, const char *pem, size_t len)
+{
+	static const char *const heads[] = { "-----BEGIN CERTIFICATE-----",
+	    "-----BEGIN X509 CERTIFICATE-----" };
+	auto_buf struct buf text = BUF_EMPTY;
+	const char *p = pem, *end = pem + len;
+	size_t i, n;
+
+	while (p < end && (p = memmem(p, (size_t)(end - p), "-----BEGIN ", 11)) != NULL) {
+		for (i = 0; i < LENGTH(heads); i++) {
+			n = strlen(heads[i]);
+			if ((size_t)(end - p) > n && memcmp(p, heads[i], n) == 0) {
+				p = add_encoded(t, p + n, end, &text);
+				break;
+			}
+		}
+		if (i == LENGTH(heads))
+			p += 11;
+	}
+}
+
+static void
+read_roots(struct trust *t)
+{
+	auto_buf struct buf pem = BUF_EMPTY;
+
+	t->is_read = 1;
+	if (t->file == NULL)
+		add_bundle(t, amlshim_ca_bundle_pem, amlshim_ca_bundle_pem_len);
+	else if (fd_read_file(t->file, BUNDLE_MAX, &pem, NULL) == 0)
+		add_bundle(t, pem.data, pem.len);
+}
+
+struct trust *
+trust_new(const char *file)
+{
+	struct trust *t = mem_zalloc(sizeof(*t));
+
+	t->file = file != NULL ? mem_strdup(file) : NULL;
+	return (t);
+}
+
+void
+trust_free(struct trust *t)
+{
+	if (t == NULL)
+		return;
+	arena_done(&t->mem);
+	free(t->anchors);
+	free(t->file);
+	free(t);
+}
+
+size_t
+trust_count(struct trust *t)
+{
+	if (!t->is_read)
+		read_roots(t);
+	return (t->n);
+}
+
+struct trust_slot *
+trust_slot_new(void)
+{
+	return (mem_zalloc(sizeof(struct trust_slot)));
+}
+
+void
+trust_slot_free(struct trust_slot *slot)
+{
+	free(slot);
+}
+
+int
+trust_apply(struct trust *t, struct trust_slot *slot, void *tls)
+{
+	br_ssl_engine_context *eng = &((br_ssl_client_context *)tls)->eng;
+	br_x509_minimal_context *x = &slot->x509;
+	int id;
+
+	if (trust_count(t) == 0)
+		return (-1);
+	/* The algorithms that br_ssl_client_init_full() has chosen: the fastest for this processor. */
+	br_x509_minimal_init(x, &br_sha256_vtable, t->anchors, t->n);
+	br_x509_minimal_set_rsa(x, br_ssl_engine_get_rsavrfy(eng));
+	br_x509_minimal_set_ecdsa(x, br_ssl_engine_get_ec(eng), br_ssl_engine_get_ecdsa(eng));
+	for (id = br_sha1_ID; id <= br_sha512_ID; id++)
+		br_x509_minimal_set_hash(x, id, br_ssl_engine_get_hash(eng, id));
+	br_ssl_engine_set_x509(eng, &x->vtable);
+	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
+	return (0);
+}

@@ -1,0 +1,33 @@
+#ifndef AZURE_TRUST_H
+#define AZURE_TRUST_H
+
+/*
+ * trust -- the CA roots, read once, for every TLS connection of a process.
+ *
+ * libcurl's BearSSL backend reads and parses the whole bundle again for each
+ * connection: 29 ms of the network thread for Debian's 144 roots.  Here they are
+ * parsed when the first connection needs them, and handed to each in libcurl's
+ * SSL context callback (CURLOPT_SSL_CTX_FUNCTION), which also declines
+ * renegotiation: no connection looks at its certificates twice.  Another TLS
+ * backend does without this module: http_curl.c then names the bundle to libcurl.
+ */
+
+#include <stddef.h>
+
+struct trust;
+
+/* file NULL: the roots that are compiled in.  Nothing is read yet. */
+struct trust *trust_new(const char *file);
+void	trust_free(struct trust *);
+/* How many usable roots there are; reads them if need be. */
+size_t	trust_count(struct trust *);
+
+/* What one handshake at a time needs; lives as long as connections made with it. */
+struct trust_slot;
+struct trust_slot *trust_slot_new(void);
+void	trust_slot_free(struct trust_slot *);
+
+/* tls: BearSSL's br_ssl_client_context.  -1: there is no root to trust. */
+int	trust_apply(struct trust *, struct trust_slot *, void *tls);
+
+#endif

@@ -1,0 +1,232 @@
+#include "identity/agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "azure/auth.h"
+#include "azure/http.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/wire.h"
+#include "identity/broker.h"
+#include "identity/cache.h"
+
+#define TOKEN_WAIT_MS	110000	/* longer than the 70 s of a metadata service being updated */
+#define AGENT_CONNECTIONS 16
+
+struct agent;
+
+/* One access: answers its worker's questions. */
+struct desk {
+	struct agent	*agent;
+	const struct plan_access *access;
+	int		 fd;
+	pthread_t	 thread;
+};
+
+struct agent {
+	const struct agent_options *opt;
+	struct http	*http;
+	struct cache	*cache;
+	struct broker	*broker;
+	struct desk	*desks;
+	size_t		 ndesks;
+	/* Guards the one below, and what init is told. */
+	pthread_mutex_t	 lock;
+	size_t		 waiting;	/* desks without their first credential, and main */
+};
+
+static void
+set_text(struct wire_cred *cred, const struct secret *text)
+{
+	if (text->len > sizeof(cred->text)) {
+		cred->kind = WIRE_CRED_NONE;
+		err_set(&cred->err, ERR_PROTOCOL, REMEDY_REPORT_BUG, "hand on a credential",
+		    "it is longer than %d bytes", WIRE_CRED_TEXT_MAX);
+		return;
+	}
+	memcpy(cred->text, text->text, text->len);
+	cred->len = (uint32_t)text->len;
+}
+
+static void
+bearer(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
+    struct wire_cred *cred)
+{
+	struct token t = { .generation = 0 };
+
+	if (cache_get(a->cache, id, id->audience, newer_than, clock_ms() + TOKEN_WAIT_MS, &t,
+	    &cred->err) != 0)
+		return;
+	cred->kind = WIRE_CRED_BEARER;
+	cred->generation = t.generation;
+	cred->expires_unix_s = t.expires_unix_s;
+	cred->refresh_unix_s = t.refresh_unix_s;
+	set_text(cred, &t.text);
+	token_done(&t);
+}
+
+/* A credential that cannot be renewed here was refused: the same one again says so. */
+static void
+cached_secret(const struct plan_identity *id, enum wire_cred_kind kind, struct wire_cred *cred)
+{
+	cred->kind = kind;
+	cred->generation = 1;
+	if (kind == WIRE_CRED_SAS)
+		cred->expires_unix_s = auth_sas_expiry(id->secret.text);
+	set_text(cred, &id->secret);
+}
+
+static void
+make_cred(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
+    struct wire_cred *cred)
+{
+	memset(cred, 0, sizeof(*cred));
+	switch (id->kind) {
+	case PLAN_ID_ACCOUNT_KEY:
+		cached_secret(id, WIRE_CRED_SHARED_KEY, cred);
+		break;
+	case PLAN_ID_SAS:
+		cached_secret(id, WIRE_CRED_SAS, cred);
+		break;
+	case PLAN_ID_SERVICE_PRINCIPAL:
+	case PLAN_ID_CERTIFICATE:
+	case PLAN_ID_USER:
+	case PLAN_ID_MANAGED:
+		bearer(a, id, newer_than, cred);
+		break;
+	case PLAN_ID_NONE:
+		cred->kind = WIRE_CRED_ANONYMOUS;
+		cred->generation = 1;
+		break;
+	}
+}
+
+/* Once: whoever fails next waits here for the end. */
+static void __attribute__((noreturn))
+fail(struct agent *a, const struct err *err)
+{
+	struct wire_msg msg = { .type = WIRE_FAILED, .err = *err };
+
+	pthread_mutex_lock(&a->lock);
+	if (wire_send(a->opt->init_fd, &msg, sizeof(msg)) != 0)
+		log_err(err);
+	_exit(err_exit_status(err));
+}
+
+/* With the last of them the job may start. */
+static void
+first_cred_done(struct agent *a)
+{
+	struct wire_msg msg = { .type = WIRE_READY };
+
+	pthread_mutex_lock(&a->lock);
+	if (--a->waiting == 0 && wire_send(a->opt->init_fd, &msg, sizeof(msg)) != 0)
+		_exit(0);		/* init is gone */
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void *
+desk_thread(void *arg)
+{
+	struct desk *d = arg;
+	struct agent *a = d->agent;
+	struct wire_cred *cred = mem_alloc(sizeof(*cred));
+	struct wire_ask ask;
+	char url[256];
+
+	make_cred(a, &d->access->identity, 0, cred);
+	if (cred->kind == WIRE_CRED_NONE) {
+		err_on(&cred->err, "%s", http_printable_url(d->access->uri, url, sizeof(url)));
+		fail(a, &cred->err);
+	}
+	first_cred_done(a);
+	while (wire_recv(d->fd, &ask, sizeof(ask), -1) == 1) {
+		make_cred(a, &d->access->identity, ask.refresh ? ask.generation : 0, cred);
+		if (wire_send(d->fd, cred, sizeof(*cred)) != 0)
+			break;
+		secret_wipe(cred, sizeof(*cred));
+	}
+	secret_wipe(cred, sizeof(*cred));
+	free(cred);
+	return (NULL);
+}
+
+static void
+open_desks(struct agent *a)
+{
+	const struct plan *plan = a->opt->plan;
+	struct err err = ERR_EMPTY;
+	size_t i;
+
+	a->desks = mem_zalloc((plan->naccesses + 1) * sizeof(*a->desks));
+	for (i = 0; i < plan->naccesses; i++)
+		if (a->opt->access_fds[i] >= 0)
+			a->desks[a->ndesks++] = (struct desk){ .agent = a,
+			    .access = &plan->accesses[i], .fd = a->opt->access_fds[i] };
+	a->waiting = a->ndesks + 1;
+	for (i = 0; i < a->ndesks; i++) {
+		errno = pthread_create(&a->desks[i].thread, NULL, desk_thread, &a->desks[i]);
+		if (errno != 0) {
+			err_errno(&err, "start a thread", "agent");
+			fail(a, &err);
+		}
+	}
+	first_cred_done(a);
+}
+
+static void
+start_services(struct agent *a)
+{
+	struct http_options http = { .max_connections = AGENT_CONNECTIONS };
+	struct broker_options broker = { .listen_fd = a->opt->broker_fd, .plan = a->opt->plan,
+	    .secret = a->opt->broker_secret };
+	struct err err = ERR_EMPTY;
+
+	a->http = http_new(&http, &err);
+	if (a->http == NULL)
+		fail(a, &err);
+	a->cache = cache_new(a->opt->facts, a->http, &err);
+	if (a->cache == NULL)
+		fail(a, &err);
+	broker.cache = a->cache;
+	if (a->opt->broker_fd >= 0) {
+		a->broker = broker_new(&broker, &err);
+		if (a->broker == NULL)
+			fail(a, &err);
+	}
+}
+
+static void
+wait_for_stop(int init_fd)
+{
+	struct wire_msg msg;
+
+	while (wire_recv(init_fd, &msg, sizeof(msg), -1) == 1)
+		if (msg.type == WIRE_STOP)
+			return;
+}
+
+void
+agent_main(const struct agent_options *opt)
+{
+	static struct agent a;
+	struct wire_msg msg = { .type = WIRE_DONE };
+	struct http_counts counts;
+
+	a.opt = opt;
+	pthread_mutex_init(&a.lock, NULL);
+	start_services(&a);
+	open_desks(&a);
+	wait_for_stop(opt->init_fd);
+	http_counts(a.http, &counts);
+	msg.stats.requests = counts.requests;
+	msg.stats.retries = counts.retries;
+	msg.stats.tokens = a.broker != NULL ? broker_grants(a.broker) : 0;
+	if (wire_send(opt->init_fd, &msg, sizeof(msg)) != 0)
+		log_debug("init is gone");
+	_exit(0);		/* memory with secrets goes with the process */
+}

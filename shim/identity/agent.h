@@ -1,0 +1,30 @@
+#ifndef IDENTITY_AGENT_H
+#define IDENTITY_AGENT_H
+
+/*
+ * agent -- the process that holds identities: tokens for the mounts, the broker for the job.
+ *
+ * Forked by init.  Acquires the token of every access at the start, all in
+ * parallel, then says WIRE_READY (or WIRE_FAILED with the first error); answers
+ * wire_ask on each worker's socket with the credential of that worker's access
+ * (bearer, SharedKey or SAS) and nothing else; serves the broker.  Ends on
+ * WIRE_STOP or when init is gone, also while it waits for a token.
+ */
+
+#include "base/secret.h"
+#include "plan/facts.h"
+#include "plan/plan.h"
+
+struct agent_options {
+	const struct plan *plan;
+	const struct facts *facts;
+	int		 init_fd;
+	const int	*access_fds;	/* one a plan->accesses[i]; -1: none */
+	int		 broker_fd;	/* listening; -1: no broker */
+	const struct secret *broker_secret;
+};
+
+/* Does not return. */
+void	agent_main(const struct agent_options *) __attribute__((noreturn));
+
+#endif

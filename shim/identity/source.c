@@ -1,0 +1,205 @@
+#include "identity/source.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/uri.h"
+
+#define ANSWER_MAX	65536
+
+/* In the order in which the Azure SDKs look. */
+static const struct source *const sources[] = {
+	&source_appservice, &source_aml, &source_imds, &source_obo, &source_secret,
+};
+
+const struct source *
+source_find(enum plan_identity_kind kind, const struct facts *facts, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < LENGTH(sources); i++)
+		if (sources[i]->kind == kind && sources[i]->detect(facts))
+			return (sources[i]);
+	if (kind == PLAN_ID_USER)
+		err_set(err, ERR_NO_IDENTITY, REMEDY_SUBMIT_WITH_USER_IDENTITY,
+		    "find the on-behalf-of endpoint", "OBO_ENDPOINT is not set");
+	else
+		err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, "find a token endpoint",
+		    "there is no source for a %s", plan_identity_kind_name(kind));
+	return (NULL);
+}
+
+/* The endpoint may answer for somebody else than was asked for. */
+static int
+check_who(const struct plan_identity *asked, const struct token *t, struct err *err)
+{
+	const char *op = "check whose token it is";
+	struct token_claims got;
+
+	if (token_read_claims(t->text.text, t->text.len, &got) != 0)
+		return (0);		/* opaque: nothing to compare */
+	if (asked->kind == PLAN_ID_USER && !got.is_user && strcmp(got.idtyp, "app") == 0)
+		return (err_set(err, ERR_NO_IDENTITY, REMEDY_SUBMIT_WITH_USER_IDENTITY, op,
+		    "asked for the submitter's token, got that of the application %s", got.appid));
+	if (asked->kind == PLAN_ID_MANAGED && got.is_user)
+		return (err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, op,
+		    "asked for a managed identity, got the token of a person (object id %s)",
+		    got.oid));
+	if (asked->client_id != NULL && got.appid[0] != '\0' &&
+	    !str_same(asked->client_id, got.appid))
+		return (err_set(err, ERR_NO_IDENTITY, REMEDY_NAME_ASSIGNED_IDENTITY, op,
+		    "asked for client id %s, got %s", asked->client_id, got.appid));
+	if (asked->kind == PLAN_ID_MANAGED && asked->object_id != NULL && got.oid[0] != '\0' &&
+	    !str_same(asked->object_id, got.oid))
+		return (err_set(err, ERR_NO_IDENTITY, REMEDY_NAME_ASSIGNED_IDENTITY, op,
+		    "asked for object id %s, got %s", asked->object_id, got.oid));
+	return (0);
+}
+
+int
+source_acquire(const struct facts *facts, struct http *http, const struct plan_identity *identity,
+    const char *resource, int64_t deadline_ms, struct token *ret, struct err *err)
+{
+	const struct source *source = source_find(identity->kind, facts, err);
+	struct token t = { .generation = 0 };
+
+	if (source == NULL)
+		return (err_as(err, identity->label));
+	if (source->acquire(facts, http, identity, resource, deadline_ms, &t, err) != 0) {
+		err_as(err, identity->label);
+		return (err_doing(err, "get a token"));
+	}
+	if (check_who(identity, &t, err) != 0) {
+		token_done(&t);
+		err_on(err, "%s", source->name);
+		return (err_as(err, identity->label));
+	}
+	*ret = t;
+	return (0);
+}
+
+const char *
+source_url_add(const char *url, const char *name, const char *value, struct arena *mem)
+{
+	auto_buf struct buf text = BUF_EMPTY;
+
+	buf_printf(&text, "%s%c%s=", url, strchr(url, '?') == NULL ? '?' : '&', name);
+	uri_encode(&text, value, strlen(value), 0);
+	return (arena_strdup(mem, buf_str(&text)));
+}
+
+struct source_try {
+	const struct source_call *what;
+	int64_t	started_ms;
+};
+
+static void
+add_header(struct http_request *req, const char *name, const char *value)
+{
+	req->headers[req->nheaders++] = (struct http_header){ name, value };
+}
+
+static int
+prepare(struct http_call *call, struct http_request *req, struct err *err)
+{
+	const struct source_call *what = ((struct source_try *)call->arg)->what;
+
+	(void)err;
+	req->method = what->form == NULL ? "GET" : "POST";
+	req->url = what->url;
+	req->no_proxy = !what->use_proxy;
+	add_header(req, "Accept", "application/json");
+	if (what->header_name != NULL)
+		add_header(req, what->header_name, what->header_value);
+	if (what->metadata)
+		add_header(req, "Metadata", "true");
+	if (what->form != NULL) {
+		add_header(req, "Content-Type", "application/x-www-form-urlencoded");
+		req->body = what->form;
+		req->body_len = strlen(what->form);
+	}
+	return (0);
+}
+
+static enum http_verdict
+judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms)
+{
+	static const int always[] = { 408, 429, 500, 502, 503, 504, 0 };
+	const struct source_try *try = call->arg;
+	const int *status;
+
+	if (res->status >= 200 && res->status < 300)
+		return (HTTP_OK);
+	for (status = always; *status != 0; status++)
+		if (res->status == *status)
+			return (HTTP_RETRY);
+	for (status = try->what->transient; status != NULL && *status != 0; status++)
+		if (res->status == *status &&
+		    clock_ms() - try->started_ms < try->what->transient_ms) {
+			*ret_delay_ms = (int)clock_jitter(1000, 3000);
+			return (HTTP_RETRY);
+		}
+	return (HTTP_FAIL);
+}
+
+/* OAuth's error/error_description, App Service's statusCode/message, or plain text. */
+static void
+explain_refusal(const struct http_response *res, struct err *err)
+{
+	const char *body = buf_str(&res->error_body), *code, *text;
+	struct json *answer = json_parse(body, res->error_body.len);
+	size_t line;
+
+	if (res->status < 300)		/* none, or its body broke off: no refusal */
+		goto out;
+	err->kind = res->status >= 500 || res->status == 429 || res->status == 408 ?
+	    ERR_UNREACHABLE : ERR_NO_IDENTITY;
+	err->remedy = err->kind == ERR_UNREACHABLE ? REMEDY_RETRY_LATER :
+	    res->status == 400 || res->status == 403 ? REMEDY_NAME_ASSIGNED_IDENTITY :
+	    REMEDY_CHECK_ENDPOINT;
+	err->http_status = res->status;
+	code = json_string(json_get(answer, "error"));
+	text = json_string(json_get(answer, "error_description"));
+	if (text == NULL)
+		text = json_string(json_get(answer, "message"));
+	if (text == NULL)
+		text = answer == NULL ? body : "";
+	line = strcspn(text, "\r\n");
+	if (strstr(text, "eyJ") != NULL)
+		line = 0;
+	str_format(err->cause, sizeof(err->cause), "%s%s%.*s", code == NULL ? "" : code,
+	    code == NULL || line == 0 ? "" : ": ", (int)(line > 200 ? 200 : line), text);
+out:
+	json_free(answer);
+}
+
+int
+source_do(struct http *http, const struct source_call *what, int64_t deadline_ms,
+    struct token *ret, struct err *err)
+{
+	struct source_try try = { what, clock_ms() };
+	struct http_call call = { .op = "get a token", .prepare = prepare, .judge = judge,
+	    .arg = &try, .deadline_ms = deadline_ms, .body_max = ANSWER_MAX };
+	struct err failure = ERR_EMPTY;
+	char url[256];
+	int failed;
+
+	failed = http_do(http, &call, &failure);
+	if (failed != 0)
+		explain_refusal(&call.response, &failure);
+	else
+		failed = token_parse_answer(buf_str(&call.response.error_body),
+		    call.response.error_body.len, clock_wall_s(), ret, &failure);
+	if (failed != 0) {
+		if (failure.http_status == 0)
+			failure.http_status = call.response.status;
+		err_on(&failure, "%s", http_printable_url(what->url, url, sizeof(url)));
+		if (err != NULL)
+			*err = failure;
+	}
+	secret_wipe(call.response.error_body.data, call.response.error_body.data == NULL ? 0 :
+	    call.response.error_body.len);
+	http_call_done(&call);
+	return (failed);
+}

@@ -1,0 +1,62 @@
+#ifndef IDENTITY_SOURCE_H
+#define IDENTITY_SOURCE_H
+
+/*
+ * source -- where tokens come from: one dialect a file, one ordered list.
+ *
+ *   src_appservice.c  IDENTITY_ENDPOINT + IDENTITY_HEADER (online endpoints, App Service)
+ *   src_aml.c         MSI_ENDPOINT + MSI_SECRET (Azure ML compute)
+ *   src_imds.c        otherwise: the VM's metadata service, after a probe
+ *   src_obo.c         OBO_ENDPOINT: the submitter's token, for user identity only
+ *   src_secret.c      a service principal's client secret, cached with the datastore
+ *
+ * Detection order is the Azure SDKs' (Azure/azure-sdk-for-python
+ * sdk/identity/azure-identity/azure/identity/_credentials/managed_identity.py).
+ * A source is asked by an identity of the plan; retries follow the source's own
+ * published rules; who came back is compared with who was asked for.
+ */
+
+#include "azure/http.h"
+#include "base/err.h"
+#include "identity/token.h"
+#include "plan/facts.h"
+#include "plan/plan.h"
+
+struct source {
+	const char	*name;			/* "Azure ML endpoint" */
+	enum plan_identity_kind kind;		/* PLAN_ID_MANAGED or PLAN_ID_USER */
+	int	(*detect)(const struct facts *);	/* 1: the environment shows it */
+	/* resource: audience URI as a v1 resource.  Waits; bounded by deadline_ms (clock_ms). */
+	int	(*acquire)(const struct facts *, struct http *, const struct plan_identity *,
+		    const char *resource, int64_t deadline_ms, struct token *ret, struct err *);
+};
+
+/* The source for this kind of identity here, or NULL with ERR_NO_IDENTITY naming what was looked for. */
+const struct source *source_find(enum plan_identity_kind, const struct facts *, struct err *);
+/* find + acquire + check that the token is for whom it was asked. */
+int	source_acquire(const struct facts *, struct http *, const struct plan_identity *,
+	    const char *resource, int64_t deadline_ms, struct token *ret, struct err *);
+
+extern const struct source source_appservice, source_aml, source_imds, source_obo, source_secret;
+
+/*
+ * For the sources: one GET or form POST, with what they have in common (no
+ * proxy for local endpoints, retries, the answer parsed, a refusal put in words).
+ */
+struct source_call {
+	const char	*url;			/* complete */
+	const char	*form;			/* POST body, or NULL: GET */
+	const char	*header_name, *header_value;	/* the endpoint's secret, or NULL */
+	int		 metadata;		/* send Metadata: true */
+	int		 use_proxy;		/* not a local endpoint */
+	/* Statuses that this endpoint gives while it is being updated (0-terminated), and
+	   for how long they are retried. */
+	const int	*transient;
+	int64_t		 transient_ms;
+};
+int	source_do(struct http *, const struct source_call *, int64_t deadline_ms, struct token *ret,
+	    struct err *);
+/* URL + ("?" or "&") + name=encoded value.  Memory from the arena. */
+const char *source_url_add(const char *url, const char *name, const char *value, struct arena *);
+
+#endif

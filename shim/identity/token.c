@@ -1,0 +1,172 @@
+#include "identity/token.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/uri.h"
+
+#define EXPIRES_ON_MAX	INT64_C(253402300799)	/* the end of the year 9999 */
+#define EXPIRES_IN_MAX	INT64_C(2147483647)
+#define HALF_LIFE_FROM_S 7200	/* MSAL's rule: renew at half of a life this long or longer */
+#define RENEW_BEFORE_S	300	/* shorter lives: when so much is left, but never before half */
+
+void
+token_done(struct token *t)
+{
+	secret_done(&t->text);
+	*t = (struct token){ .expires_unix_s = 0 };
+}
+
+int
+token_copy(struct token *t, const struct token *from, struct err *err)
+{
+	struct token copy = *from;
+
+	copy.text = (struct secret){ NULL, 0 };
+	if (secret_copy(&copy.text, &from->text, err) != 0)
+		return (-1);
+	token_done(t);
+	*t = copy;
+	return (0);
+}
+
+static void
+claim(const struct json *claims, const char *name, char *out, size_t size)
+{
+	const char *text = json_string(json_get(claims, name));
+
+	str_format(out, size, "%s", text == NULL ? "" : text);
+}
+
+int
+token_read_claims(const char *text, size_t len, struct token_claims *ret)
+{
+	const char *first = memchr(text, '.', len), *second;
+	unsigned char payload[8192];
+	struct json *claims;
+	ssize_t n;
+
+	memset(ret, 0, sizeof(*ret));
+	if (first == NULL)
+		return (-1);
+	first++;
+	second = memchr(first, '.', len - (size_t)(first - text));
+	if (second == NULL)
+		return (-1);
+	n = base64url_decode(payload, sizeof(payload), first, (size_t)(second - first));
+	if (n < 0)
+		return (-1);
+	claims = json_parse((const char *)payload, (size_t)n);
+	secret_wipe(payload, sizeof(payload));
+	if (json_type(claims) != JSON_OBJECT) {
+		json_free(claims);
+		return (-1);
+	}
+	claim(claims, "tid", ret->tid, sizeof(ret->tid));
+	claim(claims, "oid", ret->oid, sizeof(ret->oid));
+	claim(claims, "appid", ret->appid, sizeof(ret->appid));
+	if (ret->appid[0] == '\0')
+		claim(claims, "azp", ret->appid, sizeof(ret->appid));
+	claim(claims, "aud", ret->aud, sizeof(ret->aud));
+	claim(claims, "idtyp", ret->idtyp, sizeof(ret->idtyp));
+	claim(claims, "upn", ret->upn, sizeof(ret->upn));
+	claim(claims, "xms_mirid", ret->xms_mirid, sizeof(ret->xms_mirid));
+	ret->is_user = strcmp(ret->idtyp, "app") != 0 &&
+	    (json_get(claims, "scp") != NULL || strcmp(ret->idtyp, "user") == 0);
+	json_free(claims);
+	return (0);
+}
+
+/* Unix seconds of expires_on / expires_in / expiresOn, in that order; -1: none is usable. */
+static int
+find_expiry(const struct json *answer, int64_t now, int64_t *ret)
+{
+	const struct json *on = json_get(answer, "expires_on");
+	const struct json *date = json_get(answer, "expiresOn");
+	int64_t number;
+
+	if (json_int(on, &number) == 0 && number > 0 && number <= EXPIRES_ON_MAX) {
+		*ret = number;
+		return (0);
+	}
+	if (json_string(on) != NULL && clock_parse_date(json_string(on), ret) == 0)
+		return (0);
+	if (json_int(json_get(answer, "expires_in"), &number) == 0 && number > 0 &&
+	    number <= EXPIRES_IN_MAX) {
+		*ret = now + number;
+		return (0);
+	}
+	if (json_string(date) != NULL && clock_parse_date(json_string(date), ret) == 0)
+		return (0);
+	return (-1);
+}
+
+static int64_t
+renew_at(const struct json *answer, int64_t now, int64_t expires)
+{
+	int64_t life = expires - now, in;
+
+	if (json_int(json_get(answer, "refresh_in"), &in) == 0 && in > 0 && in < life)
+		return (now + in);
+	if (life >= HALF_LIFE_FROM_S || life <= 2 * RENEW_BEFORE_S)
+		return (now + life / 2);
+	return (expires - RENEW_BEFORE_S);
+}
+
+/* What a text/plain answer says, for the message: its first line, nothing that looks like a token. */
+static void
+first_line(const char *body, size_t len, char *out, size_t size)
+{
+	size_t n = strcspn(body, "\r\n");
+
+	if (n > len)
+		n = len;
+	if (n > 120)
+		n = 120;
+	str_format(out, size, "%.*s", (int)n, body);
+	if (strstr(out, "eyJ") != NULL)		/* how every JWT begins */
+		str_format(out, size, "(not shown: it may hold a token)");
+}
+
+int
+token_parse_answer(const char *body, size_t len, int64_t now, struct token *ret, struct err *err)
+{
+	struct token t = { .generation = 0 };
+	const char *text, *op = "read the token endpoint's answer";
+	struct json *answer;
+	char line[128];
+	int failed;
+
+	if (len == 0)
+		return (err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
+		    "no token received: the body is empty"));
+	answer = json_parse(body, len);
+	if (json_type(answer) != JSON_OBJECT) {
+		json_free(answer);
+		first_line(body, len, line, sizeof(line));
+		return (err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
+		    "not a JSON object: \"%s\"", line));
+	}
+	text = json_string(json_get(answer, "access_token"));
+	if (text == NULL)
+		text = json_string(json_get(answer, "token"));
+	if (text == NULL || text[0] == '\0') {
+		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
+		    "there is no access_token in it");
+	} else if (find_expiry(answer, now, &t.expires_unix_s) != 0) {
+		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
+		    "there is no usable expires_on or expires_in in it");
+	} else if (t.expires_unix_s <= now) {
+		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_CLOCK, op,
+		    "the token has expired already");
+	} else {
+		t.refresh_unix_s = renew_at(answer, now, t.expires_unix_s);
+		failed = secret_set(&t.text, text, strlen(text), err);
+	}
+	json_free(answer);
+	if (failed != 0)
+		return (-1);
+	*ret = t;
+	return (0);
+}

@@ -1,0 +1,430 @@
+/* Sources, cache and broker against an endpoint inside the test: what is asked, what comes of each answer. */
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/uri.h"
+#include "check.h"
+#include "identity/broker.h"
+#include "identity/cache.h"
+#include "identity/source.h"
+#include "tinyserver.h"
+
+#define CLIENT_A "11111111-1111-1111-1111-111111111111"
+#define CLIENT_B "22222222-2222-2222-2222-222222222222"
+#define STORAGE "https://storage.azure.com/"
+
+/* What the endpoint does, and what it saw last; guarded by the lock. */
+static struct {
+	pthread_mutex_t lock;
+	int	status, empty, garbage, hang_ms, cut, as_user;
+	int	fail_times;		/* answer 500 so often first */
+	int	life_s;
+	int	requests;
+	char	target[512], secret[128], header[128], metadata[16];
+	char	appid[64];
+} endpoint = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+endpoint_reset(void)
+{
+	pthread_mutex_lock(&endpoint.lock);
+	endpoint.status = 200;
+	endpoint.empty = endpoint.garbage = endpoint.hang_ms = endpoint.cut = endpoint.as_user = 0;
+	endpoint.fail_times = endpoint.requests = 0;
+	endpoint.life_s = 3600;
+	str_format(endpoint.appid, sizeof(endpoint.appid), "%s", CLIENT_A);
+	pthread_mutex_unlock(&endpoint.lock);
+}
+
+static void
+note(char *to, size_t size, const char *text)
+{
+	str_format(to, size, "%s", text == NULL ? "" : text);
+}
+
+static void
+token_body(struct buf *body)
+{
+	auto_buf struct buf jwt = BUF_EMPTY, claims = BUF_EMPTY;
+	struct json_out out;
+
+	buf_printf(&claims, "{\"appid\":\"%s\",\"oid\":\"o\",%s}", endpoint.appid,
+	    endpoint.as_user ? "\"scp\":\"x\",\"idtyp\":\"user\"" : "\"idtyp\":\"app\"");
+	base64url_encode(&jwt, "{}", 2);
+	buf_addc(&jwt, '.');
+	base64url_encode(&jwt, claims.data, claims.len);
+	buf_printf(&jwt, ".%d", endpoint.requests);
+	json_out_init(&out, body, 0);
+	json_out_begin(&out, '{');
+	json_out_kstring(&out, "access_token", buf_str(&jwt));
+	json_out_kint(&out, "expires_on", clock_wall_s() + endpoint.life_s);
+	json_out_end(&out, '}');
+}
+
+static int
+answer(struct httpd_conn *conn)
+{
+	auto_buf struct buf body = BUF_EMPTY;
+	int status, hang_ms, cut;
+
+	pthread_mutex_lock(&endpoint.lock);
+	endpoint.requests++;
+	note(endpoint.target, sizeof(endpoint.target), conn->req.target);
+	note(endpoint.secret, sizeof(endpoint.secret), httpd_header(&conn->req, "secret"));
+	note(endpoint.header, sizeof(endpoint.header), httpd_header(&conn->req, "x-identity-header"));
+	note(endpoint.metadata, sizeof(endpoint.metadata), httpd_header(&conn->req, "metadata"));
+	status = endpoint.fail_times > 0 ? 500 : endpoint.status;
+	endpoint.fail_times -= endpoint.fail_times > 0;
+	hang_ms = endpoint.hang_ms;
+	cut = endpoint.cut;
+	if (endpoint.garbage)
+		buf_adds(&body, "<html>no</html>");
+	else if (status == 200 && !endpoint.empty)
+		token_body(&body);
+	else if (status != 200)
+		buf_adds(&body, "{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}");
+	pthread_mutex_unlock(&endpoint.lock);
+	clock_sleep_ms(hang_ms);
+	if (cut)
+		return (-1);
+	return (httpd_reply(conn, status, "", buf_str(&body), body.len));
+}
+
+static char url_text[5][128];
+
+static struct facts
+facts_for(char which)
+{
+	struct facts f = { .cwd = "/" };
+	const char *base = url_text[0];
+
+	str_format(url_text[0], sizeof(url_text[0]), "http://127.0.0.1:%d/ep", tinyserver.port);
+	if (which == 'm') {
+		f.msi_endpoint = base;
+		secret_set(&f.msi_secret, "s3cret", 6, NULL);
+	} else if (which == 'a') {
+		f.identity_endpoint = base;
+		secret_set(&f.identity_header, "hdr", 3, NULL);
+	} else if (which == 'o') {
+		f.obo_endpoint = base;
+	} else {
+		f.pod_identity_authority_host = base;
+	}
+	return (f);
+}
+
+static const struct plan_identity managed_a = { .kind = PLAN_ID_MANAGED, .client_id = CLIENT_A,
+    .label = "managed identity A" };
+static const struct plan_identity by_object = { .kind = PLAN_ID_MANAGED, .object_id = "o",
+    .label = "managed identity o" };
+static const struct plan_identity user = { .kind = PLAN_ID_USER, .label = "the submitter" };
+
+static struct http *http;
+
+static int
+ask(struct facts *f, const struct plan_identity *id, int wait_ms, struct token *t, struct err *err)
+{
+	*err = ERR_EMPTY;
+	return (source_acquire(f, http, id, STORAGE, clock_ms() + wait_ms, t, err));
+}
+
+static void
+test_requests(void)
+{
+	struct facts aml = facts_for('m'), app = facts_for('a'), obo = facts_for('o'),
+	    imds = facts_for('i');
+	struct token t = { .generation = 0 };
+	struct err err;
+
+	endpoint_reset();
+	check_int(ask(&aml, &managed_a, 5000, &t, &err), 0);
+	check_str(endpoint.target, "/ep?api-version=2017-09-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
+	    "&clientid=" CLIENT_A);
+	check_str(endpoint.secret, "s3cret");
+	token_done(&t);
+	check_int(ask(&app, &by_object, 5000, &t, &err), 0);
+	check_str(endpoint.target, "/ep?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
+	    "&object_id=o");
+	check_str(endpoint.header, "hdr");
+	token_done(&t);
+	check_int(ask(&imds, &managed_a, 5000, &t, &err), 0);
+	check_str(endpoint.target, "/ep/metadata/identity/oauth2/token?api-version=2018-02-01"
+	    "&resource=https%3A%2F%2Fstorage.azure.com%2F&client_id=" CLIENT_A);
+	check_str(endpoint.metadata, "true");
+	token_done(&t);
+	endpoint.as_user = 1;
+	check_int(ask(&obo, &user, 5000, &t, &err), 0);
+	check_str(endpoint.target, "/ep?resource=https%3A%2F%2Fstorage.azure.com%2F");
+	check_str(endpoint.secret, "");
+	token_done(&t);
+	check_int(ask(&aml, &by_object, 5000, &t, &err), -1);
+	check_int(err.kind, ERR_USAGE);
+	secret_done(&aml.msi_secret);
+	secret_done(&app.identity_header);
+}
+
+static void
+test_whose_token(void)
+{
+	struct facts aml = facts_for('m'), obo = facts_for('o');
+	struct token t = { .generation = 0 };
+	struct err err;
+
+	endpoint_reset();
+	endpoint.as_user = 1;		/* a compute instance without identity answers as a person */
+	check_int(ask(&aml, &managed_a, 5000, &t, &err), -1);
+	check_int(err.kind, ERR_NO_IDENTITY);
+	check(strstr(err.cause, "person") != NULL);
+	endpoint_reset();
+	str_format(endpoint.appid, sizeof(endpoint.appid), "%s", CLIENT_B);
+	check_int(ask(&aml, &managed_a, 5000, &t, &err), -1);
+	check(strstr(err.cause, CLIENT_B) != NULL);
+	check_int(ask(&obo, &user, 5000, &t, &err), -1);	/* pipeline steps: the wrong port */
+	check_int(err.remedy, REMEDY_SUBMIT_WITH_USER_IDENTITY);
+	secret_done(&aml.msi_secret);
+}
+
+static void
+test_answers(void)
+{
+	static const struct { int status, empty, garbage, cut, want_kind, most_ms; } rows[] = {
+		{ 400, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
+		{ 401, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
+		{ 403, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
+		{ 200, 1, 0, 0, ERR_PROTOCOL, 2000 },
+		{ 200, 0, 1, 0, ERR_PROTOCOL, 2000 },
+		{ 500, 0, 0, 0, ERR_UNREACHABLE, 4000 },
+		{ 429, 0, 0, 0, ERR_UNREACHABLE, 4000 },
+		{ 200, 0, 0, 1, ERR_UNREACHABLE, 4000 },
+	};
+	struct facts aml = facts_for('m');
+	struct token t = { .generation = 0 };
+	struct err err;
+	int64_t began;
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		endpoint_reset();
+		endpoint.status = rows[i].status;
+		endpoint.empty = rows[i].empty;
+		endpoint.garbage = rows[i].garbage;
+		endpoint.cut = rows[i].cut;
+		began = clock_ms();
+		check_int(ask(&aml, &managed_a, 1500, &t, &err), -1);
+		check_int(err.kind, rows[i].want_kind);
+		check_str(err.identity, "managed identity A");
+		check(clock_ms() - began < rows[i].most_ms);
+	}
+	endpoint_reset();
+	endpoint.fail_times = 2;
+	check_int(ask(&aml, &managed_a, 8000, &t, &err), 0);
+	check_int(endpoint.requests, 3);
+	token_done(&t);
+	endpoint_reset();
+	endpoint.hang_ms = 3000;
+	began = clock_ms();
+	check_int(ask(&aml, &managed_a, 500, &t, &err), -1);
+	check(clock_ms() - began < 2500);
+	secret_done(&aml.msi_secret);
+}
+
+struct asker {
+	struct cache *cache;
+	pthread_t thread;
+	int failed;
+};
+
+static void *
+ask_cache(void *arg)
+{
+	struct asker *a = arg;
+	struct token t = { .generation = 0 };
+
+	a->failed = cache_get(a->cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, NULL);
+	token_done(&t);
+	return (NULL);
+}
+
+static void
+test_cache(void)
+{
+	struct facts aml = facts_for('m');
+	struct cache *cache = cache_new(&aml, http, NULL);
+	struct token t = { .generation = 0 };
+	struct asker askers[32];
+	struct err err = ERR_EMPTY;
+	uint64_t first;
+	size_t i;
+	int failed = 0;
+
+	endpoint_reset();
+	endpoint.hang_ms = 200;
+	for (i = 0; i < LENGTH(askers); i++) {
+		askers[i].cache = cache;
+		pthread_create(&askers[i].thread, NULL, ask_cache, &askers[i]);
+	}
+	for (i = 0; i < LENGTH(askers); i++) {
+		pthread_join(askers[i].thread, NULL);
+		failed += askers[i].failed != 0;
+	}
+	check_int(failed, 0);
+	check_int(endpoint.requests, 1);		/* single flight */
+	endpoint.hang_ms = 0;
+	check_int(cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, &err), 0);
+	first = t.generation;
+	check_int(endpoint.requests, 1);
+	check_int(cache_get(cache, &managed_a, STORAGE, first, clock_ms() + 5000, &t, &err), 0);
+	check(t.generation > first);
+	check_int(endpoint.requests, 2);		/* refused: exactly one more */
+	check_int(cache_get(cache, &managed_a, "https://vault.azure.net", 0, clock_ms() + 5000, &t,
+	    &err), 0);
+	check_int(endpoint.requests, 3);		/* another audience */
+	token_done(&t);
+	cache_free(cache);
+	secret_done(&aml.msi_secret);
+}
+
+/* A short-lived token is renewed ahead of its end, unasked, and an outage is not noticed. */
+static void
+test_renewal(void)
+{
+	struct facts aml = facts_for('m');
+	struct cache *cache = cache_new(&aml, http, NULL);
+	struct token t = { .generation = 0 };
+	struct err err = ERR_EMPTY;
+	int64_t until;
+	int failures = 0;
+
+	endpoint_reset();
+	endpoint.life_s = 4;
+	check_int(cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, &err), 0);
+	pthread_mutex_lock(&endpoint.lock);
+	endpoint.status = 401;			/* the service is away: renewals fail */
+	pthread_mutex_unlock(&endpoint.lock);
+	until = clock_ms() + 2900;
+	while (clock_ms() < until) {
+		failures += cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 100, &t, &err) != 0;
+		clock_sleep_ms(20);
+	}
+	check_int(failures, 0);
+	check(endpoint.requests > 1);		/* it was tried */
+	check(endpoint.requests < 8);		/* not all the time */
+	pthread_mutex_lock(&endpoint.lock);
+	endpoint.status = 200;
+	endpoint.life_s = 3600;
+	pthread_mutex_unlock(&endpoint.lock);
+	clock_sleep_ms(1500);
+	check_int(cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, &err), 0);
+	check(t.expires_unix_s > clock_wall_s() + 1000);
+	token_done(&t);
+	cache_free(cache);
+	secret_done(&aml.msi_secret);
+}
+
+/* --- the broker, through our own HTTP client ------------------------------------------- */
+
+struct question { const char *url, *secret; };
+
+static int
+prepare_question(struct http_call *call, struct http_request *req, struct err *e)
+{
+	const struct question *q = call->arg;
+
+	(void)e;
+	req->method = "GET";
+	req->url = q->url;
+	req->no_proxy = 1;
+	if (q->secret != NULL)
+		req->headers[req->nheaders++] = (struct http_header){ "secret", q->secret };
+	return (0);
+}
+
+static int
+broker_status(int port, const char *path, const char *secret)
+{
+	char url[512];
+	struct question q = { url, secret };
+	struct http_call call = { .op = "ask", .prepare = prepare_question, .arg = &q,
+	    .max_tries = 1, .deadline_ms = clock_ms() + 5000 };
+	struct err err = ERR_EMPTY;
+	int status;
+
+	str_format(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
+	http_do(http, &call, &err);
+	status = call.response.status;
+	if (status == 200)
+		check(strstr(buf_str(&call.response.error_body), "access_token") != NULL);
+	http_call_done(&call);
+	return (status);
+}
+
+#define MSI "/MSI/auth?api-version=2017-09-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
+
+static void
+test_broker(enum plan_broker kind)
+{
+	static const struct spec_uai uais[] = { { .client_id = CLIENT_A } };
+	struct facts facts = kind == PLAN_BROKER_USER ? facts_for('o') : facts_for('m');
+	struct plan plan = { .broker = kind, .broker_uais = uais, .nbroker_uais = 1,
+	    .broker_default = kind == PLAN_BROKER_USER ? user : managed_a };
+	struct cache *cache = cache_new(&facts, http, NULL);
+	struct secret secret = { NULL, 0 };
+	struct broker_options opt = { .plan = &plan, .cache = cache, .secret = &secret };
+	struct broker *broker;
+	int port = 0, managed = kind == PLAN_BROKER_MANAGED;
+
+	endpoint_reset();
+	endpoint.as_user = !managed;
+	secret_set(&secret, "open sesame", 11, NULL);
+	opt.listen_fd = broker_listen(&port, NULL);
+	broker = broker_new(&opt, NULL);
+	check_int(broker_status(port, MSI, "open sesame"), managed ? 200 : 403);
+	check_int(broker_status(port, MSI "&clientid=" CLIENT_A, "open sesame"), managed ? 200 : 403);
+	check_int(broker_status(port, MSI "&clientid=clientid", "open sesame"), managed ? 200 : 403);
+	check_int(broker_status(port, MSI "&clientid=" CLIENT_B, "open sesame"), 403);
+	check_int(broker_status(port, MSI, "wrong"), 403);
+	check_int(broker_status(port, MSI, NULL), 403);
+	check_int(broker_status(port, "/MSI/auth?api-version=2019-08-01&resource=x", "open sesame"), 400);
+	check_int(broker_status(port, "/MSI/auth?api-version=2017-09-01", "open sesame"), 400);
+	check_int(broker_status(port, "/OBO/open%20sesame/token?resource=x", NULL), 404);
+	check_int(broker_status(port, "/OBO/wrong/token?resource=x", NULL), 404);
+	check_int(broker_status(port, "/", "open sesame"), 404);
+	check_int(broker_grants(broker), managed ? 3 : 0);
+	broker_free(broker);
+	secret_set(&secret, "sesame", 6, NULL);
+	opt.listen_fd = broker_listen(&port, NULL);
+	broker = broker_new(&opt, NULL);
+	check_int(broker_status(port, "/OBO/sesame/token?resource=https%3A%2F%2Fstorage.azure.com%2F",
+	    NULL), managed ? 403 : 200);
+	broker_free(broker);
+	cache_free(cache);
+	secret_done(&secret);
+	secret_done(&facts.msi_secret);
+}
+
+int
+main(void)
+{
+	struct http_options options = { .max_connections = 8 };
+	struct err err = ERR_EMPTY;
+
+	log_setup(-1, LOG_TEXT);
+	tinyserver_start(answer);
+	http = http_new(&options, &err);
+	if (!check(http != NULL))
+		return (check_done());
+	test_requests();
+	test_whose_token();
+	test_answers();
+	test_cache();
+	test_renewal();
+	test_broker(PLAN_BROKER_MANAGED);
+	test_broker(PLAN_BROKER_USER);
+	http_free(http);
+	tinyserver_stop();
+	return (check_done());
+}

@@ -1,0 +1,933 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mount/blocks.h"
+#include "mount/cond.h"
+
+#define PAGES_PER_CHUNK	(BLOCKS_CHUNK / BLOCKS_PAGE)
+#define FETCHES		128	/* GETs under way */
+#define FETCHES_AHEAD	64	/* of those, nobody waits for */
+#define FETCH_CHUNKS	(BLOCKS_FETCH_MAX / BLOCKS_CHUNK + 1)
+#define RESERVE		8	/* reading ahead leaves 1/8 of the chunks alone */
+#define STALE_MS	10000	/* fetched ahead and not read for so long: a stream that ended */
+#define FILE_BUCKETS	1024
+#define TIMEOUT_MS	(5 * 60 * 1000)
+
+struct chunk {
+	struct chunk	*next_hash;
+	struct chunk	*prev, *next;		/* in an idle list or the free list */
+	struct chunks	*list;			/* that it is in; NULL: pinned */
+	struct blocks_file *file;
+	int64_t		 index;			/* offset / BLOCKS_CHUNK */
+	uint64_t	 valid, pending;	/* pages; never both */
+	uint64_t	 unread;		/* fetched ahead, not read yet */
+	unsigned int	 pins;			/* spans, fetches */
+	int64_t		 touched_ms;
+	struct blocks_wait *waiters;
+	char		*memory;
+};
+
+struct chunks {		/* oldest first */
+	struct chunk	*head, *tail;
+	size_t		 n;
+};
+
+struct blocks_file {
+	struct blocks_file *next_hash;
+	uint64_t	 key;
+	char		*name;
+	char		 etag[HTTP_ETAG_MAX];
+	int64_t		 size;
+	unsigned int	 opens, nfetches;
+	size_t		 nchunks;
+	int		 changed;		/* the service has another version */
+	struct err	*failure;		/* of the last fetch that failed; NULL: none yet */
+	void		*user;
+};
+
+struct fetch {
+	struct store_read read;
+	struct fetch	*next;
+	struct blocks	*blocks;
+	struct blocks_file *file;
+	int64_t		 first_page;
+	unsigned int	 npages, pages_done;
+	size_t		 len, got;
+	int		 ahead;
+	unsigned int	 nchunks;
+	struct chunk	*chunks[FETCH_CHUNKS];
+};
+
+struct blocks {
+	struct blocks_options opt;
+	/*
+	 * Guards everything below and the structs above, but for a chunk's memory:
+	 * pending pages belong to their fetch, valid ones do not change while pinned.
+	 * Innermost: nothing is locked inside.
+	 */
+	pthread_mutex_t	 lock;
+	char		*memory;
+	struct chunk	*chunks;
+	size_t		 nchunks;
+	struct chunk	**hash;			/* by file and index */
+	size_t		 hash_mask;
+	struct chunks	 free, read, unread;
+	struct fetch	*fetches, *idle_fetches;
+	unsigned int	 nfetches, nahead;	/* under way */
+	struct blocks_wait *room_waiters;
+	struct blocks_file *files[FILE_BUCKETS];
+	struct blocks_counts counts;
+};
+
+/* ---- lists of chunks ----------------------------------------------------- */
+
+static void
+list_add(struct chunks *l, struct chunk *c)
+{
+	c->list = l;
+	c->prev = l->tail;
+	c->next = NULL;
+	*(l->tail != NULL ? &l->tail->next : &l->head) = c;
+	l->tail = c;
+	l->n++;
+}
+
+static void
+list_remove(struct chunk *c)
+{
+	struct chunks *l = c->list;
+
+	*(c->prev != NULL ? &c->prev->next : &l->head) = c->next;
+	*(c->next != NULL ? &c->next->prev : &l->tail) = c->prev;
+	c->prev = c->next = NULL;
+	c->list = NULL;
+	l->n--;
+}
+
+static struct chunk **
+bucket(const struct blocks *b, const struct blocks_file *f, int64_t index)
+{
+	uint64_t h = (f->key + (uint64_t)index * UINT64_C(0x9e3779b97f4a7c15)) ^ (f->key >> 29);
+
+	h *= UINT64_C(0xbf58476d1ce4e5b9);
+	return (&b->hash[(h >> 32) & b->hash_mask]);
+}
+
+static struct chunk *
+find(const struct blocks *b, const struct blocks_file *f, int64_t index)
+{
+	struct chunk *c;
+
+	for (c = *bucket(b, f, index); c != NULL; c = c->next_hash)
+		if (c->file == f && c->index == index)
+			return (c);
+	return (NULL);
+}
+
+/* ---- waiting --------------------------------------------------------------- */
+
+void
+blocks_wait_init(struct blocks_wait *w, int64_t deadline_ms)
+{
+	memset(w, 0, sizeof(*w));
+	w->deadline_ms = deadline_ms;
+	cond_init(&w->cond);
+}
+
+void
+blocks_wait_done(struct blocks_wait *w)
+{
+	pthread_cond_destroy(&w->cond);
+}
+
+void
+blocks_interrupt(struct blocks *b, struct blocks_wait *w)
+{
+	pthread_mutex_lock(&b->lock);
+	w->interrupted = 1;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static int
+give_up(int why, struct err *err)
+{
+	errno = why;
+	if (why == EINTR)
+		return (err_errno(err, "read", NULL));
+	err_set(err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "read", "no data in the time given");
+	if (err != NULL)
+		err->sys_errno = ETIMEDOUT;
+	return (-1);
+}
+
+/* Sleep once, in the list; the caller looks again at what it waits for. */
+static int
+sleep_in(struct blocks *b, struct blocks_wait **list, struct blocks_wait *w, struct err *err)
+{
+	int64_t left_ms = w->deadline_ms - clock_ms();
+	struct blocks_wait **p;
+
+	if (w->interrupted)
+		return (give_up(EINTR, err));
+	if (left_ms <= 0)
+		return (give_up(ETIMEDOUT, err));
+	w->next = *list;
+	*list = w;
+	cond_wait_ms(&w->cond, &b->lock, left_ms);
+	for (p = list; *p != w; p = &(*p)->next)
+		continue;
+	*p = w->next;
+	return (w->interrupted ? give_up(EINTR, err) : 0);
+}
+
+/* Those whose pages are all there, or no longer on their way. */
+static void
+wake(const struct chunk *c)
+{
+	struct blocks_wait *w;
+
+	for (w = c->waiters; w != NULL; w = w->next)
+		if ((w->need & ~c->valid) == 0 || (w->need & ~(c->valid | c->pending)) != 0)
+			pthread_cond_signal(&w->cond);
+}
+
+static void
+wake_for_room(const struct blocks *b)
+{
+	struct blocks_wait *w;
+
+	for (w = b->room_waiters; w != NULL; w = w->next)
+		pthread_cond_signal(&w->cond);
+}
+
+/* ---- files ------------------------------------------------------------------ */
+
+static struct blocks_file **
+file_place(struct blocks *b, uint64_t key)
+{
+	struct blocks_file **p = &b->files[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+
+	while (*p != NULL && (*p)->key != key)
+		p = &(*p)->next_hash;
+	return (p);
+}
+
+static void
+file_release(struct blocks *b, struct blocks_file *f)
+{
+	if (f->opens > 0 || f->nfetches > 0 || f->nchunks > 0)
+		return;
+	*file_place(b, f->key) = f->next_hash;
+	free(f->name);
+	free(f->failure);
+	free(f->user);
+	free(f);
+}
+
+struct blocks_file *
+blocks_find(struct blocks *b, uint64_t key)
+{
+	struct blocks_file *f;
+
+	pthread_mutex_lock(&b->lock);
+	if ((f = *file_place(b, key)) != NULL)
+		f->opens++;
+	pthread_mutex_unlock(&b->lock);
+	return (f);
+}
+
+struct blocks_file *
+blocks_open(struct blocks *b, uint64_t key, const char *name, const char *etag, int64_t size)
+{
+	struct blocks_file **p, *f, *spare = mem_zalloc(sizeof(*spare));
+
+	spare->key = key;
+	spare->name = mem_strdup(name);
+	str_format(spare->etag, sizeof(spare->etag), "%s", etag);
+	spare->size = size;
+	spare->user = mem_zalloc(b->opt.user_bytes);
+	pthread_mutex_lock(&b->lock);
+	p = file_place(b, key);
+	if (*p == NULL) {
+		*p = spare;
+		spare = NULL;
+	}
+	f = *p;
+	f->opens++;
+	pthread_mutex_unlock(&b->lock);
+	if (spare != NULL) {
+		free(spare->name);
+		free(spare->user);
+		free(spare);
+	}
+	return (f);
+}
+
+void
+blocks_close(struct blocks *b, struct blocks_file *f)
+{
+	if (f == NULL)
+		return;
+	pthread_mutex_lock(&b->lock);
+	f->opens--;
+	file_release(b, f);
+	pthread_mutex_unlock(&b->lock);
+}
+
+int64_t
+blocks_size(const struct blocks_file *f)
+{
+	return (f->size);
+}
+
+void *
+blocks_user(struct blocks_file *f)
+{
+	return (f->user);
+}
+
+void
+blocks_forget(struct blocks *b, uint64_t key)
+{
+	struct blocks_file *f;
+	struct chunk *c, *next;
+
+	pthread_mutex_lock(&b->lock);
+	if ((f = *file_place(b, key)) != NULL)
+		for (c = b->unread.head; c != NULL; c = next) {
+			next = c->next;
+			if (c->file != f)
+				continue;
+			c->unread = 0;
+			list_remove(c);
+			list_add(&b->read, c);
+		}
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* ---- chunks: taken, pinned, given back ----------------------------------- */
+
+static void
+evict(struct blocks *b, struct chunk *c)
+{
+	struct chunk **p = bucket(b, c->file, c->index);
+	struct blocks_file *f = c->file;
+
+	while (*p != c)
+		p = &(*p)->next_hash;
+	*p = c->next_hash;
+	c->next_hash = NULL;
+	c->file = NULL;
+	c->valid = c->unread = 0;
+	f->nchunks--;
+	file_release(b, f);
+}
+
+/* A chunk that may be used for something else, in no list; NULL: none. */
+static struct chunk *
+victim(struct blocks *b, int ahead)
+{
+	struct chunk *c;
+
+	if (ahead && b->free.n + b->read.n <= b->nchunks / RESERVE) {
+		c = b->unread.head;
+		if (c == NULL || clock_ms() - c->touched_ms < STALE_MS)
+			return (NULL);
+	} else if ((c = b->free.head) == NULL && (c = b->read.head) == NULL &&
+	    (c = b->unread.head) == NULL)
+		return (NULL);
+	list_remove(c);
+	if (c->file != NULL) {
+		evict(b, c);
+		b->counts.evicted++;
+	}
+	return (c);
+}
+
+/* The chunk of the file at index; made if there is room.  May be in an idle list. */
+static struct chunk *
+chunk_get(struct blocks *b, struct blocks_file *f, int64_t index, int ahead)
+{
+	struct chunk *c = find(b, f, index), **p;
+
+	if (c != NULL)
+		return (c);
+	if ((c = victim(b, ahead)) == NULL)
+		return (NULL);
+	p = bucket(b, f, index);
+	c->file = f;
+	c->index = index;
+	c->next_hash = *p;
+	c->touched_ms = clock_ms();
+	*p = c;
+	f->nchunks++;
+	return (c);
+}
+
+static void
+pin(struct chunk *c)
+{
+	if (c->pins++ == 0 && c->list != NULL)
+		list_remove(c);
+}
+
+static void
+unpin(struct blocks *b, struct chunk *c)
+{
+	if (--c->pins > 0)
+		return;
+	if (c->valid == 0) {
+		evict(b, c);
+		list_add(&b->free, c);
+	} else
+		list_add(c->unread != 0 ? &b->unread : &b->read, c);
+	wake_for_room(b);
+}
+
+/* ---- fetches ---------------------------------------------------------------- */
+
+static uint64_t
+bit(int64_t page)
+{
+	return (UINT64_C(1) << (page % PAGES_PER_CHUNK));
+}
+
+static int
+is_missing(const struct chunk *c, int64_t page)
+{
+	return (((c->valid | c->pending) & bit(page)) == 0);
+}
+
+static void
+copy_in(const struct fetch *x, size_t at, const char *data, size_t n)
+{
+	size_t skip = (size_t)(x->first_page % PAGES_PER_CHUNK) * BLOCKS_PAGE + at, part;
+
+	for (; n > 0; n -= part, data += part, skip += part) {
+		part = BLOCKS_CHUNK - skip % BLOCKS_CHUNK;
+		if (part > n)
+			part = n;
+		memcpy(x->chunks[skip / BLOCKS_CHUNK]->memory + skip % BLOCKS_CHUNK, data, part);
+	}
+}
+
+static struct chunk *
+chunk_of_page(const struct fetch *x, unsigned int i)
+{
+	int64_t page = x->first_page + i;
+
+	return (x->chunks[page / PAGES_PER_CHUNK - x->first_page / PAGES_PER_CHUNK]);
+}
+
+/* Pages up to done (not counting it) are no longer under way.  Lock held. */
+static void
+pages_end(struct fetch *x, unsigned int done, int valid)
+{
+	struct chunk *c, *last = NULL;
+
+	for (; x->pages_done < done; x->pages_done++) {
+		c = chunk_of_page(x, x->pages_done);
+		if (c != last && last != NULL)
+			wake(last);
+		last = c;
+		c->pending &= ~bit(x->first_page + x->pages_done);
+		if (valid)
+			c->valid |= bit(x->first_page + x->pages_done);
+		else
+			c->unread &= ~bit(x->first_page + x->pages_done);
+	}
+	if (last != NULL)
+		wake(last);
+}
+
+static int
+on_bytes(struct store_read *r, size_t at, const void *data, size_t n)
+{
+	struct fetch *x = r->arg;
+	size_t again = at < x->got ? x->got - at : 0;
+	unsigned int done;
+
+	if (at > x->got || n > x->len - at)
+		return (-1);
+	if (again >= n)
+		return (0);		/* a try that began anew */
+	copy_in(x, x->got, (const char *)data + again, n - again);
+	x->got = at + n;
+	done = x->got == x->len ? x->npages : (unsigned int)(x->got / BLOCKS_PAGE);
+	if (done > x->pages_done) {
+		pthread_mutex_lock(&x->blocks->lock);
+		pages_end(x, done, 1);
+		pthread_mutex_unlock(&x->blocks->lock);
+	}
+	return (0);
+}
+
+static void
+remember(struct blocks_file *f, const struct err *err)
+{
+	if (f->changed)
+		return;			/* nothing that comes later says more */
+	if (f->failure == NULL)
+		f->failure = mem_alloc(sizeof(*f->failure));
+	*f->failure = *err;
+	if (err->kind == ERR_CHANGED || err->kind == ERR_NOT_FOUND)
+		f->changed = 1;
+}
+
+static void
+on_done(struct store_read *r, struct err *err)
+{
+	struct fetch *x = r->arg;
+	struct blocks *b = x->blocks;
+	struct blocks_file *f = x->file;
+	struct err short_body;
+	unsigned int i;
+
+	if (err == NULL && x->got != x->len) {
+		err = &short_body;
+		err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, "read blob",
+		    "%zu bytes came of %zu", x->got, x->len);
+		err_on(err, "%s", f->name);
+	}
+	pthread_mutex_lock(&b->lock);
+	if (err != NULL)
+		remember(f, err);
+	pages_end(x, x->npages, 0);
+	for (i = 0; i < x->nchunks; i++)
+		unpin(b, x->chunks[i]);
+	b->nfetches--;
+	b->nahead -= (unsigned int)x->ahead;
+	f->nfetches--;
+	file_release(b, f);
+	x->next = b->idle_fetches;
+	b->idle_fetches = x;
+	wake_for_room(b);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void
+submit(struct fetch *x, int64_t deadline_ms)
+{
+	struct fetch *next;
+
+	for (; x != NULL; x = next) {
+		next = x->next;
+		x->read.deadline_ms = deadline_ms;
+		store_read_submit(&x->read);
+	}
+}
+
+static int64_t
+fetch_deadline(const struct blocks *b)
+{
+	return (clock_ms() + (b->opt.timeout_ms > 0 ? b->opt.timeout_ms : TIMEOUT_MS));
+}
+
+/*
+ * A fetch of the missing pages from first on, before end: at least one.  Pages before
+ * ahead_from are somebody's need and their chunks are there; the others are taken as
+ * far as there is room.  NULL: no fetch is free, or the first page has no room.
+ */
+static struct fetch *
+fetch_new(struct blocks *b, struct blocks_file *f, int64_t first, int64_t end, int64_t ahead_from)
+{
+	struct fetch *x = b->idle_fetches;
+	struct chunk *c = NULL;
+	int64_t page;
+
+	if (x == NULL)
+		return (NULL);
+	if (end > first + BLOCKS_FETCH_MAX / BLOCKS_PAGE)
+		end = first + BLOCKS_FETCH_MAX / BLOCKS_PAGE;
+	x->nchunks = 0;
+	for (page = first; page < end; page++) {
+		if (page == first || page % PAGES_PER_CHUNK == 0) {
+			c = chunk_get(b, f, page / PAGES_PER_CHUNK, page >= ahead_from);
+			if (c == NULL || !is_missing(c, page))
+				break;
+			pin(c);
+			x->chunks[x->nchunks++] = c;
+		}
+		if (!is_missing(c, page))
+			break;
+		c->pending |= bit(page);
+		if (page >= ahead_from)
+			c->unread |= bit(page);
+	}
+	if (page == first)
+		return (NULL);
+	b->idle_fetches = x->next;
+	x->next = NULL;
+	x->file = f;
+	x->first_page = first;
+	x->npages = (unsigned int)(page - first);
+	x->pages_done = 0;
+	x->got = 0;
+	x->len = (size_t)x->npages * BLOCKS_PAGE;
+	if ((int64_t)x->len > f->size - first * BLOCKS_PAGE)
+		x->len = (size_t)(f->size - first * BLOCKS_PAGE);
+	x->ahead = first >= ahead_from;
+	f->nfetches++;
+	b->nfetches++;
+	b->nahead += (unsigned int)x->ahead;
+	b->counts.fetches++;
+	b->counts.fetched_bytes += (int64_t)x->len;
+	memset(&x->read, 0, sizeof(x->read));
+	x->read.store = b->opt.store;
+	x->read.name = f->name;
+	memcpy(x->read.etag, f->etag, sizeof(x->read.etag));
+	x->read.offset = first * BLOCKS_PAGE;
+	x->read.len = x->len;
+	x->read.priority = x->ahead;
+	x->read.sink = on_bytes;
+	x->read.done = on_done;
+	x->read.arg = x;
+	return (x);
+}
+
+/* ---- reading ------------------------------------------------------------------ */
+
+static int
+check_usable(const struct blocks_file *f, struct err *err)
+{
+	if (!f->changed)
+		return (0);
+	if (err != NULL)
+		*err = *f->failure;
+	return (-1);
+}
+
+static void
+unpin_span(struct blocks *b, struct blocks_span *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++)
+		unpin(b, s->chunks[i]);
+	s->n = 0;
+}
+
+/* All chunks of the span or none: who held some and waited for more could wait for ever. */
+static int
+try_pin_span(struct blocks *b, struct blocks_span *s)
+{
+	int64_t first = s->offset / BLOCKS_CHUNK;
+	unsigned int i, n = (unsigned int)((s->offset + (int64_t)s->len - 1) / BLOCKS_CHUNK - first) + 1;
+	size_t missing = 0, own_idle = 0;
+
+	for (i = 0; i < n; i++) {
+		s->chunks[i] = find(b, s->file, first + i);
+		missing += s->chunks[i] == NULL;
+		own_idle += s->chunks[i] != NULL && s->chunks[i]->list != NULL;
+	}
+	if (missing > b->free.n + b->read.n + b->unread.n - own_idle)
+		return (-1);
+	s->n = n;
+	for (i = 0; i < n; i++)
+		if (s->chunks[i] != NULL)
+			pin(s->chunks[i]);
+	for (i = 0; i < n; i++)
+		if (s->chunks[i] == NULL) {
+			s->chunks[i] = chunk_get(b, s->file, first + i, 0);
+			pin(s->chunks[i]);
+		}
+	return (0);
+}
+
+static void
+fill_iov(struct blocks_span *s)
+{
+	size_t skip = (size_t)(s->offset % BLOCKS_CHUNK), left = s->len;
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++) {
+		s->iov[i].iov_base = s->chunks[i]->memory + skip;
+		s->iov[i].iov_len = BLOCKS_CHUNK - skip < left ? BLOCKS_CHUNK - skip : left;
+		left -= s->iov[i].iov_len;
+		skip = 0;
+	}
+}
+
+/* The pages of the span in its chunk i. */
+static uint64_t
+need_of(const struct blocks_span *s, unsigned int i)
+{
+	int64_t base = (s->offset / BLOCKS_CHUNK + i) * PAGES_PER_CHUNK;
+	int64_t first = s->offset / BLOCKS_PAGE - base;
+	int64_t last = (s->offset + (int64_t)s->len - 1) / BLOCKS_PAGE - base;
+
+	if (first < 0)
+		first = 0;
+	if (last >= PAGES_PER_CHUNK)
+		last = PAGES_PER_CHUNK - 1;
+	return (~UINT64_C(0) >> (63 - (last - first)) << first);
+}
+
+static int
+is_valid(const struct blocks_span *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++)
+		if ((need_of(s, i) & ~s->chunks[i]->valid) != 0)
+			return (0);
+	return (1);
+}
+
+/* How far back a fetch that has to begin at page may begin. */
+static int64_t
+stretch_back(struct blocks *b, struct blocks_file *f, int64_t page, int64_t from)
+{
+	struct chunk *c;
+
+	for (; page > from; page--) {
+		c = chunk_get(b, f, (page - 1) / PAGES_PER_CHUNK, 1);
+		if (c == NULL || !is_missing(c, page - 1))
+			break;
+	}
+	return (page);
+}
+
+/* Have all missing pages of the span under way; the fetches are added to *list. */
+static int
+fetch_missing(struct blocks *b, const struct blocks_range *r, struct blocks_span *s,
+    struct fetch **list)
+{
+	int64_t end = (s->offset + (int64_t)s->len - 1) / BLOCKS_PAGE + 1;
+	int64_t until = (r->until + BLOCKS_PAGE - 1) / BLOCKS_PAGE;
+	int64_t base = s->offset / BLOCKS_CHUNK, page, first;
+	struct fetch *x;
+
+	for (page = s->offset / BLOCKS_PAGE; page < end; page++) {
+		if (!is_missing(s->chunks[page / PAGES_PER_CHUNK - base], page))
+			continue;
+		if (b->idle_fetches == NULL)
+			return (-1);
+		first = page;
+		if (page == s->offset / BLOCKS_PAGE)
+			first = stretch_back(b, s->file, page, r->from / BLOCKS_PAGE);
+		x = fetch_new(b, s->file, first, until > end ? until : end, end);
+		x->next = *list;
+		*list = x;
+		page = first + x->npages - 1;
+	}
+	return (0);
+}
+
+/* Lock held, given up for a moment when a fetch or room has to be waited for. */
+static int
+start(struct blocks *b, const struct blocks_range *r, struct blocks_wait *w, struct blocks_span *s,
+    struct fetch **list, struct err *err)
+{
+	struct fetch *now;
+
+	do {
+		if (check_usable(s->file, err) != 0)
+			return (-1);
+		if (try_pin_span(b, s) == 0)
+			break;
+	} while (sleep_in(b, &b->room_waiters, w, err) == 0);
+	if (s->n == 0)
+		return (-1);
+	while (fetch_missing(b, r, s, list) != 0) {
+		now = *list;
+		*list = NULL;
+		s->fetched |= now != NULL;
+		if (now != NULL) {
+			pthread_mutex_unlock(&b->lock);
+			submit(now, fetch_deadline(b));
+			pthread_mutex_lock(&b->lock);
+		} else if (sleep_in(b, &b->room_waiters, w, err) != 0) {
+			unpin_span(b, s);
+			return (-1);
+		}
+	}
+	return (0);
+}
+
+int
+blocks_start(struct blocks *b, struct blocks_file *f, const struct blocks_range *r,
+    struct blocks_wait *w, struct blocks_span *s, int *ret_missing, struct err *err)
+{
+	struct fetch *list = NULL;
+	int failed;
+
+	if (r->len == 0 || r->len > BLOCKS_READ_MAX || r->offset < 0 ||
+	    r->offset > f->size - (int64_t)r->len || r->until > f->size)
+		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, "read", "range out of bounds"));
+	s->file = f;
+	s->offset = r->offset;
+	s->len = r->len;
+	s->n = 0;
+	s->fetched = 0;
+	pthread_mutex_lock(&b->lock);
+	failed = start(b, r, w, s, &list, err);
+	if (!failed) {
+		*ret_missing = is_valid(s) ? 0 : list == NULL && !s->fetched ? 1 : 2;
+		fill_iov(s);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (list != NULL)
+		submit(list, fetch_deadline(b));
+	return (failed);
+}
+
+/* Lock held. */
+static int
+wait_for_chunk(struct blocks *b, struct chunk *c, struct blocks_wait *w, struct err *err)
+{
+	while ((w->need & ~c->valid) != 0) {
+		if ((w->need & ~(c->valid | c->pending)) != 0) {
+			if (err != NULL)
+				*err = *c->file->failure;
+			return (-1);
+		}
+		if (sleep_in(b, &c->waiters, w, err) != 0)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+blocks_wait(struct blocks *b, const struct blocks_span *s, struct blocks_wait *w, struct err *err)
+{
+	unsigned int i;
+	int failed = 0;
+
+	pthread_mutex_lock(&b->lock);
+	for (i = 0; i < s->n && !failed; i++) {
+		w->need = need_of(s, i);
+		failed = wait_for_chunk(b, s->chunks[i], w, err);
+	}
+	w->need = 0;
+	pthread_mutex_unlock(&b->lock);
+	return (failed);
+}
+
+void
+blocks_put(struct blocks *b, struct blocks_span *s)
+{
+	int64_t now_ms = clock_ms();
+	unsigned int i;
+
+	pthread_mutex_lock(&b->lock);
+	for (i = 0; i < s->n; i++) {
+		s->chunks[i]->unread &= ~need_of(s, i);
+		s->chunks[i]->touched_ms = now_ms;
+	}
+	unpin_span(b, s);
+	pthread_mutex_unlock(&b->lock);
+}
+
+int64_t
+blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t until, size_t step)
+{
+	int64_t page = from / BLOCKS_PAGE, end = (until + BLOCKS_PAGE - 1) / BLOCKS_PAGE, part;
+	int64_t step_pages = (int64_t)(step / BLOCKS_PAGE);
+	struct fetch *list = NULL, *x;
+	struct chunk *c;
+
+	pthread_mutex_lock(&b->lock);
+	while (page < end && !f->changed) {
+		c = find(b, f, page / PAGES_PER_CHUNK);
+		if (c != NULL && !is_missing(c, page)) {
+			page++;
+			continue;
+		}
+		part = page - page % step_pages + step_pages;
+		if (b->nahead >= FETCHES_AHEAD || (x = fetch_new(b, f, page,
+		    part < end ? part : end, page)) == NULL)
+			break;
+		x->next = list;
+		list = x;
+		page += x->npages;
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (list != NULL)
+		submit(list, fetch_deadline(b));
+	return (page * BLOCKS_PAGE < until ? page * BLOCKS_PAGE : until);
+}
+
+/* ---- the pool ----------------------------------------------------------------- */
+
+struct blocks *
+blocks_new(const struct blocks_options *o, struct err *err)
+{
+	struct blocks *b = mem_zalloc(sizeof(*b));
+	int64_t bytes = o->memory_bytes > BLOCKS_MEMORY_MIN ? o->memory_bytes : BLOCKS_MEMORY_MIN;
+	size_t i;
+
+	b->opt = *o;
+	b->nchunks = (size_t)(bytes / BLOCKS_CHUNK);
+	b->memory = mmap(NULL, b->nchunks * BLOCKS_CHUNK, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (b->memory == MAP_FAILED) {
+		err_errno(err, "map the memory for reading", NULL);
+		free(b);
+		return (NULL);
+	}
+	pthread_mutex_init(&b->lock, NULL);
+	for (b->hash_mask = 1; b->hash_mask < b->nchunks; b->hash_mask *= 2)
+		continue;
+	b->hash = mem_zalloc(b->hash_mask * sizeof(struct chunk *));
+	b->hash_mask--;
+	b->chunks = mem_zalloc(b->nchunks * sizeof(*b->chunks));
+	for (i = 0; i < b->nchunks; i++) {
+		b->chunks[i].memory = b->memory + i * BLOCKS_CHUNK;
+		list_add(&b->free, &b->chunks[i]);
+	}
+	b->fetches = mem_zalloc(FETCHES * sizeof(*b->fetches));
+	for (i = 0; i < FETCHES; i++) {
+		b->fetches[i].blocks = b;
+		b->fetches[i].next = b->idle_fetches;
+		b->idle_fetches = &b->fetches[i];
+	}
+	return (b);
+}
+
+void
+blocks_free(struct blocks *b)
+{
+	struct blocks_wait w;
+	struct chunk *c;
+
+	if (b == NULL)
+		return;
+	blocks_wait_init(&w, INT64_C(1) << 40);
+	pthread_mutex_lock(&b->lock);
+	while (b->nfetches > 0)
+		sleep_in(b, &b->room_waiters, &w, NULL);
+	while ((c = b->read.head) != NULL || (c = b->unread.head) != NULL) {
+		list_remove(c);
+		evict(b, c);
+	}
+	pthread_mutex_unlock(&b->lock);
+	blocks_wait_done(&w);
+	munmap(b->memory, b->nchunks * BLOCKS_CHUNK);
+	pthread_mutex_destroy(&b->lock);
+	free(b->fetches);
+	free(b->chunks);
+	free(b->hash);
+	free(b);
+}
+
+int64_t
+blocks_memory(const struct blocks *b)
+{
+	return ((int64_t)b->nchunks * BLOCKS_CHUNK);
+}
+
+void
+blocks_counts(struct blocks *b, struct blocks_counts *ret)
+{
+	pthread_mutex_lock(&b->lock);
+	*ret = b->counts;
+	ret->chunks = (int64_t)b->nchunks;
+	ret->idle_chunks = (int64_t)(b->read.n + b->unread.n);
+	pthread_mutex_unlock(&b->lock);
+}

@@ -1,0 +1,35 @@
+#include <time.h>
+
+#include "mount/cond.h"
+
+#define LONGEST_MS	(INT64_C(1000) * 86400 * 365)
+
+void
+cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int
+cond_wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ms)
+{
+	struct timespec until;
+
+	if (ms <= 0)
+		return (-1);
+	if (ms > LONGEST_MS)
+		ms = LONGEST_MS;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return (pthread_cond_timedwait(cond, lock, &until) == 0 ? 0 : -1);
+}

@@ -1,0 +1,215 @@
+#ifndef MOUNT_INODE_H
+#define MOUNT_INODE_H
+
+/*
+ * inode -- the names of a mount: what is where, with which attributes, how long that is true.
+ *
+ * One tree holds every name that a listing or a lookup has told of, whether the
+ * kernel knows it or not.  A file's inode is one version (ETag) of a blob: when
+ * the service shows another one, a new inode takes its place, the old one goes on
+ * for who has it open, and the kernel keeps the pages of each apart.  A complete
+ * listing answers every lookup in its directory until its time is over, also those
+ * for names that are not there.
+ *
+ * An inode's number (st_ino) is a hash of its path, the same in every mount of
+ * the same data; where two hashes meet, where a name was made or renamed here, it
+ * is a counter with the top bit set.
+ *
+ * Names from the service are not trusted: what cannot be one component of a path
+ * ("", ".", "..", '/', NUL, more than 255 bytes) is hidden and told once.  Where a
+ * blob and a directory have one name, the directory is shown.
+ *
+ * The tree's mutex guards all fields below; it is innermost but for blocks' own,
+ * and never held over the network.  listing.c fills the tree from the service;
+ * names.c changes it.
+ */
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "azure/store.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#define INODE_NAME_MAX		255
+#define INODE_PATH_MAX		(4 * STORE_NAME_MAX + 1)	/* bytes of a blob's name */
+#define INODE_FOR_EVER		(INT64_MAX / 4)
+
+struct tree;
+
+struct inode {
+	struct inode	*parent;	/* NULL: the root, or no longer in the tree */
+	struct inode	*next_hash;	/* by parent and name */
+	struct inode	*prev, *next;	/* in parent->dir->children */
+	char		*text;		/* name NUL etag NUL */
+	uint64_t	 ino;
+	uint64_t	 key;		/* for blocks: this version under this name */
+	uint64_t	 lookups;	/* of the kernel */
+	uint64_t	 epoch;		/* tree->epoch when last confirmed */
+	int64_t		 size;
+	int64_t		 mtime_s;
+	int64_t		 valid_until_ms;
+	uint32_t	 mtime_ns;
+	uint32_t	 refs;
+	uint32_t	 mode;		/* with its type */
+	uint32_t	 uid, gid;
+	uint16_t	 etag_at;	/* in text */
+	unsigned int	 changed : 1;	/* the service has another version: ask again */
+	unsigned int	 local : 1;	/* file: staged here; directory: made here, may have no blob */
+	unsigned int	 stale : 1;	/* staged here, and changed over there */
+	unsigned int	 marker : 1;	/* directory: it may have a blob of its own */
+	struct directory *dir;		/* of directories; NULL: nothing known yet */
+	void		*staged;	/* the writer's; NULL: none */
+};
+
+struct directory {
+	struct inode	*children, *last;	/* in the service's order */
+	size_t		 nchildren;
+	int64_t		 listed_until_ms;	/* children is complete until then; 0: it is not */
+	int		 lookups;		/* single ones since it was last complete */
+	int		 listing;		/* a thread is at it */
+	int		 changing;		/* threads that add or remove names over there */
+	int		 too_large;		/* listing it for a lookup was given up */
+	uint64_t	 version;		/* grows with each change made here */
+	uint64_t	 names, kernel_names;	/* grows with each name added or removed; what it
+						   was when the kernel last read them */
+	struct err	*failure;		/* of the last listing; NULL: it worked */
+	struct inode	*older, *newer;		/* listed directories by time of use */
+};
+
+struct tree_options {
+	struct store	*store;			/* borrowed */
+	const char	*prefix;		/* no '/' at either end; "": the container */
+	int		 is_file;		/* prefix names one blob: the root holds it alone */
+	int		 writable;
+	int64_t		 ttl_ms;		/* of attributes, names and absence */
+	uint32_t	 uid, gid;
+	size_t		 max_inodes;		/* 0: half a million; beyond, listings nobody uses are dropped */
+	/* The kernel must forget parent/name; called with the mutex held: must not wait. */
+	void		(*replaced)(void *arg, struct inode *parent, const char *name);
+	/* A name that cannot be shown; at most once a listing. */
+	void		(*hidden)(void *arg, const char *directory, const char *name, const char *why);
+	/* Free inode->staged. */
+	void		(*drop_staged)(void *staged);
+	void		*arg;
+};
+
+struct tree {
+	struct tree_options opt;
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 settled;	/* a listing or a change ended */
+	struct inode	 root;
+	struct inode	**hash;
+	size_t		 hash_size, n;
+	uint64_t	 keys, counter, epoch;
+	struct inode	*oldest, *newest;	/* directories with complete listings */
+	int		 listers;		/* threads that list for lookups */
+	char		*prefix;
+};
+
+/* What the kernel is told. */
+struct inode_attr {
+	uint64_t ino;
+	int64_t	 size, mtime_s, ttl_ms;
+	uint32_t mtime_ns, mode, uid, gid, nlink;
+};
+
+struct tree *tree_new(const struct tree_options *);
+void	tree_free(struct tree *);
+
+static inline const char *
+inode_name(const struct inode *i)
+{
+	return (i->text);
+}
+
+static inline const char *
+inode_etag(const struct inode *i)
+{
+	return (i->text + i->etag_at);
+}
+
+int	inode_is_dir(const struct inode *);
+/* 1: i is ancestor or somewhere below it.  With the mutex held. */
+int	inode_is_below(const struct inode *i, const struct inode *ancestor);
+
+/* ---- with the mutex held ---- */
+
+struct inode *tree_find(struct tree *, const struct inode *parent, const char *name);
+/* A new inode below parent; mode has its type.  The name must be free. */
+struct inode *tree_add(struct tree *, struct inode *parent, const char *name, uint32_t mode);
+/* It was made here: its number is none that a listing can give again. */
+void	tree_make_local(struct tree *, struct inode *);
+/* Take it out of the tree; freed when nobody holds it. */
+void	tree_detach(struct tree *, struct inode *);
+/* To another place and name, which must be free. */
+void	tree_move(struct tree *, struct inode *, struct inode *parent, const char *name);
+void	tree_set_etag(struct inode *, const char *etag);
+void	tree_set_remote(struct tree *, struct inode *, const struct store_attr *);
+void	tree_ref(struct inode *);
+/* May free it. */
+void	tree_unref(struct tree *, struct inode *);
+struct directory *tree_dir(struct tree *, struct inode *);
+void	tree_attr(struct tree *, const struct inode *, struct inode_attr *ret);
+/*
+ * The path below the root in buf (no '/' at its ends), and the blob's name with the
+ * prefix.  -1: not in the tree any more, or too long.
+ */
+int	tree_path(struct tree *, const struct inode *, char buf[INODE_PATH_MAX]);
+int	tree_blob_name(struct tree *, const struct inode *, char buf[INODE_PATH_MAX]);
+/* This inode's bytes are no longer those under key. */
+void	tree_new_key(struct tree *, struct inode *);
+
+/* ---- without ---- */
+
+/*
+ * The inode of name in parent, its lookups counted once more; *ret NULL: there is
+ * none.  *ret_attr: ttl_ms is set in both cases.
+ *
+ * waits    for one List at most when the directory's listing is not known, for
+ *          others' when they list it
+ * fails    ENAMETOOLONG (sys_errno), and as the service says
+ */
+int	tree_lookup(struct tree *, struct inode *parent, const char *name, struct inode **ret,
+	    struct inode_attr *ret_attr, struct err *);
+/* Have the complete listing of a directory. */
+int	tree_list(struct tree *, struct inode *dir, struct err *);
+/*
+ * What the mount asks first: the root's listing (at most one page of it is waited
+ * for), or the one blob.  must_exist: an empty prefix without a marker is
+ * ERR_NOT_FOUND.
+ */
+int	tree_probe(struct tree *, int must_exist, struct err *);
+/* The kernel forgets n lookups. */
+void	tree_forget(struct tree *, struct inode *, uint64_t n);
+/* The service has another version of this file: the next lookup asks, the kernel is told. */
+void	tree_mark_changed(struct tree *, struct inode *);
+
+/*
+ * Between these two the directory's names may be changed over there: no listing
+ * of it is under way, and none begins.  b may be NULL or a.  The inode's
+ * directory must exist (tree_dir).
+ */
+void	tree_begin_change(struct tree *, struct inode *a, struct inode *b);
+void	tree_end_change(struct tree *, struct inode *a, struct inode *b);
+
+/* The names of a directory at one moment. */
+struct tree_names {
+	size_t		 n;
+	struct tree_entry {
+		const char	*name;		/* in the arena */
+		uint64_t	 ino;
+		uint32_t	 mode;
+	} *entries;
+	uint64_t	 ino, parent_ino;	/* of "." and ".." */
+	int		 is_unchanged;		/* since the last time */
+	struct arena	 mem;
+};
+int	tree_names_new(struct tree *, struct inode *dir, struct tree_names **ret, struct err *);
+void	tree_names_free(struct tree_names *);
+/* Entry i once more, with a lookup counted.  0: it is gone. */
+int	tree_names_lookup(struct tree *, struct inode *dir, const struct tree_entry *,
+	    struct inode **ret, struct inode_attr *);
+
+#endif

@@ -1,0 +1,224 @@
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "azure/cred.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/wire.h"
+#include "mount/mountd.h"
+#include "mount/session.h"
+
+#define TTL_READ_ONLY_MS	(60 * 60 * 1000)	/* a job's inputs stand still while it runs */
+#define TTL_WRITABLE_MS		(30 * 1000)		/* other nodes may write there as well */
+#define REQUEST_TIMEOUT_MS	(5 * 60 * 1000)
+#define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
+#define HIDDEN_TOLD		10
+
+struct mountd {
+	const struct mountd_options *opt;
+	struct report	*report;
+	struct cred	*cred;
+	struct http	*http;
+	struct store	*store;
+	struct blocks	*blocks;
+	struct reader	*reader;
+	struct session	*session;
+	struct tree	*tree;
+	struct writer	*writer;		/* NULL: read-only */
+	_Atomic int	 hidden;
+	pthread_mutex_t	 end_lock;		/* taken once, for ever, by who ends the process */
+};
+
+/* ---- what init is told ------------------------------------------------------------------ */
+
+static void
+tell(struct mountd *m, struct wire_msg *msg)
+{
+	if (wire_send(m->opt->init_fd, msg, sizeof(*msg)) != 0)
+		log_debug("init does not listen: %s", strerror(errno));
+}
+
+static void __attribute__((noreturn))
+fail(struct mountd *m, struct err *err)
+{
+	struct wire_msg msg = { .type = WIRE_FAILED };
+
+	err_as(err, m->opt->access->identity.label);
+	msg.err = *err;
+	tell(m, &msg);
+	_exit(err_exit_status(err));
+}
+
+static void
+tell_ready(void *arg)
+{
+	struct wire_msg msg = { .type = WIRE_READY };
+
+	tell(arg, &msg);
+}
+
+static void
+tell_lost(void *arg, const struct err *err)
+{
+	struct mountd *m = arg;
+	struct wire_msg msg = { .type = WIRE_LOST, .err = *err };
+
+	err_as(&msg.err, m->opt->access->identity.label);
+	tell(m, &msg);
+}
+
+static void
+tell_hidden(void *arg, const char *directory, const char *name, const char *why)
+{
+	struct mountd *m = arg;
+
+	if (atomic_fetch_add(&m->hidden, 1) < HIDDEN_TOLD)
+		log_warning("hiding \"%s\" in \"/%s\": %s (and perhaps more there)", name, directory,
+		    why);
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static void __attribute__((noreturn))
+end(struct mountd *m, int64_t flush_ms)
+{
+	struct wire_msg msg = { .type = WIRE_DONE };
+	struct http_counts counts;
+	struct writer_end flushed = { .files = 0 };
+
+	pthread_mutex_lock(&m->end_lock);
+	if (m->writer != NULL)
+		writer_finish(m->writer, clock_ms() + flush_ms, tell_lost, m, &flushed);
+	http_counts(m->http, &counts);
+	msg.stats.bytes_read = counts.bytes_in;
+	msg.stats.bytes_written = counts.bytes_out;
+	msg.stats.requests = counts.requests;
+	msg.stats.retries = counts.retries;
+	msg.stats.files_done = flushed.files;
+	msg.stats.files_failed = flushed.failed;
+	tell(m, &msg);
+	_exit(0);
+}
+
+static void *
+listen_to_init(void *arg)
+{
+	struct mountd *m = arg;
+	struct wire_msg msg;
+	int rc;
+
+	do
+		rc = wire_recv(m->opt->init_fd, &msg, sizeof(msg), -1);
+	while (rc == 1 && msg.type != WIRE_STOP);
+	end(m, rc == 1 ? msg.value : LAST_FLUSH_MS);
+	return (NULL);
+}
+
+static int
+start_listening(struct mountd *m, struct err *err)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 256 * 1024);
+	rc = pthread_create(&thread, &attr, listen_to_init, m);
+	pthread_attr_destroy(&attr);
+	errno = rc;
+	return (rc == 0 ? 0 : err_errno(err, "start a thread", NULL));
+}
+
+/* ---- the beginning -------------------------------------------------------------------------- */
+
+static void
+raise_fd_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+			log_debug("descriptors stay at %llu", (unsigned long long)r.rlim_cur);
+	}
+}
+
+static int
+connect_store(struct mountd *m, struct err *err)
+{
+	const struct plan_access *a = m->opt->access;
+	struct http_options http = { .max_connections = 0 };
+	struct store_options store = { .base_url = a->base_url, .account = a->account,
+	    .container = a->container, .hns = a->hns };
+
+	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
+	    (m->http = http_new(&http, err)) == NULL)
+		return (-1);
+	store.cred = m->cred;
+	store.http = m->http;
+	m->store = store_new(&store, err);
+	return (m->store != NULL ? 0 : -1);
+}
+
+static int
+make_reader(struct mountd *m, struct err *err)
+{
+	struct blocks_options blocks = { .store = m->store, .memory_bytes = m->opt->memory_bytes,
+	    .timeout_ms = REQUEST_TIMEOUT_MS, .user_bytes = sizeof(struct reader_streams) };
+	struct session_options session = { .fuse_fd = m->opt->fuse_fd, .report = m->report,
+	    .timeout_ms = REQUEST_TIMEOUT_MS, .ready = tell_ready, .arg = m };
+
+	if ((m->blocks = blocks_new(&blocks, err)) == NULL)
+		return (-1);
+	m->reader = reader_new(m->blocks);
+	session.blocks = m->blocks;
+	session.reader = m->reader;
+	m->session = session_new(&session, err);
+	return (m->session != NULL ? 0 : -1);
+}
+
+static void
+on_replaced(void *arg, struct inode *parent, const char *name)
+{
+	session_replaced(((struct mountd *)arg)->session, parent, name);
+}
+
+static int
+make_tree(struct mountd *m, struct err *err)
+{
+	const struct plan_access *a = m->opt->access;
+	struct tree_options tree = { .store = m->store, .prefix = a->prefix, .is_file = a->is_file,
+	    .writable = m->opt->writable_root, .uid = m->opt->job_uid, .gid = m->opt->job_gid,
+	    .ttl_ms = m->opt->writable_root ? TTL_WRITABLE_MS : TTL_READ_ONLY_MS,
+	    .replaced = on_replaced, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
+	    .arg = m };
+	struct writer_options writer = { .blocks = m->blocks, .reader = m->reader,
+	    .store = m->store, .staging = a->staging, .hns = a->hns, .keep_bytes = -1 };
+
+	m->tree = tree_new(&tree);
+	writer.tree = m->tree;
+	if (m->opt->writable_root && (m->writer = writer_new(&writer, err)) == NULL)
+		return (-1);
+	return (tree_probe(m->tree, !a->is_output, err));
+}
+
+void
+mountd_main(const struct mountd_options *opt)
+{
+	struct mountd m = { .opt = opt, .end_lock = PTHREAD_MUTEX_INITIALIZER };
+	struct err err = ERR_EMPTY;
+
+	raise_fd_limit();
+	m.report = report_new(opt->access->identity.label);
+	if (connect_store(&m, &err) != 0 || make_reader(&m, &err) != 0 ||
+	    make_tree(&m, &err) != 0 || start_listening(&m, &err) != 0)
+		fail(&m, &err);
+	if (session_run(m.session, m.tree, m.writer, &err) != 0)
+		fail(&m, &err);
+	end(&m, LAST_FLUSH_MS);
+}

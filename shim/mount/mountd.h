@@ -1,0 +1,47 @@
+#ifndef MOUNT_MOUNTD_H
+#define MOUNT_MOUNTD_H
+
+/*
+ * mountd -- a mount process, from start to end: one access of the plan as files.
+ *
+ * Init has opened /dev/fuse and done the mount(2); this process serves the
+ * descriptor with libfuse's low-level API, reads ahead, stages and uploads what
+ * the job writes (read-write mounts), and says WIRE_READY once the kernel's
+ * INIT is answered and the service has let us in (a denied container fails here,
+ * before the job starts).  It never touches its own mount point.
+ *
+ * On WIRE_STOP it uploads what is left within the time given, sends WIRE_LOST
+ * for each file that did not get out (and keeps it in the staging directory),
+ * then WIRE_DONE.
+ */
+
+#include <stdint.h>
+
+#include "plan/plan.h"
+
+struct mountd_options {
+	const struct plan_access *access;
+	int		 fuse_fd;
+	int		 init_fd;
+	int		 agent_fd;
+	int64_t		 memory_bytes;		/* this mount's share */
+	uint32_t	 job_uid, job_gid;	/* owner of the files */
+	int		 writable_root;
+};
+
+/* Does not return. */
+void	mountd_main(const struct mountd_options *) __attribute__((noreturn));
+
+/*
+ * Open /dev/fuse and mount it at target (made if missing).  For init: it has
+ * the privilege and keeps the descriptor.  read_only adds MS_RDONLY.
+ * fails  remedy REMEDY_GIVE_FUSE when the device or the privilege is missing
+ */
+int	mountd_attach(const char *target, const char *source, int read_only, int *ret_fuse_fd,
+	    struct err *);
+/* Lazy unmount; missing is fine. */
+int	mountd_detach(const char *target, struct err *);
+/* read_ahead_kb of the mount's bdi, best effort (private sysfs mount); 0 or -1 without *err noise. */
+int	mountd_raise_readahead(const char *target, int kib);
+
+#endif

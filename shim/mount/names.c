@@ -1,0 +1,550 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "mount/names.h"
+#include "mount/rename_tree.h"
+#include "mount/staged.h"
+
+static int
+refuse(int why, const char *what, const char *name, struct err *err)
+{
+	errno = why;
+	return (err_errno(err, what, name));
+}
+
+static void
+unref(struct writer *w, struct inode *i)
+{
+	if (i == NULL)
+		return;
+	pthread_mutex_lock(&w->opt.tree->lock);
+	tree_unref(w->opt.tree, i);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+}
+
+/* The inode of a name with a reference, *ret NULL if there is none. */
+static int
+find_child(struct writer *w, struct inode *parent, const char *name, struct inode **ret,
+    struct err *err)
+{
+	struct inode_attr a;
+
+	if (tree_lookup(w->opt.tree, parent, name, ret, &a, err) != 0)
+		return (-1);
+	if (*ret == NULL)
+		return (0);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	(*ret)->lookups--;
+	tree_ref(*ret);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (0);
+}
+
+static int
+blob_name(struct writer *w, struct inode *i, char buf[INODE_PATH_MAX], struct err *err)
+{
+	int gone;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	gone = tree_blob_name(w->opt.tree, i, buf);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (gone ? refuse(ESTALE, "change", "a name that is gone", err) : 0);
+}
+
+/* "DIRECTORY/NAME", as a blob or as a path in the staging directory. */
+static int
+name_below(struct writer *w, struct inode *dir, const char *name, int is_blob,
+    char buf[INODE_PATH_MAX], struct err *err)
+{
+	size_t len;
+	int gone;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	gone = is_blob ? tree_blob_name(w->opt.tree, dir, buf) : tree_path(w->opt.tree, dir, buf);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (gone)
+		return (refuse(ESTALE, "change", name, err));
+	len = strlen(buf);
+	if (str_format(buf + len, INODE_PATH_MAX - len, "%s%s", len > 0 ? "/" : "", name) != 0)
+		return (refuse(ENAMETOOLONG, "change", name, err));
+	return (0);
+}
+
+/* ---- create, mkdir ----------------------------------------------------------------------- */
+
+static int
+open_existing(struct writer *w, struct inode *i, const struct names_create *how,
+    const char *name, struct err *err)
+{
+	if (how->exclusive)
+		return (refuse(EEXIST, "create", name, err));
+	if (inode_is_dir(i))
+		return (refuse(EISDIR, "create", name, err));
+	return (writer_open(w, i, how->truncate, err));
+}
+
+/* A name that nobody has, with one lookup. */
+static struct inode *
+add(struct writer *w, struct inode *parent, const char *name, uint32_t mode)
+{
+	struct tree *t = w->opt.tree;
+	struct inode *i;
+
+	pthread_mutex_lock(&t->lock);
+	i = tree_add(t, parent, name, mode);
+	i->mode = mode;
+	i->mtime_s = clock_wall_s();
+	tree_make_local(t, i);
+	i->lookups++;
+	pthread_mutex_unlock(&t->lock);
+	return (i);
+}
+
+static void
+take_back(struct writer *w, struct inode *i)
+{
+	pthread_mutex_lock(&w->opt.tree->lock);
+	i->lookups--;
+	tree_detach(w->opt.tree, i);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+}
+
+static int
+create_new(struct writer *w, struct inode *parent, const char *name,
+    const struct names_create *how, struct inode **ret, struct err *err)
+{
+	struct inode *i = add(w, parent, name, S_IFREG | (how->mode & 07777));
+	struct staged *s = staged_of(w, i);
+	int failed;
+
+	pthread_mutex_lock(&s->lock);
+	s->exclusive = how->exclusive;
+	failed = staged_make(w, s, err);
+	s->opens += !failed;
+	pthread_mutex_unlock(&s->lock);
+	if (failed)
+		take_back(w, i);
+	else
+		*ret = i;
+	return (failed);
+}
+
+int
+names_create(struct writer *w, struct inode *parent, const char *name,
+    const struct names_create *how, struct inode **ret, struct inode_attr *a, struct err *err)
+{
+	struct tree *t = w->opt.tree;
+	struct inode *i;
+	int failed;
+
+	if (tree_lookup(t, parent, name, &i, a, err) != 0)
+		return (-1);
+	tree_begin_change(t, parent, NULL);
+	if (i != NULL) {
+		failed = open_existing(w, i, how, name, err);
+		if (failed)
+			tree_forget(t, i, 1);
+	} else
+		failed = create_new(w, parent, name, how, &i, err);
+	tree_end_change(t, parent, NULL);
+	if (failed)
+		return (-1);
+	pthread_mutex_lock(&t->lock);
+	tree_attr(t, i, a);
+	pthread_mutex_unlock(&t->lock);
+	*ret = i;
+	return (0);
+}
+
+int
+names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t mode,
+    struct inode **ret, struct inode_attr *a, struct err *err)
+{
+	char blob[INODE_PATH_MAX];
+	struct tree *t = w->opt.tree;
+	struct inode *i;
+	int failed;
+
+	if (tree_lookup(t, parent, name, &i, a, err) != 0)
+		return (-1);
+	if (i != NULL) {
+		tree_forget(t, i, 1);
+		return (refuse(EEXIST, "create", name, err));
+	}
+	tree_begin_change(t, parent, NULL);
+	failed = name_below(w, parent, name, 1, blob, err) != 0 ||
+	    (w->opt.hns && store_mkdir(w->opt.store, blob, err) != 0);
+	if (!failed) {
+		i = add(w, parent, name, S_IFDIR | (mode & 07777));
+		pthread_mutex_lock(&t->lock);
+		i->local = !w->opt.hns;
+		i->marker = w->opt.hns != 0;
+		i->valid_until_ms = clock_ms() + t->opt.ttl_ms;
+		tree_dir(t, i)->listed_until_ms = i->valid_until_ms;
+		tree_attr(t, i, a);
+		pthread_mutex_unlock(&t->lock);
+		*ret = i;
+	}
+	tree_end_change(t, parent, NULL);
+	return (failed ? -1 : 0);
+}
+
+/* ---- unlink, rmdir -------------------------------------------------------------------------- */
+
+/* Nothing is left in it: from now on it exists only here, if at all. */
+static void
+detach(struct writer *w, struct inode *i)
+{
+	struct tree *t = w->opt.tree;
+	struct inode *parent = i->parent;
+
+	pthread_mutex_lock(&t->lock);
+	if (parent != NULL)
+		tree_detach(t, i);
+	if (parent != NULL && parent != &t->root && parent->dir->nchildren == 0 && !w->opt.hns)
+		parent->local = 1;
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Its name is gone over there: who has it open keeps the data until he closes it. */
+static void
+drop_unlinked(struct writer *w, struct staged *s, const char *path)
+{
+	pthread_mutex_lock(&s->lock);
+	s->unlinked = 1;
+	if (s->is_local) {
+		if (path != NULL)
+			unlinkat(w->staging_fd, path, 0);
+		if (s->opens == 0 && s->holds == 0)
+			staged_drop(w, s, NULL);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Is there a blob of this inode's?  Busy. */
+static int
+has_blob(struct staged *s)
+{
+	int has;
+
+	pthread_mutex_lock(&s->lock);
+	has = !s->is_local || s->exists;
+	pthread_mutex_unlock(&s->lock);
+	return (has);
+}
+
+static int
+unlink_file(struct writer *w, struct inode *i, struct err *err)
+{
+	char blob[INODE_PATH_MAX], path[INODE_PATH_MAX];
+	struct staged *s = staged_of(w, i);
+	int failed;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	failed = tree_path(w->opt.tree, i, path);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (failed || blob_name(w, i, blob, err) != 0)
+		return (failed ? refuse(ENOENT, "delete", NULL, err) : -1);
+	staged_begin(s);
+	if (has_blob(s) && store_delete(w->opt.store, blob, err) != 0) {
+		staged_end(s);
+		return (-1);
+	}
+	detach(w, i);
+	drop_unlinked(w, s, path);
+	blocks_forget(w->opt.blocks, i->key);
+	staged_end(s);
+	return (0);
+}
+
+int
+names_unlink(struct writer *w, struct inode *parent, const char *name, struct err *err)
+{
+	struct inode *i;
+	int failed;
+
+	if (find_child(w, parent, name, &i, err) != 0)
+		return (-1);
+	if (i == NULL)
+		return (refuse(ENOENT, "delete", name, err));
+	tree_begin_change(w->opt.tree, parent, NULL);
+	failed = inode_is_dir(i) ? refuse(EISDIR, "delete", name, err) : unlink_file(w, i, err);
+	tree_end_change(w->opt.tree, parent, NULL);
+	unref(w, i);
+	return (failed);
+}
+
+/* With a complete listing.  1: nothing is in it. */
+static int
+is_empty(struct writer *w, struct inode *i, struct err *err)
+{
+	size_t n;
+
+	if (tree_list(w->opt.tree, i, err) != 0)
+		return (-1);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	n = i->dir->nchildren;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (n == 0);
+}
+
+static int
+remove_directory(struct writer *w, struct inode *parent, struct inode *i, const char *name,
+    struct err *err)
+{
+	char blob[INODE_PATH_MAX], path[INODE_PATH_MAX];
+	int marker;
+
+	if (name_below(w, parent, name, 1, blob, err) != 0 ||
+	    name_below(w, parent, name, 0, path, err) != 0)
+		return (-1);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	marker = i->marker;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (marker && store_delete(w->opt.store, blob, err) != 0)
+		return (-1);
+	detach(w, i);
+	unlinkat(w->staging_fd, path, AT_REMOVEDIR);	/* was perhaps never made */
+	return (0);
+}
+
+int
+names_rmdir(struct writer *w, struct inode *parent, const char *name, struct err *err)
+{
+	struct inode *i;
+	int empty, failed;
+
+	if (find_child(w, parent, name, &i, err) != 0)
+		return (-1);
+	if (i == NULL)
+		return (refuse(ENOENT, "delete", name, err));
+	if (!inode_is_dir(i)) {
+		unref(w, i);
+		return (refuse(ENOTDIR, "delete", name, err));
+	}
+	if ((empty = is_empty(w, i, err)) == 1) {
+		tree_begin_change(w->opt.tree, parent, NULL);
+		failed = remove_directory(w, parent, i, name, err);
+		tree_end_change(w->opt.tree, parent, NULL);
+	} else
+		failed = empty == 0 ? refuse(ENOTEMPTY, "delete", name, err) : -1;
+	unref(w, i);
+	return (failed);
+}
+
+/* ---- rename ----------------------------------------------------------------------------------- */
+
+struct renaming {
+	struct inode	*from, *to;		/* directories */
+	const char	*name, *new_name;
+	struct inode	*what;			/* these two with a reference */
+	struct inode	*victim;		/* NULL: the new name is free */
+	char		 blob[INODE_PATH_MAX], new_blob[INODE_PATH_MAX];
+	char		 path[INODE_PATH_MAX], new_path[INODE_PATH_MAX];	/* in the staging directory */
+};
+
+static int
+check_victim(struct writer *w, const struct renaming *r, int no_replace, struct err *err)
+{
+	int empty;
+
+	if (r->victim == NULL)
+		return (0);
+	if (no_replace)
+		return (refuse(EEXIST, "rename", r->new_name, err));
+	if (inode_is_dir(r->victim) != inode_is_dir(r->what))
+		return (refuse(inode_is_dir(r->victim) ? EISDIR : ENOTDIR, "rename", r->new_name,
+		    err));
+	if (!inode_is_dir(r->victim))
+		return (0);
+	if ((empty = is_empty(w, r->victim, err)) < 0)
+		return (-1);
+	return (empty ? 0 : refuse(ENOTEMPTY, "rename", r->new_name, err));
+}
+
+/* The file's blob under its new name; *ret_etag as it is there.  The staged file is busy. */
+static int
+move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	int failed, local, dirty, exists;
+
+	etag[0] = '\0';
+	pthread_mutex_lock(&s->lock);
+	local = s->is_local;
+	exists = s->exists;
+	dirty = staged_is_dirty(s);
+	failed = local && exists && dirty ? staged_upload(w, s, r->new_blob, NULL, err) : 0;
+	if (!failed && local && exists && dirty)
+		memcpy(etag, s->etag, HTTP_ETAG_MAX);
+	pthread_mutex_unlock(&s->lock);
+	if (failed || (local && !exists))
+		return (failed);	/* it goes out under its new name when it is closed */
+	if (!(local && dirty) && store_copy(w->opt.store, r->blob, r->new_blob, etag, err) != 0)
+		return (-1);
+	return (store_delete(w->opt.store, r->blob, err));
+}
+
+/* What stood under the new name is no more.  1: it had a blob. */
+static int
+drop_victim(struct writer *w, struct renaming *r, int keep_file)
+{
+	struct staged *s;
+	int had_blob;
+
+	if (r->victim == NULL)
+		return (0);
+	detach(w, r->victim);
+	if (inode_is_dir(r->victim))
+		return (0);
+	s = staged_of(w, r->victim);
+	staged_begin(s);
+	had_blob = has_blob(s);
+	drop_unlinked(w, s, keep_file ? NULL : r->new_path);
+	staged_end(s);
+	return (had_blob);
+}
+
+/* It went wrong half-way: what is known of the new name may be wrong. */
+static void
+doubt(struct writer *w, struct renaming *r)
+{
+	pthread_mutex_lock(&w->opt.tree->lock);
+	r->to->dir->listed_until_ms = 0;
+	if (r->victim != NULL)
+		r->victim->valid_until_ms = 0;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+}
+
+static void
+move_inode(struct writer *w, const struct renaming *r)
+{
+	struct tree *t = w->opt.tree;
+	struct inode *old_parent = r->what->parent;
+
+	pthread_mutex_lock(&t->lock);
+	tree_move(t, r->what, r->to, r->new_name);
+	r->what->epoch = ++t->epoch;
+	r->what->valid_until_ms = clock_ms() + t->opt.ttl_ms;
+	if (old_parent != &t->root && old_parent->dir->nchildren == 0 && !w->opt.hns)
+		old_parent->local = 1;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static int
+move_staged(struct writer *w, const struct renaming *r, struct err *err)
+{
+	if (fd_mkdir_parents_at(w->staging_fd, r->new_path, 0700, err) != 0)
+		return (-1);
+	if (renameat(w->staging_fd, r->path, w->staging_fd, r->new_path) != 0 && errno != ENOENT) {
+		err_errno(err, "rename", NULL);
+		return (err_on(err, "%s/%s", w->staging, r->path));
+	}
+	return (0);
+}
+
+static int
+rename_file(struct writer *w, struct renaming *r, struct err *err)
+{
+	struct staged *s = staged_of(w, r->what);
+	char etag[HTTP_ETAG_MAX];
+	int failed, local, had_blob;
+
+	staged_begin(s);
+	failed = move_blob(w, r, s, etag, err);
+	pthread_mutex_lock(&s->lock);
+	local = s->is_local;
+	if (!failed && local) {
+		s->exclusive = 0;
+		memcpy(s->etag, etag, sizeof(s->etag));
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!failed && local)
+		failed = move_staged(w, r, err);
+	if (!failed) {
+		had_blob = drop_victim(w, r, local);
+		pthread_mutex_lock(&s->lock);
+		s->exists |= had_blob;
+		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_lock(&w->opt.tree->lock);
+		tree_set_etag(r->what, etag);
+		pthread_mutex_unlock(&w->opt.tree->lock);
+		move_inode(w, r);
+	} else
+		doubt(w, r);
+	staged_end(s);
+	return (failed);
+}
+
+static int
+rename_directory(struct writer *w, struct renaming *r, struct err *err)
+{
+	struct rename_tree moved = { .dir = r->what, .from = r->blob, .to = r->new_blob };
+	int failed;
+
+	pthread_mutex_lock(&w->rename_lock);
+	failed = rename_tree_begin(w, &moved, err);
+	if (!failed && r->victim != NULL)
+		unlinkat(w->staging_fd, r->new_path, AT_REMOVEDIR);
+	if (!failed)
+		failed = move_staged(w, r, err);
+	if (!failed) {
+		drop_victim(w, r, 1);
+		move_inode(w, r);
+	} else
+		doubt(w, r);
+	rename_tree_end(w, &moved, failed);
+	pthread_mutex_unlock(&w->rename_lock);
+	return (failed);
+}
+
+static int
+rename_checked(struct writer *w, struct renaming *r, struct err *err)
+{
+	int failed;
+
+	tree_begin_change(w->opt.tree, r->from, r->to);
+	failed = name_below(w, r->from, r->name, 1, r->blob, err) != 0 ||
+	    name_below(w, r->to, r->new_name, 1, r->new_blob, err) != 0 ||
+	    name_below(w, r->from, r->name, 0, r->path, err) != 0 ||
+	    name_below(w, r->to, r->new_name, 0, r->new_path, err) != 0;
+	if (!failed)
+		failed = inode_is_dir(r->what) ? rename_directory(w, r, err) :
+		    rename_file(w, r, err);
+	tree_end_change(w->opt.tree, r->from, r->to);
+	return (failed);
+}
+
+int
+names_rename(struct writer *w, struct inode *from, const char *name, struct inode *to,
+    const char *new_name, int no_replace, struct err *err)
+{
+	struct renaming *r = mem_zalloc(sizeof(*r));	/* large for a thread's stack */
+	int failed;
+
+	r->from = from;
+	r->to = to;
+	r->name = name;
+	r->new_name = new_name;
+	failed = find_child(w, from, name, &r->what, err);
+	if (!failed && r->what == NULL)
+		failed = refuse(ENOENT, "rename", name, err);
+	if (!failed)
+		failed = find_child(w, to, new_name, &r->victim, err);
+	if (!failed && r->victim != r->what) {
+		failed = check_victim(w, r, no_replace, err);
+		if (!failed)
+			failed = rename_checked(w, r, err);
+	}
+	unref(w, r->what);
+	unref(w, r->victim);
+	free(r);
+	return (failed);
+}

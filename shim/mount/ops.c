@@ -1,0 +1,779 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "azure/refusal.h"
+#include "base/clock.h"
+#include "mount/names.h"
+#include "mount/ops.h"
+
+#define STATFS_BLOCK	4096
+#define STATFS_BLOCKS	(UINT64_C(1) << 38)	/* 1 PiB: read-only, somebody else's */
+#define READ_AHEAD	(16 << 20)	/* what the kernel may have asked for; the bdi's value is less or equal */
+#define BACKGROUND	256
+
+static struct ops *
+ops_of(fuse_req_t req)
+{
+	return (fuse_req_userdata(req));
+}
+
+static struct inode *
+inode_of(const struct ops *o, fuse_ino_t ino)
+{
+	return (ino == FUSE_ROOT_ID ? &o->tree->root : (struct inode *)(uintptr_t)ino);
+}
+
+fuse_ino_t
+ops_node_id(const struct ops *o, struct inode *i)
+{
+	return (i == &o->tree->root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)i);
+}
+
+/* What the job did wrong is its own matter; the rest is told. */
+static int
+is_told(const struct err *e)
+{
+	return (e->http_status != 0 || (e->kind != ERR_SYSTEM && e->kind != ERR_NOT_FOUND) ||
+	    e->sys_errno == ENOSPC || e->sys_errno == EIO);
+}
+
+static void
+fail(fuse_req_t req, const struct err *e)
+{
+	if (is_told(e))
+		report_failure(ops_of(req)->report, e);
+	fuse_reply_err(req, refusal_errno(e));
+}
+
+/* ---- attributes ------------------------------------------------------------------ */
+
+static double
+seconds(int64_t ms)
+{
+	return ((double)ms / 1000);
+}
+
+static void
+fill_stat(const struct inode_attr *a, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->st_ino = a->ino;
+	st->st_mode = a->mode;
+	st->st_nlink = a->nlink;
+	st->st_uid = a->uid;
+	st->st_gid = a->gid;
+	st->st_size = a->size;
+	st->st_blocks = (a->size + 511) / 512;
+	st->st_mtim.tv_sec = a->mtime_s;
+	st->st_mtim.tv_nsec = a->mtime_ns;
+	st->st_atim = st->st_ctim = st->st_mtim;
+}
+
+static void
+fill_entry(const struct ops *o, struct inode *i, const struct inode_attr *a,
+    struct fuse_entry_param *e)
+{
+	memset(e, 0, sizeof(*e));
+	e->ino = i != NULL ? ops_node_id(o, i) : 0;
+	e->attr_timeout = e->entry_timeout = seconds(a->ttl_ms);
+	if (i != NULL)
+		fill_stat(a, &e->attr);
+}
+
+static void
+reply_entry(fuse_req_t req, struct inode *i, const struct inode_attr *a)
+{
+	struct ops *o = ops_of(req);
+	struct fuse_entry_param e;
+
+	fill_entry(o, i, a, &e);
+	if (fuse_reply_entry(req, &e) != 0 && i != NULL)
+		tree_forget(o->tree, i, 1);	/* the kernel never learnt of it */
+}
+
+static void
+reply_attr(fuse_req_t req, struct inode *i)
+{
+	struct ops *o = ops_of(req);
+	struct inode_attr a;
+	struct stat st;
+
+	pthread_mutex_lock(&o->tree->lock);
+	tree_attr(o->tree, i, &a);
+	pthread_mutex_unlock(&o->tree->lock);
+	fill_stat(&a, &st);
+	fuse_reply_attr(req, &st, seconds(a.ttl_ms));
+}
+
+static void
+op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+	struct inode_attr a;
+	struct inode *i;
+
+	if (tree_lookup(o->tree, inode_of(o, parent), name, &i, &a, &err) != 0)
+		fail(req, &err);
+	else
+		reply_entry(req, i, &a);
+}
+
+static void
+op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	struct ops *o = ops_of(req);
+
+	tree_forget(o->tree, inode_of(o, ino), n);
+	fuse_reply_none(req);
+}
+
+static void
+op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f)
+{
+	struct ops *o = ops_of(req);
+	size_t k;
+
+	for (k = 0; k < count; k++)
+		tree_forget(o->tree, inode_of(o, f[k].ino), f[k].nlookup);
+	fuse_reply_none(req);
+}
+
+static void
+op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	reply_attr(req, inode_of(ops_of(req), ino));
+}
+
+static void
+set_time(struct inode *i, const struct stat *st, int now)
+{
+	struct timespec t = st->st_mtim;
+
+	if (now)
+		clock_gettime(CLOCK_REALTIME, &t);
+	i->mtime_s = t.tv_sec;
+	i->mtime_ns = (uint32_t)t.tv_nsec;
+}
+
+/* Kept as long as this mount lives: the service has no place for them. */
+static void
+op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct inode *i = inode_of(o, ino);
+	struct err err = ERR_EMPTY;
+
+	(void)fi;
+	if ((what & FUSE_SET_ATTR_SIZE) != 0 &&
+	    writer_truncate(o->writer, i, st->st_size, &err) != 0) {
+		fail(req, &err);
+		return;
+	}
+	pthread_mutex_lock(&o->tree->lock);
+	if ((what & FUSE_SET_ATTR_MODE) != 0)
+		i->mode = (i->mode & S_IFMT) | (st->st_mode & 07777);
+	if ((what & FUSE_SET_ATTR_UID) != 0)
+		i->uid = st->st_uid;
+	if ((what & FUSE_SET_ATTR_GID) != 0)
+		i->gid = st->st_gid;
+	if ((what & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) != 0)
+		set_time(i, st, (what & FUSE_SET_ATTR_MTIME_NOW) != 0);
+	pthread_mutex_unlock(&o->tree->lock);
+	reply_attr(req, i);
+}
+
+static void
+op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+	struct statvfs v = { .f_bsize = STATFS_BLOCK, .f_frsize = STATFS_BLOCK,
+	    .f_blocks = STATFS_BLOCKS };
+
+	(void)ino;
+	if (o->writer != NULL && writer_statfs(o->writer, &v, &err) != 0) {
+		fail(req, &err);
+		return;
+	}
+	v.f_namemax = INODE_NAME_MAX;
+	fuse_reply_statfs(req, &v);
+}
+
+/* ---- directories ------------------------------------------------------------------- */
+
+struct open_dir {
+	struct tree_names *names;
+	int		 fresh;		/* not read from yet */
+};
+
+static struct open_dir *
+dir_of(const struct fuse_file_info *fi)
+{
+	return ((struct open_dir *)(uintptr_t)fi->fh);
+}
+
+static void
+op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct open_dir *d = mem_zalloc(sizeof(*d));
+	struct err err = ERR_EMPTY;
+
+	if (tree_names_new(o->tree, inode_of(o, ino), &d->names, &err) != 0) {
+		free(d);
+		fail(req, &err);
+		return;
+	}
+	d->fresh = 1;
+	fi->fh = (uint64_t)(uintptr_t)d;
+	if (o->writer == NULL) {
+		fi->cache_readdir = 1;
+		fi->keep_cache = d->names->is_unchanged != 0;
+	}
+	if (fuse_reply_open(req, fi) != 0) {
+		tree_names_free(d->names);
+		free(d);
+	}
+}
+
+static void
+op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct open_dir *d = dir_of(fi);
+
+	(void)ino;
+	tree_names_free(d->names);
+	free(d);
+	fuse_reply_err(req, 0);
+}
+
+/* rewinddir() shows what is there now. */
+static int
+reread(struct ops *o, struct inode *dir, struct open_dir *d, off_t offset, struct err *err)
+{
+	struct tree_names *names;
+
+	if (offset != 0 || d->fresh) {
+		d->fresh = 0;
+		return (0);
+	}
+	if (tree_names_new(o->tree, dir, &names, err) != 0)
+		return (-1);
+	tree_names_free(d->names);
+	d->names = names;
+	return (0);
+}
+
+struct dir_buf {
+	char	*data;
+	size_t	 size, used;
+};
+
+/* Offsets: 1 and 2 are after "." and "..", k + 3 after entry k.  0: it is full. */
+static int
+put_plain(fuse_req_t req, struct dir_buf *b, const char *name, uint64_t ino, uint32_t mode,
+    off_t next)
+{
+	struct stat st = { .st_ino = ino, .st_mode = mode };
+	size_t n = fuse_add_direntry(req, b->data + b->used, b->size - b->used, name, &st, next);
+
+	if (n > b->size - b->used)
+		return (0);
+	b->used += n;
+	return (1);
+}
+
+static int
+put_plus(fuse_req_t req, struct dir_buf *b, struct inode *dir, const struct tree_entry *t,
+    off_t next)
+{
+	struct ops *o = ops_of(req);
+	struct fuse_entry_param e;
+	struct inode_attr a;
+	struct inode *i;
+	size_t n;
+
+	if (!tree_names_lookup(o->tree, dir, t, &i, &a))
+		return (1);		/* gone meanwhile */
+	fill_entry(o, i, &a, &e);
+	n = fuse_add_direntry_plus(req, b->data + b->used, b->size - b->used, t->name, &e, next);
+	if (n > b->size - b->used) {
+		tree_forget(o->tree, i, 1);
+		return (0);
+	}
+	b->used += n;
+	return (1);
+}
+
+static int
+put_dot(fuse_req_t req, struct dir_buf *b, const struct tree_names *names, off_t at, int plus)
+{
+	const char *name = at == 0 ? "." : "..";
+	struct fuse_entry_param e = { .attr = { .st_mode = S_IFDIR } };
+	size_t n;
+
+	e.attr.st_ino = at == 0 ? names->ino : names->parent_ino;
+	if (!plus)
+		return (put_plain(req, b, name, e.attr.st_ino, S_IFDIR, at + 1));
+	n = fuse_add_direntry_plus(req, b->data + b->used, b->size - b->used, name, &e, at + 1);
+	if (n > b->size - b->used)
+		return (0);
+	b->used += n;
+	return (1);
+}
+
+static void
+read_names(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_file_info *fi,
+    int plus)
+{
+	struct ops *o = ops_of(req);
+	struct inode *dir = inode_of(o, ino);
+	struct open_dir *d = dir_of(fi);
+	struct err err = ERR_EMPTY;
+	struct dir_buf b = { .size = size };
+	const struct tree_entry *t;
+	int room = 1;
+
+	if (reread(o, dir, d, at, &err) != 0) {
+		fail(req, &err);
+		return;
+	}
+	b.data = mem_alloc(size);
+	for (; room && at < (off_t)d->names->n + 2; at++) {
+		if (at < 2) {
+			room = put_dot(req, &b, d->names, at, plus);
+			continue;
+		}
+		t = &d->names->entries[at - 2];
+		room = plus ? put_plus(req, &b, dir, t, at + 1) :
+		    put_plain(req, &b, t->name, t->ino, t->mode, at + 1);
+	}
+	fuse_reply_buf(req, b.data, b.used);
+	free(b.data);
+}
+
+static void
+op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_file_info *fi)
+{
+	read_names(req, ino, size, at, fi, 0);
+}
+
+static void
+op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_file_info *fi)
+{
+	read_names(req, ino, size, at, fi, 1);
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+/* The version of the file that its inode stands for; NULL: it has no place in the tree any more. */
+static struct blocks_file *
+open_version(struct ops *o, struct inode *i)
+{
+	char name[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
+	struct blocks_file *f;
+	uint64_t key;
+	int64_t size;
+	int gone;
+
+	pthread_mutex_lock(&o->tree->lock);
+	key = i->key;
+	pthread_mutex_unlock(&o->tree->lock);
+	if ((f = blocks_find(o->blocks, key)) != NULL)
+		return (f);
+	pthread_mutex_lock(&o->tree->lock);
+	gone = tree_blob_name(o->tree, i, name) != 0;
+	str_format(etag, sizeof(etag), "%s", inode_etag(i));
+	key = i->key;
+	size = i->size;
+	pthread_mutex_unlock(&o->tree->lock);
+	return (gone ? NULL : blocks_open(o->blocks, key, name, etag, size));
+}
+
+struct waiting {
+	struct blocks	*blocks;
+	struct blocks_wait wait;
+};
+
+static void
+on_interrupt(fuse_req_t req, void *arg)
+{
+	struct waiting *w = arg;
+
+	(void)req;
+	blocks_interrupt(w->blocks, &w->wait);
+}
+
+/* The service has another version, or none: this one is never read again. */
+static void
+fail_changed(fuse_req_t req, struct inode *i, struct err *e)
+{
+	struct ops *o = ops_of(req);
+
+	tree_mark_changed(o->tree, i);
+	o->settle(o->settle_arg);
+	e->sys_errno = ESTALE;
+	if (e->kind == ERR_NOT_FOUND)
+		e->remedy = REMEDY_KEEP_INPUT_STILL;
+	fail(req, e);
+}
+
+static void
+read_remote(fuse_req_t req, struct inode *i, size_t size, off_t offset)
+{
+	struct ops *o = ops_of(req);
+	struct blocks_file *f = open_version(o, i);
+	struct waiting w = { .blocks = o->blocks };
+	struct err err = ERR_EMPTY;
+	struct blocks_span span;
+	int failed;
+
+	if (f == NULL) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	blocks_wait_init(&w.wait, clock_ms() + o->timeout_ms);
+	fuse_req_interrupt_func(req, on_interrupt, &w);
+	failed = reader_read(o->reader, f, offset, size, &w.wait, &span, &err);
+	fuse_req_interrupt_func(req, NULL, NULL);
+	blocks_wait_done(&w.wait);
+	if (!failed) {
+		fuse_reply_iov(req, span.iov, (int)span.n);
+		blocks_put(o->blocks, &span);
+	} else if (err.kind == ERR_CHANGED || err.kind == ERR_NOT_FOUND)
+		fail_changed(req, i, &err);
+	else
+		fail(req, &err);
+	blocks_close(o->blocks, f);
+}
+
+static void
+op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct inode *i = inode_of(o, ino);
+	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size);
+	struct err err = ERR_EMPTY;
+	int local = 0;
+
+	(void)fi;
+	if (o->writer != NULL)
+		local = writer_hold(o->writer, i, &data.buf[0].fd, &err);
+	if (local <= 0) {
+		if (local < 0)
+			fail(req, &err);
+		else
+			read_remote(req, i, size, offset);
+		return;
+	}
+	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	data.buf[0].pos = offset;
+	fuse_reply_data(req, &data, 0);
+	writer_unhold(o->writer, i);
+}
+
+static void
+op_open_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+
+	(void)ino;
+	if ((fi->flags & O_ACCMODE) != O_RDONLY)
+		fuse_reply_err(req, EROFS);
+	else if (o->no_open)
+		fuse_reply_err(req, ENOSYS);	/* it does not ask again */
+	else {
+		fi->keep_cache = 1;	/* another version is another inode */
+		fi->noflush = 1;
+		fuse_reply_open(req, fi);
+	}
+}
+
+/* Each Python open() asks whether it is a terminal. */
+static void
+op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg, struct fuse_file_info *fi,
+    unsigned int flags, const void *in, size_t in_size, size_t out_size)
+{
+	(void)ino;
+	(void)cmd;
+	(void)arg;
+	(void)fi;
+	(void)flags;
+	(void)in;
+	(void)in_size;
+	(void)out_size;
+	fuse_reply_err(req, ENOTTY);
+}
+
+/* ---- writing ------------------------------------------------------------------------- */
+
+/* 1: another version has to be looked up; the kernel does so on ESTALE. */
+static int
+is_outdated(struct ops *o, struct inode *i)
+{
+	int changed, stale;
+
+	pthread_mutex_lock(&o->tree->lock);
+	changed = i->changed;
+	stale = i->stale;
+	pthread_mutex_unlock(&o->tree->lock);
+	return (changed || (stale && writer_drop_stale(o->writer, i)));
+}
+
+static void
+op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct inode *i = inode_of(o, ino);
+	struct err err = ERR_EMPTY;
+	int writes = (fi->flags & O_ACCMODE) != O_RDONLY;
+
+	if (is_outdated(o, i)) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	if (writes && writer_open(o->writer, i, (fi->flags & O_TRUNC) != 0, &err) != 0) {
+		if (err.kind == ERR_CHANGED || err.kind == ERR_NOT_FOUND)
+			fail_changed(req, i, &err);
+		else
+			fail(req, &err);
+		return;
+	}
+	fi->fh = (uint64_t)writes;
+	fi->keep_cache = 1;	/* all writes go through the kernel's pages */
+	fi->noflush = !writes;
+	if (fuse_reply_open(req, fi) != 0 && writes)
+		writer_release(o->writer, i, NULL);
+}
+
+static void
+op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+    struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct names_create how = { .mode = mode, .exclusive = (fi->flags & O_EXCL) != 0,
+	    .truncate = (fi->flags & O_TRUNC) != 0 };
+	struct fuse_entry_param e;
+	struct err err = ERR_EMPTY;
+	struct inode_attr a;
+	struct inode *i;
+
+	if (names_create(o->writer, inode_of(o, parent), name, &how, &i, &a, &err) != 0) {
+		fail(req, &err);
+		return;
+	}
+	fill_entry(o, i, &a, &e);
+	fi->fh = 1;
+	fi->keep_cache = 1;
+	if (fuse_reply_create(req, &e, fi) != 0) {
+		writer_release(o->writer, i, NULL);
+		tree_forget(o->tree, i, 1);
+	}
+}
+
+static void
+op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+    struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	(void)fi;
+	if (writer_write(o->writer, inode_of(o, ino), data, size, offset, &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_write(req, size);
+}
+
+static void
+op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	if (fi->fh != 0 && writer_flush(o->writer, inode_of(o, ino), &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void
+op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	(void)data_only;
+	(void)fi;
+	if (writer_flush(o->writer, inode_of(o, ino), &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void
+op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	/* Nobody waits for the answer: what goes wrong now only the log learns. */
+	if (fi->fh != 0 && writer_release(o->writer, inode_of(o, ino), &err) != 0)
+		report_failure(o->report, &err);
+	fuse_reply_err(req, 0);
+}
+
+static void
+op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+	struct inode_attr a;
+	struct inode *i;
+
+	if (names_mkdir(o->writer, inode_of(o, parent), name, mode, &i, &a, &err) != 0)
+		fail(req, &err);
+	else
+		reply_entry(req, i, &a);
+}
+
+static void
+op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	if (names_unlink(o->writer, inode_of(o, parent), name, &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void
+op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	if (names_rmdir(o->writer, inode_of(o, parent), name, &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void
+op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+    const char *new_name, unsigned int flags)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	if ((flags & ~(unsigned int)RENAME_NOREPLACE) != 0)
+		fuse_reply_err(req, EINVAL);
+	else if (names_rename(o->writer, inode_of(o, parent), name, inode_of(o, new_parent),
+	    new_name, (flags & RENAME_NOREPLACE) != 0, &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void
+op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target;
+	(void)parent;
+	(void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+static void
+op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	(void)ino;
+	(void)parent;
+	(void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+static void
+op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	(void)parent;
+	(void)name;
+	(void)mode;
+	(void)device;
+	fuse_reply_err(req, EPERM);
+}
+
+/* ---- the tables ---------------------------------------------------------------------- */
+
+static void
+op_init(void *arg, struct fuse_conn_info *c)
+{
+	struct ops *o = arg;
+
+	fuse_set_feature_flag(c, FUSE_CAP_PARALLEL_DIROPS);
+	/* A file's pages stay: a new version is a new inode. */
+	fuse_unset_feature_flag(c, FUSE_CAP_AUTO_INVAL_DATA);
+	fuse_set_feature_flag(c, FUSE_CAP_EXPLICIT_INVAL_DATA);
+	if (o->writer != NULL)
+		fuse_set_feature_flag(c, FUSE_CAP_SPLICE_WRITE);
+	o->no_open = (c->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+	/* The kernel takes the smaller of this and the bdi's, which init may have raised. */
+	c->max_readahead = READ_AHEAD;
+	c->max_background = BACKGROUND;
+	c->congestion_threshold = BACKGROUND / 4 * 3;
+	o->ready(o->ready_arg);
+}
+
+/* What is not here libfuse answers with ENOSYS, and the kernel asks once: xattrs, fallocate ... */
+const struct fuse_lowlevel_ops ops_read_only = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.open = op_open_read_only,
+	.read = op_read,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.statfs = op_statfs,
+	.ioctl = op_ioctl,
+};
+
+const struct fuse_lowlevel_ops ops_writable = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.open = op_open,
+	.create = op_create,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.fsync = op_fsync,
+	.release = op_release,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.rename = op_rename,
+	.symlink = op_symlink,
+	.link = op_link,
+	.mknod = op_mknod,
+	.statfs = op_statfs,
+	.ioctl = op_ioctl,
+};

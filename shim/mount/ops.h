@@ -1,0 +1,38 @@
+#ifndef MOUNT_OPS_H
+#define MOUNT_OPS_H
+
+/*
+ * ops -- the FUSE operations, one function an operation, linear and blocking.
+ *
+ * A node's id is the address of its struct inode (the root's is FUSE_ROOT_ID).
+ * Only session.c includes this.
+ */
+
+#define FUSE_USE_VERSION 317
+#include <fuse_lowlevel.h>
+
+#include "mount/inode.h"
+#include "mount/reader.h"
+#include "mount/report.h"
+#include "mount/writer.h"
+
+struct ops {			/* the session's user data */
+	struct tree	*tree;
+	struct blocks	*blocks;
+	struct reader	*reader;
+	struct writer	*writer;	/* NULL: read-only */
+	struct report	*report;
+	int64_t		 timeout_ms;	/* of one request */
+	int		 no_open;	/* the kernel need not ask to open files */
+	void		(*ready)(void *arg);	/* INIT is answered */
+	void		*ready_arg;
+	/* Wait until the kernel was told what tree_options.replaced said. */
+	void		(*settle)(void *arg);
+	void		*settle_arg;
+};
+
+extern const struct fuse_lowlevel_ops ops_read_only, ops_writable;
+
+fuse_ino_t ops_node_id(const struct ops *, struct inode *);
+
+#endif

@@ -1,0 +1,240 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mount/reader.h"
+
+#define FIRST		(1 << 20)	/* of a stream; the kernel's first readahead is as long */
+#define QUICK		(16 << 20)	/* up to here the window grows fourfold */
+#define NEAR		(64 << 10)	/* a second read so close makes a stream of the first */
+#define BACK		(4 << 20)	/* readahead that was overtaken */
+#define GAP		(1 << 20)	/* skipped forward */
+#define STEP_MIN	(1 << 20)
+#define IN_FLIGHT	32		/* GETs that make a window */
+#define RECENT		64		/* streams that share the pool */
+#define RECENT_MS	2000
+
+struct recent {
+	const void	*file;
+	unsigned int	 slot;
+	int64_t		 when_ms;
+};
+
+struct reader {
+	struct blocks	*blocks;
+	/* Guards the rest and every struct reader_streams; nothing is locked inside. */
+	pthread_mutex_t	 lock;
+	uint64_t	 clock;
+	struct recent	 recent[RECENT];
+};
+
+/* What to do about one read. */
+struct plan {
+	struct reader_stream *stream;	/* NULL: small file */
+	unsigned int	 slot;
+	int		 is_new;	/* the first read of its stream: nothing ahead of it */
+	struct blocks_range range;
+};
+
+struct reader *
+reader_new(struct blocks *b)
+{
+	struct reader *r = mem_zalloc(sizeof(*r));
+
+	r->blocks = b;
+	pthread_mutex_init(&r->lock, NULL);
+	return (r);
+}
+
+void
+reader_free(struct reader *r)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static int64_t
+min(int64_t a, int64_t b)
+{
+	return (a < b ? a : b);
+}
+
+static int64_t
+max(int64_t a, int64_t b)
+{
+	return (a > b ? a : b);
+}
+
+/* 1: a read at offset goes on with this stream. */
+static int
+continues(const struct reader_stream *s, int64_t offset)
+{
+	if (s->used == 0)
+		return (0);
+	if (s->window == 0)
+		return (offset >= s->position && offset <= s->position + NEAR);
+	return (offset >= s->position - BACK && offset <= max(s->position, s->ahead) + GAP);
+}
+
+/* The stream of this read, else the least recently used place for a new one (*ret_new). */
+static unsigned int
+choose(const struct reader_streams *all, int64_t offset, int *ret_new)
+{
+	unsigned int i, best = 0, oldest = 0;
+	int64_t distance, best_distance = INT64_MAX;
+
+	for (i = 0; i < READER_STREAMS; i++) {
+		const struct reader_stream *s = &all->stream[i];
+
+		if (s->used < all->stream[oldest].used)
+			oldest = i;
+		if (!continues(s, offset))
+			continue;
+		distance = offset > s->position ? offset - s->position : s->position - offset;
+		if (distance < best_distance) {
+			best = i;
+			best_distance = distance;
+		}
+	}
+	*ret_new = best_distance == INT64_MAX;
+	return (*ret_new ? oldest : best);
+}
+
+/* How many streams were read from lately, this one included. */
+static int
+count_recent(struct reader *r, const void *file, unsigned int slot)
+{
+	int64_t now_ms = clock_ms();
+	unsigned int i, mine = RECENT, oldest = 0;
+	int n = 1;
+
+	for (i = 0; i < RECENT; i++) {
+		struct recent *e = &r->recent[i];
+
+		if (e->file == file && e->slot == slot)
+			mine = i;
+		else if (e->file != NULL && now_ms - e->when_ms < RECENT_MS)
+			n++;
+		if (e->when_ms < r->recent[oldest].when_ms)
+			oldest = i;
+	}
+	r->recent[mine < RECENT ? mine : oldest] = (struct recent){ file, slot, now_ms };
+	return (n);
+}
+
+/* Before the data is asked for.  Lock held. */
+static void
+plan_read(struct reader *r, struct reader_streams *all, int64_t size, struct plan *p)
+{
+	int64_t end = p->range.offset + (int64_t)p->range.len;
+	struct reader_stream *s;
+
+	p->range.from = p->range.offset;
+	p->range.until = end;
+	p->stream = NULL;
+	if (size <= READER_SMALL) {
+		p->range.from = 0;
+		p->range.until = size;
+		return;
+	}
+	p->slot = choose(all, p->range.offset, &p->is_new);
+	s = p->stream = &all->stream[p->slot];
+	s->used = ++r->clock;
+	if (p->is_new) {
+		s->position = s->ahead = end;
+		s->window = 0;
+		if (p->range.offset != 0)
+			return;
+		s->window = FIRST;
+		s->ahead = p->range.until = max(end, min(size, FIRST));
+		return;
+	}
+	if (s->window == 0)
+		s->window = FIRST;
+	s->position = max(s->position, end);
+	s->ahead = max(s->ahead, s->position);
+}
+
+static size_t
+step_of(int64_t window)
+{
+	size_t step = STEP_MIN;
+
+	while (step < BLOCKS_FETCH_MAX && (int64_t)step * 2 * IN_FLIGHT <= window)
+		step *= 2;
+	return (step);
+}
+
+/* The window may have grown; what to have under way.  Lock held.  Returns 0: nothing. */
+static int
+plan_ahead(struct reader *r, struct blocks_file *f, struct plan *p, int missing,
+    int64_t *ret_from, int64_t *ret_until, size_t *ret_step)
+{
+	int64_t share, size = blocks_size(f);
+	struct reader_stream *s = p->stream;
+
+	if (s == NULL || p->is_new)
+		return (0);
+	if (missing == 2)
+		s->ahead = s->position;		/* what had been fetched was evicted */
+	share = blocks_memory(r->blocks) / 4 * 3 / count_recent(r, f, p->slot);
+	if (missing)
+		s->window *= s->window < QUICK ? 4 : 2;
+	s->window = max(min(s->window, min(share, READER_WINDOW_MAX)), FIRST);
+	*ret_step = step_of(s->window);
+	*ret_from = s->ahead;
+	*ret_until = min(size, s->position + s->window);
+	/* Whole steps only, but for the end of the file. */
+	if (*ret_until < size)
+		*ret_until -= *ret_until % (int64_t)*ret_step;
+	return (*ret_until > *ret_from);
+}
+
+static void
+fetch_ahead(struct reader *r, struct blocks_file *f, struct plan *p, int missing)
+{
+	int64_t from = 0, until = 0, reached;
+	size_t step = 0;
+	int wanted;
+
+	pthread_mutex_lock(&r->lock);
+	wanted = plan_ahead(r, f, p, missing, &from, &until, &step);
+	pthread_mutex_unlock(&r->lock);
+	if (!wanted)
+		return;
+	reached = blocks_ahead(r->blocks, f, from, until, step);
+	pthread_mutex_lock(&r->lock);
+	if (p->stream->ahead < reached && p->stream->ahead >= from)
+		p->stream->ahead = reached;
+	pthread_mutex_unlock(&r->lock);
+}
+
+int
+reader_read(struct reader *r, struct blocks_file *f, int64_t offset, size_t len,
+    struct blocks_wait *w, struct blocks_span *ret, struct err *err)
+{
+	int64_t size = blocks_size(f);
+	struct plan p = { .range = { .offset = offset, .len = len } };
+	int missing = 0;
+
+	ret->n = 0;
+	ret->len = 0;
+	ret->file = f;
+	if (offset >= size || len == 0)
+		return (0);
+	p.range.len = (size_t)min((int64_t)len, size - offset);
+	pthread_mutex_lock(&r->lock);
+	plan_read(r, blocks_user(f), size, &p);
+	pthread_mutex_unlock(&r->lock);
+	if (blocks_start(r->blocks, f, &p.range, w, ret, &missing, err) != 0)
+		return (-1);
+	fetch_ahead(r, f, &p, missing);
+	if (missing && blocks_wait(r->blocks, ret, w, err) != 0) {
+		blocks_put(r->blocks, ret);
+		return (-1);
+	}
+	return (0);
+}

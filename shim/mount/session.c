@@ -1,0 +1,209 @@
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mount/cond.h"
+#include "mount/ops.h"
+#include "mount/session.h"
+
+#define THREADS_READ_ONLY	64	/* random readers wait in them; their buffers stay untouched */
+#define THREADS_WRITABLE	32	/* a 1 MiB buffer each */
+#define THREADS_IDLE		16
+#define THREAD_STACK		"262144"	/* musl's default is 128 KiB */
+#define SETTLE_MS		100
+
+struct notice {
+	struct notice	*next;
+	struct inode	*parent;	/* a reference */
+	char		 name[];
+};
+
+struct session {
+	struct session_options opt;
+	struct ops	 ops;
+	struct fuse_session *se;
+	/* Guards the rest; innermost (taken with the tree's held). */
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 posted, told;
+	struct notice	*first, **last;
+	uint64_t	 nposted, ntold;
+};
+
+static void
+on_libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char text[256];
+
+	(void)level;
+	if (!log_wants(LOG_DEBUG))
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("libfuse: %s", text);
+}
+
+struct session *
+session_new(const struct session_options *o, struct err *err)
+{
+	struct session *s = mem_zalloc(sizeof(*s));
+
+	s->opt = *o;
+	s->last = &s->first;
+	pthread_mutex_init(&s->lock, NULL);
+	cond_init(&s->posted);
+	cond_init(&s->told);
+	if (setenv("FUSE_THREAD_STACK", THREAD_STACK, 1) != 0) {
+		err_errno(err, "serve the mount", NULL);
+		free(s);
+		return (NULL);
+	}
+	fuse_set_log_func(on_libfuse_log);
+	return (s);
+}
+
+/* ---- telling the kernel ------------------------------------------------------------ */
+
+void
+session_replaced(void *arg, struct inode *parent, const char *name)
+{
+	struct session *s = arg;
+	size_t size = strlen(name) + 1;
+	struct notice *n;
+
+	if (parent->lookups == 0 && parent != &s->ops.tree->root)
+		return;			/* it does not know the directory */
+	n = mem_alloc(sizeof(*n) + size);
+	memcpy(n->name, name, size);
+	n->next = NULL;
+	n->parent = parent;
+	tree_ref(parent);
+	pthread_mutex_lock(&s->lock);
+	*s->last = n;
+	s->last = &n->next;
+	s->nposted++;
+	pthread_cond_signal(&s->posted);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static struct notice *
+next_notice(struct session *s)
+{
+	struct notice *n;
+
+	pthread_mutex_lock(&s->lock);
+	while ((n = s->first) == NULL)
+		pthread_cond_wait(&s->posted, &s->lock);
+	s->first = n->next;
+	if (s->first == NULL)
+		s->last = &s->first;
+	pthread_mutex_unlock(&s->lock);
+	return (n);
+}
+
+static void *
+notify_main(void *arg)
+{
+	struct session *s = arg;
+	struct tree *t = s->ops.tree;
+	struct notice *n;
+
+	for (;;) {
+		n = next_notice(s);
+		fuse_lowlevel_notify_inval_entry(s->se, ops_node_id(&s->ops, n->parent), n->name,
+		    strlen(n->name));	/* ENOENT: it has forgotten by itself */
+		pthread_mutex_lock(&t->lock);
+		tree_unref(t, n->parent);
+		pthread_mutex_unlock(&t->lock);
+		free(n);
+		pthread_mutex_lock(&s->lock);
+		s->ntold++;
+		pthread_cond_broadcast(&s->told);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return (NULL);
+}
+
+/* Bounded: the directory's lock may be held by one who waits for us. */
+static void
+settle(void *arg)
+{
+	struct session *s = arg;
+	int64_t until_ms = clock_ms() + SETTLE_MS;
+	uint64_t mine;
+
+	pthread_mutex_lock(&s->lock);
+	mine = s->nposted;
+	while (s->ntold < mine)
+		if (cond_wait_ms(&s->told, &s->lock, until_ms - clock_ms()) != 0)
+			break;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int
+start_notifier(struct session *s, struct err *err)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	rc = pthread_create(&thread, &attr, notify_main, s);
+	pthread_attr_destroy(&attr);
+	errno = rc;
+	return (rc == 0 ? 0 : err_errno(err, "serve the mount", NULL));
+}
+
+/* ---- serving -------------------------------------------------------------------------- */
+
+static int
+open_fuse(struct session *s, int writable, struct err *err)
+{
+	char program[] = "amlshim", device[32];
+	char *argv[] = { program, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	const struct fuse_lowlevel_ops *table = writable ? &ops_writable : &ops_read_only;
+
+	s->se = fuse_session_new(&args, table, sizeof(*table), &s->ops);
+	fuse_opt_free_args(&args);
+	str_format(device, sizeof(device), "/dev/fd/%d", s->opt.fuse_fd);
+	if (s->se == NULL || fuse_session_mount(s->se, device) != 0)
+		return (err_set(err, ERR_SYSTEM, REMEDY_REPORT_BUG, "serve the mount",
+		    "libfuse does not take the descriptor"));
+	return (0);
+}
+
+static int
+loop(struct session *s, int writable)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	int rc;
+
+	if (config == NULL)
+		return (-ENOMEM);
+	fuse_loop_cfg_set_clone_fd(config, 0);
+	fuse_loop_cfg_set_max_threads(config, writable ? THREADS_WRITABLE : THREADS_READ_ONLY);
+	fuse_loop_cfg_set_idle_threads(config, writable ? THREADS_IDLE : THREADS_READ_ONLY);
+	rc = fuse_session_loop_mt(s->se, config);
+	fuse_loop_cfg_destroy(config);
+	return (rc);
+}
+
+int
+session_run(struct session *s, struct tree *tree, struct writer *writer, struct err *err)
+{
+	int rc;
+
+	s->ops = (struct ops){ .tree = tree, .blocks = s->opt.blocks, .reader = s->opt.reader,
+	    .writer = writer, .report = s->opt.report, .timeout_ms = s->opt.timeout_ms,
+	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
+	if (open_fuse(s, writer != NULL, err) != 0 || start_notifier(s, err) != 0)
+		return (-1);
+	rc = loop(s, writer != NULL);
+	errno = -rc;
+	return (rc >= 0 ? 0 : err_errno(err, "serve the mount", NULL));
+}

@@ -1,0 +1,38 @@
+#ifndef MOUNT_SESSION_H
+#define MOUNT_SESSION_H
+
+/*
+ * session -- the descriptor of a mount and the threads that answer it.
+ *
+ * libfuse's low-level loop on a descriptor that was mounted by somebody else; its
+ * signal handlers stay out.  A thread of its own tells the kernel of names whose
+ * file was replaced: from the thread that serves a request on it this could lock
+ * up (Linux: fuse_reverse_inval_entry takes the directory's lock).
+ */
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "mount/inode.h"
+#include "mount/reader.h"
+#include "mount/report.h"
+#include "mount/writer.h"
+
+struct session_options {
+	int		 fuse_fd;	/* taken */
+	struct blocks	*blocks;	/* these are borrowed */
+	struct reader	*reader;
+	struct report	*report;
+	int64_t		 timeout_ms;	/* of one request */
+	void		(*ready)(void *arg);	/* the kernel's INIT was answered; on a session's thread */
+	void		*arg;
+};
+
+struct session;
+struct session *session_new(const struct session_options *, struct err *);
+/* tree_options.replaced, with the session as its argument. */
+void	session_replaced(void *session, struct inode *parent, const char *name);
+/* Serves until the mount is gone.  writer NULL: read-only. */
+int	session_run(struct session *, struct tree *, struct writer *, struct err *);
+
+#endif

@@ -1,0 +1,739 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "mount/cond.h"
+#include "mount/staged.h"
+
+#define KEEP_MAX	((int64_t)1 << 30)	/* of uploaded files, and at most 1/8 of the free space */
+#define KEEP_PART	8
+#define RESERVED_BYTES	((int64_t)150 << 20)	/* left free when a file is fetched to be changed */
+#define FETCH_TIMEOUT_MS	(5 * 60 * 1000)
+
+/* ---- the staged file's own state ---------------------------------------------------- */
+
+struct staged *
+staged_of(struct writer *w, struct inode *i)
+{
+	struct staged *s;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	if ((s = i->staged) == NULL) {
+		s = mem_zalloc(sizeof(*s));
+		s->writer = w;
+		s->inode = i;
+		s->fd = -1;
+		s->kept = -1;
+		pthread_mutex_init(&s->lock, NULL);
+		cond_init(&s->idle);
+		i->staged = s;
+	}
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (s);
+}
+
+void
+writer_drop_staged(void *arg)
+{
+	struct staged *s = arg;
+
+	mem_close_fd(&s->fd);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->idle);
+	free(s);
+}
+
+void
+staged_wait(struct staged *s)
+{
+	while (s->busy)
+		pthread_cond_wait(&s->idle, &s->lock);
+}
+
+static void
+set_busy(struct staged *s, int busy)
+{
+	s->busy = busy;
+	if (!busy)
+		pthread_cond_broadcast(&s->idle);
+}
+
+void
+staged_begin(struct staged *s)
+{
+	pthread_mutex_lock(&s->lock);
+	staged_wait(s);
+	set_busy(s, 1);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+staged_end(struct staged *s)
+{
+	pthread_mutex_lock(&s->lock);
+	set_busy(s, 0);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int
+staged_is_dirty(const struct staged *s)
+{
+	return (s->is_local && !s->unlinked && s->written != s->uploaded);
+}
+
+/* ---- the list of all that are local ---------------------------------------------------- */
+
+static void
+list_remove(struct writer *w, struct staged *s)
+{
+	*(s->prev != NULL ? &s->prev->next : &w->first) = s->next;
+	*(s->next != NULL ? &s->next->prev : &w->last) = s->prev;
+	s->prev = s->next = NULL;
+	if (s->kept >= 0)
+		w->kept_bytes -= s->kept;
+	s->kept = -1;
+}
+
+static void
+list_add(struct writer *w, struct staged *s, int64_t kept)
+{
+	s->next = NULL;
+	s->prev = w->last;
+	*(w->last != NULL ? &w->last->next : &w->first) = s;
+	w->last = s;
+	s->kept = kept;
+	if (kept >= 0)
+		w->kept_bytes += kept;
+}
+
+/* kept: its bytes, if it is here for a next use only; -1: it is in use. */
+static void
+list_move(struct writer *w, struct staged *s, int64_t kept)
+{
+	pthread_mutex_lock(&w->lock);
+	list_remove(w, s);
+	list_add(w, s, kept);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- files in the staging directory ---------------------------------------------------- */
+
+static int
+path_of(struct writer *w, struct inode *i, char path[INODE_PATH_MAX], struct err *err)
+{
+	int gone;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	gone = tree_path(w->opt.tree, i, path) != 0;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (!gone)
+		return (0);
+	errno = ESTALE;
+	return (err_errno(err, "stage", "a file that is gone"));
+}
+
+static int
+open_file(struct writer *w, const char *path, int flags, struct err *err)
+{
+	int fd;
+
+	if ((flags & O_CREAT) != 0 && fd_mkdir_parents_at(w->staging_fd, path, 0700, err) != 0)
+		return (-1);
+	fd = openat(w->staging_fd, path, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err_errno(err, "stage", NULL);
+		err_on(err, "%s/%s", w->staging, path);
+	}
+	return (fd);
+}
+
+/* Its descriptor, opened if it is not. */
+static int
+have_fd(struct writer *w, struct staged *s, struct err *err)
+{
+	char path[INODE_PATH_MAX];
+
+	if (s->fd >= 0)
+		return (0);
+	if (path_of(w, s->inode, path, err) != 0)
+		return (-1);
+	s->fd = open_file(w, path, 0, err);
+	return (s->fd >= 0 ? 0 : -1);
+}
+
+static void
+rest_fd(struct staged *s)
+{
+	if (s->opens == 0 && s->holds == 0)
+		mem_close_fd(&s->fd);
+}
+
+static void
+set_local(struct writer *w, struct staged *s, int64_t size)
+{
+	struct tree *t = w->opt.tree;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&t->lock);
+	if (!s->is_local)
+		tree_ref(s->inode);
+	s->inode->local = 1;
+	if (size >= 0) {		/* it was written, not only fetched */
+		s->inode->size = size;
+		s->inode->mtime_s = now.tv_sec;
+		s->inode->mtime_ns = (uint32_t)now.tv_nsec;
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (!s->is_local) {
+		s->is_local = 1;
+		pthread_mutex_lock(&w->lock);
+		list_add(w, s, -1);
+		pthread_mutex_unlock(&w->lock);
+	}
+}
+
+int
+staged_make(struct writer *w, struct staged *s, struct err *err)
+{
+	char path[INODE_PATH_MAX];
+
+	if (path_of(w, s->inode, path, err) != 0)
+		return (-1);
+	s->fd = open_file(w, path, O_CREAT | O_TRUNC, err);
+	if (s->fd < 0)
+		return (-1);
+	s->written++;
+	set_local(w, s, 0);
+	return (0);
+}
+
+/* The inode is not freed while this runs: who calls has it. */
+void
+staged_drop(struct writer *w, struct staged *s, const char *path)
+{
+	struct tree *t = w->opt.tree;
+
+	mem_close_fd(&s->fd);
+	if (path != NULL)
+		unlinkat(w->staging_fd, path, 0);	/* what stays is found at the end */
+	s->is_local = 0;
+	s->uploaded = s->written;
+	pthread_mutex_lock(&w->lock);
+	list_remove(w, s);
+	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_lock(&t->lock);
+	s->inode->local = 0;
+	s->inode->valid_until_ms = clock_ms() + t->opt.ttl_ms;
+	s->inode->epoch = ++t->epoch;
+	tree_new_key(t, s->inode);
+	tree_unref(t, s->inode);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- room ----------------------------------------------------------------------------- */
+
+/* A file that is only kept, with a reference to its inode; NULL: there is none. */
+static struct staged *
+oldest_kept(struct writer *w, int64_t bound)
+{
+	struct staged *s;
+
+	pthread_mutex_lock(&w->lock);
+	for (s = w->kept_bytes > bound ? w->first : NULL; s != NULL && s->kept < 0; s = s->next)
+		continue;
+	if (s != NULL) {
+		pthread_mutex_lock(&w->opt.tree->lock);
+		tree_ref(s->inode);
+		pthread_mutex_unlock(&w->opt.tree->lock);
+		w->kept_bytes -= s->kept;	/* not found again */
+		s->kept = -1;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return (s);
+}
+
+/* Lock held.  1: it was dropped. */
+static int
+drop_if_unused(struct writer *w, struct staged *s)
+{
+	char path[INODE_PATH_MAX];
+
+	if (!s->is_local || s->busy || s->opens > 0 || s->holds > 0 || staged_is_dirty(s) ||
+	    path_of(w, s->inode, path, NULL) != 0)
+		return (0);
+	staged_drop(w, s, path);
+	return (1);
+}
+
+/* Returns how many files were dropped. */
+static int
+drop_kept(struct writer *w, int64_t bound)
+{
+	struct staged *s;
+	struct inode *i;
+	int n = 0;
+
+	while ((s = oldest_kept(w, bound)) != NULL) {
+		i = s->inode;
+		pthread_mutex_lock(&s->lock);
+		n += drop_if_unused(w, s);
+		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_lock(&w->opt.tree->lock);
+		tree_unref(w->opt.tree, i);
+		pthread_mutex_unlock(&w->opt.tree->lock);
+	}
+	return (n);
+}
+
+static int64_t
+free_bytes(const struct writer *w)
+{
+	struct statvfs v;
+
+	if (fstatvfs(w->staging_fd, &v) != 0)
+		return (INT64_MAX);
+	return ((int64_t)v.f_bavail * (int64_t)v.f_frsize);
+}
+
+static int
+check_room(struct writer *w, int64_t bytes, struct err *err)
+{
+	if (free_bytes(w) - RESERVED_BYTES >= bytes)
+		return (0);
+	drop_kept(w, 0);
+	if (free_bytes(w) - RESERVED_BYTES >= bytes)
+		return (0);
+	errno = ENOSPC;
+	return (err_errno(err, "stage", w->staging));
+}
+
+/* ---- fetching a file that will be changed --------------------------------------------- */
+
+static int
+write_span(int fd, const struct blocks_span *span, int64_t offset)
+{
+	unsigned int k;
+
+	for (k = 0; k < span->n; k++) {
+		if (fd_pwrite_all(fd, span->iov[k].iov_base, span->iov[k].iov_len, offset) != 0)
+			return (-1);
+		offset += (int64_t)span->iov[k].iov_len;
+	}
+	return (0);
+}
+
+static int
+copy_part(struct writer *w, struct blocks_file *f, int fd, int64_t offset, struct err *err)
+{
+	struct blocks_span span;
+	struct blocks_wait wait;
+	int failed;
+
+	blocks_wait_init(&wait, clock_ms() + FETCH_TIMEOUT_MS);
+	failed = reader_read(w->opt.reader, f, offset, BLOCKS_READ_MAX, &wait, &span, err);
+	blocks_wait_done(&wait);
+	if (failed)
+		return (-1);
+	if (write_span(fd, &span, offset) != 0)
+		failed = err_errno(err, "stage", w->staging);
+	blocks_put(w->opt.blocks, &span);
+	return (failed);
+}
+
+static int
+copy_remote(struct writer *w, struct inode *i, int fd, char etag[HTTP_ETAG_MAX], struct err *err)
+{
+	char name[INODE_PATH_MAX];
+	struct tree *t = w->opt.tree;
+	struct blocks_file *f;
+	uint64_t key;
+	int64_t size, offset;
+	int failed;
+
+	pthread_mutex_lock(&t->lock);
+	failed = tree_blob_name(t, i, name);
+	key = i->key;
+	size = i->size;
+	str_format(etag, HTTP_ETAG_MAX, "%s", inode_etag(i));
+	pthread_mutex_unlock(&t->lock);
+	if (failed) {
+		errno = ESTALE;
+		return (err_errno(err, "stage", "a file that is gone"));
+	}
+	if (check_room(w, size, err) != 0)
+		return (-1);
+	f = blocks_open(w->opt.blocks, key, name, etag, size);
+	for (offset = 0; offset < size && !failed; offset += BLOCKS_READ_MAX)
+		failed = copy_part(w, f, fd, offset, err);
+	blocks_close(w->opt.blocks, f);
+	blocks_forget(w->opt.blocks, key);
+	return (failed ? -1 : 0);
+}
+
+/* Lock held, given up meanwhile. */
+static int
+fetch(struct writer *w, struct staged *s, struct err *err)
+{
+	char path[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
+	int fd, failed;
+
+	if (path_of(w, s->inode, path, err) != 0 ||
+	    (fd = open_file(w, path, O_CREAT | O_TRUNC, err)) < 0)
+		return (-1);
+	set_busy(s, 1);
+	pthread_mutex_unlock(&s->lock);
+	failed = copy_remote(w, s->inode, fd, etag, err);
+	pthread_mutex_lock(&s->lock);
+	set_busy(s, 0);
+	if (failed) {
+		unlinkat(w->staging_fd, path, 0);
+		close(fd);
+		return (-1);
+	}
+	s->fd = fd;
+	s->exists = 1;
+	memcpy(s->etag, etag, sizeof(s->etag));
+	set_local(w, s, -1);
+	return (0);
+}
+
+/* ---- uploading --------------------------------------------------------------------------- */
+
+static void
+set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t generation)
+{
+	struct tree *t = w->opt.tree;
+
+	s->uploaded = generation;
+	s->exists = 1;
+	s->exclusive = 0;
+	str_format(s->etag, sizeof(s->etag), "%s", etag);
+	pthread_mutex_lock(&t->lock);
+	tree_set_etag(s->inode, etag);
+	s->inode->stale = 0;
+	s->inode->epoch = ++t->epoch;
+	s->inode->valid_until_ms = clock_ms() + t->opt.ttl_ms;
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
+staged_upload(struct writer *w, struct staged *s, const char *blob, const char *if_match,
+    struct err *err)
+{
+	char etag[HTTP_ETAG_MAX];
+	uint64_t generation = s->written;
+	struct err why = ERR_EMPTY;
+	struct stat st;
+	int failed;
+
+	if (have_fd(w, s, err) != 0)
+		return (-1);
+	if (fstat(s->fd, &st) != 0)
+		return (err_errno(err, "upload", blob));
+	pthread_mutex_unlock(&s->lock);
+	failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL, NULL, &why);
+	pthread_mutex_lock(&s->lock);
+	if (!failed) {
+		set_uploaded(w, s, etag, generation);
+		return (0);
+	}
+	s->failed = generation;
+	s->why = why;
+	if (err != NULL)
+		*err = why;
+	return (-1);
+}
+
+/* Lock held. */
+static int
+commit(struct writer *w, struct staged *s, struct err *err)
+{
+	char blob[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
+	int failed;
+
+	staged_wait(s);
+	if (!staged_is_dirty(s))
+		return (0);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	failed = tree_blob_name(w->opt.tree, s->inode, blob);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (failed)
+		return (0);		/* it has no name any more */
+	str_format(etag, sizeof(etag), "%s", s->exclusive ? "*" : s->etag);
+	set_busy(s, 1);
+	failed = staged_upload(w, s, blob, etag[0] != '\0' ? etag : NULL, err);
+	set_busy(s, 0);
+	return (failed);
+}
+
+int
+writer_flush(struct writer *w, struct inode *i, struct err *err)
+{
+	struct staged *s;
+	int failed;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	s = i->staged;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (s == NULL)
+		return (0);
+	pthread_mutex_lock(&s->lock);
+	failed = commit(w, s, err);
+	rest_fd(s);
+	pthread_mutex_unlock(&s->lock);
+	return (failed);
+}
+
+/* ---- open, write, close ------------------------------------------------------------------ */
+
+/* Lock held. */
+static int
+stage(struct writer *w, struct staged *s, int truncate, struct err *err)
+{
+	if (!s->is_local && !truncate)
+		return (fetch(w, s, err));
+	if (!s->is_local) {
+		pthread_mutex_lock(&w->opt.tree->lock);
+		str_format(s->etag, sizeof(s->etag), "%s", inode_etag(s->inode));
+		pthread_mutex_unlock(&w->opt.tree->lock);
+		s->exists = 1;
+		return (staged_make(w, s, err));
+	}
+	if (have_fd(w, s, err) != 0)
+		return (-1);
+	if (truncate) {
+		if (ftruncate(s->fd, 0) != 0)
+			return (err_errno(err, "stage", w->staging));
+		s->written++;
+		set_local(w, s, 0);
+	}
+	return (0);
+}
+
+int
+writer_open(struct writer *w, struct inode *i, int truncate, struct err *err)
+{
+	struct staged *s = staged_of(w, i);
+	int failed;
+
+	pthread_mutex_lock(&s->lock);
+	staged_wait(s);
+	failed = stage(w, s, truncate, err);
+	if (!failed) {
+		s->opens++;
+		list_move(w, s, -1);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return (failed);
+}
+
+int
+writer_release(struct writer *w, struct inode *i, struct err *err)
+{
+	struct staged *s = staged_of(w, i);
+	struct stat st = { .st_size = 0 };
+	int failed = 0, kept = 0;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	tree_ref(i);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	pthread_mutex_lock(&s->lock);
+	if (--s->opens == 0 && s->unlinked && s->is_local)
+		staged_drop(w, s, NULL);
+	else if (s->opens == 0 && s->is_local) {
+		if (staged_is_dirty(s) && s->failed != s->written)
+			failed = commit(w, s, err);
+		kept = s->opens == 0 && s->is_local && !staged_is_dirty(s) &&
+		    fstat(s->fd, &st) == 0;
+		if (kept)
+			list_move(w, s, st.st_size);
+		rest_fd(s);
+	}
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	tree_unref(w->opt.tree, i);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (kept)
+		drop_kept(w, w->keep_bytes);
+	return (failed);
+}
+
+static int
+write_all(struct writer *w, int fd, const void *data, size_t len, int64_t offset)
+{
+	if (fd_pwrite_all(fd, data, len, offset) == 0)
+		return (0);
+	if (errno != ENOSPC || drop_kept(w, 0) == 0)
+		return (-1);
+	return (fd_pwrite_all(fd, data, len, offset));
+}
+
+static void
+set_written(struct writer *w, struct inode *i, int64_t end)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	if (i->size < end)
+		i->size = end;
+	i->mtime_s = now.tv_sec;
+	i->mtime_ns = (uint32_t)now.tv_nsec;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+}
+
+int
+writer_write(struct writer *w, struct inode *i, const void *data, size_t len, int64_t offset,
+    struct err *err)
+{
+	struct staged *s = staged_of(w, i);
+	int fd, failed;
+
+	pthread_mutex_lock(&s->lock);
+	fd = s->opens > 0 ? s->fd : -1;
+	pthread_mutex_unlock(&s->lock);
+	failed = write_all(w, fd, data, len, offset) != 0;
+	if (failed)
+		err_errno(err, "stage", w->staging);
+	pthread_mutex_lock(&s->lock);
+	s->written++;			/* also after a failure: a part may be there */
+	pthread_mutex_unlock(&s->lock);
+	if (!failed)
+		set_written(w, i, offset + (int64_t)len);
+	return (failed ? -1 : 0);
+}
+
+int
+writer_truncate(struct writer *w, struct inode *i, int64_t size, struct err *err)
+{
+	struct staged *s = staged_of(w, i);
+	struct err why = ERR_EMPTY;
+	int failed = 0;
+
+	if (writer_open(w, i, size == 0, err) != 0)
+		return (-1);
+	pthread_mutex_lock(&s->lock);
+	if (size > 0) {
+		failed = ftruncate(s->fd, size) != 0;
+		if (failed)
+			err_errno(err, "stage", w->staging);
+		else {
+			s->written++;
+			set_local(w, s, size);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (writer_release(w, i, &why) != 0 && !failed) {
+		failed = 1;
+		*err = why;
+	}
+	return (failed ? -1 : 0);
+}
+
+int
+writer_hold(struct writer *w, struct inode *i, int *ret_fd, struct err *err)
+{
+	struct staged *s;
+	int local = 0;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	s = i->staged;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (s == NULL)
+		return (0);
+	pthread_mutex_lock(&s->lock);
+	if (s->is_local) {
+		local = have_fd(w, s, err) == 0 ? 1 : -1;
+		s->holds += local > 0;
+		*ret_fd = s->fd;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return (local);
+}
+
+void
+writer_unhold(struct writer *w, struct inode *i)
+{
+	struct staged *s = staged_of(w, i);
+
+	pthread_mutex_lock(&s->lock);
+	s->holds--;
+	rest_fd(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int
+writer_drop_stale(struct writer *w, struct inode *i)
+{
+	struct staged *s = staged_of(w, i);
+	int dropped;
+
+	pthread_mutex_lock(&s->lock);
+	dropped = drop_if_unused(w, s);
+	pthread_mutex_unlock(&s->lock);
+	if (!dropped)
+		return (0);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	i->changed = 1;
+	i->stale = 0;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (1);
+}
+
+int
+writer_statfs(struct writer *w, struct statvfs *v, struct err *err)
+{
+	if (fstatvfs(w->staging_fd, v) != 0)
+		return (err_errno(err, "ask for the free space of", w->staging));
+	return (0);
+}
+
+/* ---- making it ---------------------------------------------------------------------------- */
+
+struct writer *
+writer_new(const struct writer_options *o, struct err *err)
+{
+	struct writer *w;
+	int fd;
+
+	if (fd_mkdir_p(o->staging, 0700, err) != 0)
+		return (NULL);
+	fd = open(o->staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		err_errno(err, "open the staging directory", o->staging);
+		return (NULL);
+	}
+	w = mem_zalloc(sizeof(*w));
+	w->opt = *o;
+	w->staging_fd = fd;
+	w->staging = mem_strdup(o->staging);
+	w->keep_bytes = o->keep_bytes;
+	if (w->keep_bytes < 0) {
+		w->keep_bytes = free_bytes(w) / KEEP_PART;
+		if (w->keep_bytes > KEEP_MAX)
+			w->keep_bytes = KEEP_MAX;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->rename_lock, NULL);
+	return (w);
+}
+
+void
+writer_free(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	drop_kept(w, -1);
+	mem_close_fd(&w->staging_fd);
+	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->rename_lock);
+	free(w->staging);
+	free(w);
+}

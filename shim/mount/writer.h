@@ -1,0 +1,88 @@
+#ifndef MOUNT_WRITER_H
+#define MOUNT_WRITER_H
+
+/*
+ * writer -- files that the job writes: staged here, uploaded when they are closed.
+ *
+ * A file of a writable mount is remote, or staged: a file of its own under
+ * STAGING/relative/path.  Opening one for writing stages it (whole, with If-Match;
+ * empty with O_TRUNC or when created); reads and writes then go to the staged
+ * file.  flush and fsync upload it when it was written since the last upload, and
+ * the caller gets the error; one upload of a file at a time, a second flush
+ * without changes costs nothing.  What could not be uploaded stays staged and is
+ * tried again at the next flush and at the end.
+ *
+ * Uploads follow a lineage: a file that was opened with an ETag, or uploaded by
+ * us before, is replaced only if it still has that ETag; O_EXCL only if there is
+ * none; what is created otherwise replaces whatever is there.
+ *
+ * Staged files that are uploaded and closed are kept for a next use, up to a
+ * bound; then they are removed and the file is remote again.
+ *
+ * Locks, in this order: staged.lock (one a file: guards its state, not held over
+ * the network nor over reads and writes), writer.lock (the list of staged files),
+ * tree.lock.  names.h changes names; both are one module in two files.
+ */
+
+#include <stdint.h>
+#include <sys/statvfs.h>
+
+#include "azure/store.h"
+#include "mount/inode.h"
+#include "mount/reader.h"
+
+struct writer;
+
+struct writer_options {
+	struct tree	*tree;		/* these are borrowed */
+	struct blocks	*blocks;
+	struct reader	*reader;
+	struct store	*store;
+	const char	*staging;	/* made, 0700, if missing */
+	int		 hns;
+	int64_t		 keep_bytes;	/* of uploaded files; < 0: by the space there is */
+};
+
+struct writer *writer_new(const struct writer_options *, struct err *);
+/* No file may be open. */
+void	writer_free(struct writer *);
+/* For tree_options. */
+void	writer_drop_staged(void *staged);
+
+/*
+ * For writing; pairs with writer_release; any number of times.
+ * fails    ESTALE when the service has another version, ENOSPC, as the service says
+ */
+int	writer_open(struct writer *, struct inode *, int truncate, struct err *);
+/* The last one uploads what no flush did. */
+int	writer_release(struct writer *, struct inode *, struct err *);
+int	writer_write(struct writer *, struct inode *, const void *, size_t, int64_t offset,
+	    struct err *);
+int	writer_flush(struct writer *, struct inode *, struct err *);
+/* When nobody has it open for writing the change is uploaded at once. */
+int	writer_truncate(struct writer *, struct inode *, int64_t size, struct err *);
+
+/* 1: staged, *ret_fd may be read until writer_unhold; 0: remote; -1: failed. */
+int	writer_hold(struct writer *, struct inode *, int *ret_fd, struct err *);
+void	writer_unhold(struct writer *, struct inode *);
+
+/*
+ * An inode that is staged, uploaded and not open, while the service has another
+ * version: drop what is staged, mark it changed.  1: done, the caller says ESTALE.
+ */
+int	writer_drop_stale(struct writer *, struct inode *);
+
+int	writer_statfs(struct writer *, struct statvfs *, struct err *);
+
+/*
+ * The end: upload what is left, four files at a time, and the directories that
+ * were made here and are empty, until the deadline.  lost() is told of each that
+ * failed: err->resource is its staged path, which stays.  The others are removed.
+ */
+struct writer_end {
+	int64_t	files, bytes, failed;
+};
+void	writer_finish(struct writer *, int64_t deadline_ms,
+	    void (*lost)(void *arg, const struct err *), void *arg, struct writer_end *ret);
+
+#endif

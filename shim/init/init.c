@@ -1,0 +1,796 @@
+#include "init/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sys.h"
+#include "init/job.h"
+#include "init/leftover.h"
+#include "init/progress.h"
+#include "init/supervise.h"
+#include "init/worker.h"
+#include "plan/export.h"
+
+#define EXIT_TIME_LIMIT		124
+#define TERM_GRACE_MS		10000	/* when amlshim itself ends the job and no grace was set */
+#define KILL_AGAIN_MS		1000
+#define DRAIN_MARGIN_MS		5000	/* workers bound themselves; then they are killed */
+#define REAP_BATCH		256
+#define KILL_ROUNDS		100
+#define KILL_WORKERS_ROUNDS	5		/* once a second: then they are left to the kernel */
+
+/* While the job is prepared, what will be its signals stays queued in the kernel. */
+#define PREPARING_SIGNALS	(SYS_SIG(SIGCHLD) | SYS_SIG(SIGTERM) | SYS_SIG(SIGINT) | \
+				    SYS_SIG(SIGQUIT) | SYS_SIG(SIGHUP))
+
+struct init {
+	const struct init_options *opt;
+	struct workers	 workers;
+	struct job	 job;
+	enum sup_state	 state;
+	int64_t		 deadline_ms;		/* of the state; 0: none */
+	int64_t		 limit_ms;		/* the job's time limit; 0: none */
+	int64_t		 leftover_deadline_ms;	/* 0: not waiting for leftovers */
+	int		 signal_fd;
+	struct pollfd	*polls;			/* signals, the child before exec, the workers */
+	int		*kept_fds;		/* room for all descriptors of ours */
+	const struct signalfd_siginfo *signal;	/* being handled */
+	int		 stop_signal;		/* the last one; 0: none */
+	int		 start_failure;		/* 126, 127: exit status; 0: none */
+	struct err	 failure;		/* ours, before the job ended */
+	int		 job_started, timed_out;
+	int		 hurried;		/* a stop signal came while outputs go out */
+	int		 out_of_grace;		/* nobody is asked any more: SIGKILL */
+	int		 outputs_lost;
+	int		 was_interrupted;	/* a stop signal ended the preparation */
+	int		 kill_rounds;		/* of the workers */
+	int64_t		 orphans;
+	struct progress	 progress;
+	struct arena	 mem;
+};
+
+enum { POLL_SIGNALS, POLL_REPORT, POLL_WORKERS };
+
+/*
+ * A closed 0, 1 or 2 must not become a socket of ours.  Reading and writing
+ * this one fails as before, and it needs no /dev; the job still finds it closed.
+ */
+static void
+hold_standard_fds(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH | O_CLOEXEC) < 0)
+			return;
+}
+
+int
+init_take_over(struct init_inherited *ret)
+{
+	const uint64_t all = SYS_SIG_ALL;
+	struct sigaction chld;
+
+	if (sys_sigprocmask(SIG_SETMASK, &all, &ret->mask) != 0 ||
+	    sigaction(SIGCHLD, NULL, &chld) != 0)
+		return (-1);
+	ret->ignore_chld = chld.sa_handler == SIG_IGN;
+	hold_standard_fds();
+	return (ret->ignore_chld ? sys_set_ignored(SIGCHLD, 0) : 0);
+}
+
+static int
+is_stop_signal(int sig)
+{
+	return (sig == SIGTERM || sig == SIGINT || sig == SIGQUIT);
+}
+
+static int64_t
+after(int64_t ms)
+{
+	return (ms < 0 ? 0 : clock_ms() + ms);
+}
+
+/* 0 stands for never. */
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return (a == 0 || (b != 0 && b < a) ? b : a);
+}
+
+static void
+keep_failure(struct init *in, const struct err *err)
+{
+	if (in->failure.kind == ERR_NONE && in->state < SUP_DRAINING && !in->job.gone)
+		in->failure = *err;
+}
+
+/* --- the job ----------------------------------------------------------------- */
+
+static char *const *
+job_environ(struct init *in)
+{
+	struct export_broker broker = { NULL, NULL, NULL, NULL };
+	const struct plan *plan = in->opt->plan;
+	const char *secret = in->workers.broker_secret.text;
+	int port = in->workers.broker_port;
+
+	if (plan == NULL)
+		return (in->opt->envp);
+	if (plan->broker == PLAN_BROKER_MANAGED) {
+		broker.msi_endpoint = arena_printf(&in->mem, "http://127.0.0.1:%d/MSI/auth", port);
+		broker.msi_secret = secret;
+		broker.default_client_id = plan->broker_default.client_id;
+	} else if (plan->broker == PLAN_BROKER_USER) {
+		broker.obo_endpoint = arena_printf(&in->mem, "http://127.0.0.1:%d/OBO/%s/token",
+		    port, secret);
+	}
+	return (export_environ(plan, in->opt->facts, &broker, &in->mem));
+}
+
+/* From here on nothing of the caller's is held open or pinned. */
+static void
+let_go_of_inheritance(struct init *in)
+{
+	size_t i, n = 0;
+
+	in->kept_fds[n++] = in->signal_fd;
+	in->kept_fds[n++] = in->job.report_fd;
+	for (i = 0; i < in->workers.n; i++)
+		if (in->workers.list[i].fd >= 0)
+			in->kept_fds[n++] = in->workers.list[i].fd;
+	fd_close_except(3, in->kept_fds, n);
+	if (chdir("/") != 0)
+		log_debug("chdir /: %s", strerror(errno));
+}
+
+static void
+start_job(struct init *in)
+{
+	const struct plan *plan = in->opt->plan;
+	struct job_options job = { .argv = plan != NULL ? plan->argv : in->opt->argv,
+	    .envp = job_environ(in), .cwd = plan != NULL ? plan->cwd : NULL,
+	    .old_mask = in->opt->inherited.mask,
+	    .ignore_chld = in->opt->inherited.ignore_chld,
+	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
+	struct err err = ERR_EMPTY;
+
+	progress_clear(&in->progress);
+	in->job.group = in->opt->group >= 0 ? in->opt->group :
+	    plan != NULL && plan->through_shell;
+	if (job_start(&in->job, &job, &err) != 0) {
+		log_err(&err);
+		keep_failure(in, &err);
+		return;
+	}
+	in->job_started = 1;
+	log_info("started %s, pid %d", job.argv[0], (int)in->job.pid);
+	let_go_of_inheritance(in);
+	if (in->workers.n != 0)
+		sys_signalfd(in->signal_fd, SYS_SIG_ALL);
+}
+
+static void
+read_report(struct init *in)
+{
+	struct err err = ERR_EMPTY;
+
+	if (job_read_report(&in->job, &err) >= 0)
+		return;
+	log_err(&err);
+	in->start_failure = err.kind == ERR_NOT_FOUND ? 127 : 126;
+	in->job_started = 0;
+}
+
+/* --- what is left of the job --------------------------------------------------- */
+
+static int
+is_our_process(void *arg, pid_t pid)
+{
+	return (workers_find(arg, pid) != NULL);
+}
+
+static int
+signal_leftovers(struct init *in, int sig)
+{
+	struct leftover_options opt = { .group_id = in->job.group_id, .is_ours = is_our_process,
+	    .arg = &in->workers, .has_workers = workers_alive(&in->workers) != 0 };
+
+	return (leftover_signal(&opt, sig));
+}
+
+static void post(struct init *, enum sup_event);
+static int reap(struct init *);
+
+static void
+kill_leftovers(struct init *in)
+{
+	int round, left = 0;
+
+	for (round = 0; round < KILL_ROUNDS; round++) {
+		left = signal_leftovers(in, SIGKILL);
+		if (left == 0)
+			break;
+		clock_sleep_ms(round < 10 ? 1 : 10);
+		reap(in);
+	}
+	if (left != 0)
+		log_warning("%d processes of the job cannot be killed; left to the kernel", left);
+}
+
+static void
+job_is_gone(struct init *in)
+{
+	in->leftover_deadline_ms = 0;
+	log_info("the command ended with %d", job_exit_status(&in->job));
+	post(in, EV_JOB_GONE);
+}
+
+/* The first process ended: ask the others to, for a short while. */
+static void
+begin_leftovers(struct init *in)
+{
+	if (in->opt->leftover_ms == 0 || signal_leftovers(in, SIGTERM) == 0) {
+		job_is_gone(in);
+		return;
+	}
+	log_info("processes outlived the command: SIGTERM");
+	in->leftover_deadline_ms = clock_ms() +
+	    (in->opt->leftover_ms < 0 ? INT32_MAX : in->opt->leftover_ms);
+}
+
+static void
+check_leftovers(struct init *in)
+{
+	if (in->leftover_deadline_ms == 0)
+		return;
+	if (signal_leftovers(in, 0) == 0) {
+		job_is_gone(in);
+	} else if (in->out_of_grace || clock_ms() >= in->leftover_deadline_ms) {
+		log_info("processes of the command are still there: SIGKILL");
+		kill_leftovers(in);
+		job_is_gone(in);
+	}
+}
+
+/* The first process, its group; then, once it is reaped, whatever is left. */
+static void
+kill_job(struct init *in)
+{
+	if (!in->out_of_grace)
+		log_info("the grace period is over: SIGKILL");
+	in->out_of_grace = 1;
+	in->job.group = 1;
+	job_signal(&in->job, SIGKILL, NULL);
+	in->deadline_ms = clock_ms() + KILL_AGAIN_MS;
+}
+
+static void
+term_job(struct init *in)
+{
+	int64_t grace = in->opt->grace_ms < 0 ? TERM_GRACE_MS : in->opt->grace_ms;
+
+	job_signal(&in->job, SIGTERM, NULL);
+	in->deadline_ms = clock_ms() + grace;
+}
+
+/* --- the end of the workers ----------------------------------------------------- */
+
+/* It has nothing to flush. */
+static void
+bound_agent(struct init *in)
+{
+	if (in->state == SUP_DRAINING && workers_only_agent(&in->workers))
+		in->deadline_ms = sooner(in->deadline_ms, after(DRAIN_MARGIN_MS));
+}
+
+static void
+kill_workers(struct init *in)
+{
+	if (in->kill_rounds++ == KILL_WORKERS_ROUNDS) {
+		workers_abandon(&in->workers);
+		return;
+	}
+	if (workers_kill(&in->workers) != 0 && in->job_started)
+		in->outputs_lost = 1;
+	in->deadline_ms = clock_ms() + KILL_AGAIN_MS;
+}
+
+/* --- the table, carried out ---------------------------------------------------- */
+
+static void
+enter_state(struct init *in, enum sup_state state)
+{
+	const struct plan *plan = in->opt->plan;
+
+	if (state == in->state)
+		return;
+	log_debug("%s -> %s", supervise_state_name(in->state), supervise_state_name(state));
+	in->state = state;
+	switch (state) {
+	case SUP_RUNNING:
+		in->limit_ms = plan == NULL || plan->timeout_s == 0 ? 0 :
+		    after(plan->timeout_s * 1000);
+		in->deadline_ms = in->limit_ms;
+		break;
+	case SUP_STOPPING:
+		in->deadline_ms = sooner(after(in->opt->grace_ms), in->limit_ms);
+		break;
+	case SUP_DRAINING:
+		in->deadline_ms = !in->job_started ? after(DRAIN_MARGIN_MS) :
+		    in->opt->flush_ms < 0 ? 0 : after(in->opt->flush_ms + DRAIN_MARGIN_MS);
+		break;
+	case SUP_PREPARING:
+	case SUP_ENDED:
+	case SUP_STATES:
+		in->deadline_ms = 0;
+		break;
+	}
+}
+
+static void
+carry_out(struct init *in, enum sup_action action)
+{
+	switch (action) {
+	case DO_START_JOB:
+		start_job(in);
+		if (!in->job_started)
+			post(in, EV_JOB_GONE);
+		break;
+	case DO_FORWARD:
+		job_signal(&in->job, in->stop_signal, in->signal);
+		break;
+	case DO_TERM_JOB:
+		term_job(in);
+		break;
+	case DO_KILL_JOB:
+		kill_job(in);
+		break;
+	case DO_STOP_WORKERS:
+		workers_stop(&in->workers, in->opt->flush_ms);
+		bound_agent(in);
+		break;
+	case DO_KILL_WORKERS:
+		kill_workers(in);
+		break;
+	case DO_NOTHING:
+	case DO_EXIT:
+	case SUP_ACTIONS:
+		break;
+	}
+}
+
+static void
+post(struct init *in, enum sup_event event)
+{
+	struct sup_step step = supervise_step(in->state, event);
+
+	enter_state(in, step.next);
+	carry_out(in, step.action);
+}
+
+/* --- workers ------------------------------------------------------------------- */
+
+static void
+worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
+{
+	if (msg->type != WIRE_PROGRESS)
+		progress_clear(&in->progress);
+	switch (msg->type) {
+	case WIRE_READY:
+		if (w->state == WORKER_STARTING)
+			w->state = WORKER_READY;
+		w->done = w->access != NULL && w->access->action == PLAN_DOWNLOAD;
+		log_info("%s is ready", w->name);
+		if (workers_all_ready(&in->workers))
+			post(in, EV_READY);
+		break;
+	case WIRE_PROGRESS:
+		w->stats = msg->stats;
+		progress_show(&in->progress, w->name, &w->stats);
+		break;
+	case WIRE_FAILED:
+		log_err(&msg->err);
+		keep_failure(in, &msg->err);
+		w->told = 1;
+		break;
+	case WIRE_LOST:
+		log_err(&msg->err);
+		in->outputs_lost = 1;
+		break;
+	case WIRE_DONE:
+		w->stats = msg->stats;
+		w->done = 1;
+		workers_detach(w);
+		break;
+	default:
+		log_error("%s sent a message of unknown type %u", w->name, msg->type);
+		break;
+	}
+	if (in->state == SUP_PREPARING)		/* progress: not stuck */
+		in->deadline_ms = after(in->opt->start_ms);
+}
+
+static void
+read_worker(struct init *in, struct worker *w)
+{
+	struct wire_msg msg;
+
+	while (w->fd >= 0 && wire_recv(w->fd, &msg, sizeof(msg), 0) == 1)
+		worker_said(in, w, &msg);
+}
+
+/* It ended without being asked, or before it was done. */
+static void
+worker_lost(struct init *in, struct worker *w, int status)
+{
+	struct err err = ERR_EMPTY;
+
+	if (w->access != NULL && w->access->is_output && in->job_started)
+		in->outputs_lost = 1;
+	if (!w->told) {
+		if (WIFSIGNALED(status))
+			err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running",
+			    "ended by signal %d%s", WTERMSIG(status),
+			    WTERMSIG(status) == SIGKILL ? " (out of memory?)" : "");
+		else
+			err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running",
+			    "ended with %d", WEXITSTATUS(status));
+		err_on(&err, "%s%s%s", w->name, w->access != NULL && w->access->staging != NULL ?
+		    ", data in " : "", w->access != NULL && w->access->staging != NULL ?
+		    w->access->staging : "");
+		log_err(&err);
+		keep_failure(in, &err);
+	}
+}
+
+static void
+worker_reaped(struct init *in, struct worker *w, int status)
+{
+	int was_stopping = w->state == WORKER_STOPPING, lost;
+
+	read_worker(in, w);
+	lost = !w->done && !(w->access == NULL && was_stopping && status == 0);
+	if (was_stopping && w->access != NULL && !w->access->is_output)
+		lost = 0;
+	if (lost)
+		worker_lost(in, w, status);
+	workers_reaped(&in->workers, w, in->opt->flush_ms);
+	bound_agent(in);
+	if (lost)
+		post(in, EV_LOST);
+}
+
+/* --- reaping --------------------------------------------------------------------- */
+
+/*
+ * As a shell's job we stop too, or its prompt does not come back.  Where nobody
+ * could continue us the kernel does not stop us, and after Ctrl-Z the command
+ * goes on: it would not have stopped in our place.
+ */
+static void
+stop_like_job(struct init *in, int sig)
+{
+	const uint64_t tstp = SYS_SIG(SIGTSTP);
+	sigset_t pending;
+
+	sys_sigprocmask(SIG_UNBLOCK, &tstp, NULL);
+	kill(getpid(), SIGTSTP);
+	sys_sigprocmask(SIG_BLOCK, &tstp, NULL);
+	if (sig == SIGTSTP && sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 0)
+		job_signal(&in->job, SIGCONT, NULL);
+}
+
+static void
+job_changed(struct init *in, int status)
+{
+	if (WIFSTOPPED(status)) {
+		in->job.stopped = 1;
+		if (in->job.has_terminal && WSTOPSIG(status) != SIGSTOP)
+			stop_like_job(in, WSTOPSIG(status));
+		return;
+	}
+	if (WIFCONTINUED(status)) {
+		in->job.stopped = 0;
+		return;
+	}
+	if (!WIFEXITED(status) && !WIFSIGNALED(status)) {
+		log_debug("the command is in state %#x", (unsigned)status);
+		return;
+	}
+	in->job.status = status;
+	in->job.gone = 1;
+	in->job.pid = 0;
+	while (in->job.report_fd >= 0)		/* nobody can write any more: this does not wait */
+		read_report(in);
+}
+
+static void
+other_changed(struct init *in, pid_t pid, int status)
+{
+	struct worker *w = workers_find(&in->workers, pid);
+
+	if (!WIFEXITED(status) && !WIFSIGNALED(status))
+		return;
+	if (w != NULL) {
+		worker_reaped(in, w, status);
+		return;
+	}
+	in->orphans++;
+	log_debug("reaped orphan %d, status %#x", (int)pid, (unsigned)status);
+}
+
+/* 1: there may be more; signals are looked at first. */
+static int
+reap(struct init *in)
+{
+	pid_t pid;
+	int status, n;
+
+	for (n = 0; n < REAP_BATCH; n++) {
+		pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+		if (pid <= 0)
+			return (0);
+		if (pid == in->job.pid)
+			job_changed(in, status);
+		else
+			other_changed(in, pid, status);
+	}
+	return (1);
+}
+
+/* --- signals ----------------------------------------------------------------------- */
+
+/* Told to stop while the outputs go out: they have the grace time, once. */
+static void
+hurry(struct init *in)
+{
+	log_info("outputs are still going out");
+	if (in->hurried || in->opt->grace_ms < 0)
+		return;
+	in->hurried = 1;
+	in->deadline_ms = sooner(in->deadline_ms, after(in->opt->grace_ms));
+}
+
+static void
+handle_signal(struct init *in, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+
+	if (sig == SIGCHLD || (sig == SIGPIPE && info->ssi_pid == (uint32_t)getpid()))
+		return;
+	log_debug("signal %d from pid %u", sig, info->ssi_pid);
+	if (in->state == SUP_PREPARING) {	/* PREPARING_SIGNALS, no others */
+		in->stop_signal = sig;
+		in->was_interrupted = 1;
+		post(in, EV_SIGNAL);
+		return;
+	}
+	if (sig == SIGCONT && in->job.stopped)
+		job_take_terminal(&in->job);
+	if (is_stop_signal(sig) && in->state == SUP_DRAINING) {
+		hurry(in);
+	} else if (is_stop_signal(sig)) {
+		in->stop_signal = sig;
+		in->signal = info;
+		post(in, EV_SIGNAL);
+		in->signal = NULL;
+	} else {
+		job_signal(&in->job, sig, info);
+	}
+}
+
+static void
+read_signals(struct init *in)
+{
+	struct signalfd_siginfo info[16];
+	ssize_t len;
+	size_t i;
+
+	while ((len = read(in->signal_fd, info, sizeof(info))) > 0)
+		for (i = 0; i < (size_t)len / sizeof(*info); i++)
+			handle_signal(in, &info[i]);
+}
+
+/* --- the loop ---------------------------------------------------------------------- */
+
+static int
+wait_ms(const struct init *in)
+{
+	int64_t now, next = in->deadline_ms;
+
+	if (next == 0 && in->leftover_deadline_ms == 0)
+		return (-1);
+	now = clock_ms();
+
+	if (in->leftover_deadline_ms != 0) {
+		/* An orphan of docker exec is no child of ours: nothing wakes us when it ends. */
+		if (next == 0 || next > now + 20)
+			next = now + 20;
+	}
+	return (next <= now ? 0 : next - now > INT32_MAX ? INT32_MAX : (int)(next - now));
+}
+
+static void
+wait_for_events(struct init *in, int timeout_ms)
+{
+	struct pollfd *p = in->polls;
+	size_t i;
+	int n;
+
+	p[POLL_SIGNALS] = (struct pollfd){ .fd = in->signal_fd, .events = POLLIN };
+	p[POLL_REPORT] = (struct pollfd){ .fd = in->job.report_fd, .events = POLLIN };
+	for (i = 0; i < in->workers.n; i++)
+		p[POLL_WORKERS + i] = (struct pollfd){ .fd = in->workers.list[i].fd,
+		    .events = POLLIN };
+	n = poll(p, (nfds_t)(POLL_WORKERS + in->workers.n), timeout_ms);
+	if (n < 0 && errno != EINTR)
+		clock_sleep_ms(10);		/* cannot happen; must not spin if it does */
+	if (n <= 0)
+		return;
+	if (p[POLL_REPORT].revents != 0)
+		read_report(in);
+	for (i = 0; i < in->workers.n; i++)
+		if ((p[POLL_WORKERS + i].revents & POLLIN) != 0)
+			read_worker(in, &in->workers.list[i]);
+		else if (p[POLL_WORKERS + i].revents != 0)	/* reaping tells that it died */
+			mem_close_fd(&in->workers.list[i].fd);
+}
+
+static void
+handle_deadline(struct init *in)
+{
+	struct err err = ERR_EMPTY;
+
+	if (in->deadline_ms == 0 || clock_ms() < in->deadline_ms)
+		return;
+	in->deadline_ms = 0;
+	if (in->state == SUP_PREPARING) {
+		err_set(&err, ERR_UNREACHABLE, REMEDY_CHECK_ENDPOINT, "get identities and data ready",
+		    "no progress within the start timeout");
+		log_err(&err);
+		keep_failure(in, &err);
+	} else if (in->limit_ms != 0 && clock_ms() >= in->limit_ms && !in->job.gone &&
+	    !in->timed_out) {
+		log_error("the job's time limit of %lld s is over", in->opt->plan->timeout_s);
+		in->timed_out = 1;
+	}
+	post(in, EV_DEADLINE);
+}
+
+static void
+loop(struct init *in)
+{
+	int more;
+
+	while (in->state != SUP_ENDED) {
+		more = reap(in);
+		if (in->job.gone && in->leftover_deadline_ms == 0 && in->state < SUP_DRAINING)
+			begin_leftovers(in);
+		check_leftovers(in);
+		if (in->state == SUP_DRAINING && workers_alive(&in->workers) == 0)
+			post(in, EV_EMPTY);
+		if (in->state == SUP_ENDED)
+			break;
+		wait_for_events(in, more ? 0 : wait_ms(in));
+		read_signals(in);
+		handle_deadline(in);
+	}
+}
+
+/* --- the end ------------------------------------------------------------------------ */
+
+static void
+closing_line(const struct init *in)
+{
+	struct wire_stats sum = { 0 };
+	char read_text[24], written_text[24];
+	size_t i;
+
+	for (i = 0; i < in->workers.n; i++) {
+		const struct wire_stats *s = &in->workers.list[i].stats;
+
+		sum.bytes_read += s->bytes_read;
+		sum.bytes_written += s->bytes_written;
+		sum.requests += s->requests;
+		sum.retries += s->retries;
+		sum.tokens += s->tokens;
+	}
+	log_info("closed: read %s, wrote %s, %lld requests, %lld retries, %lld tokens for the job, "
+	    "%lld orphans reaped", progress_bytes(sum.bytes_read, read_text),
+	    progress_bytes(sum.bytes_written, written_text), (long long)sum.requests,
+	    (long long)sum.retries, (long long)sum.tokens, (long long)in->orphans);
+}
+
+static int
+exit_status(const struct init *in)
+{
+	int status;
+
+	if (in->start_failure != 0)
+		return (in->start_failure);
+	if (in->failure.kind != ERR_NONE)
+		return (err_exit_status(&in->failure));
+	if (in->was_interrupted)
+		return (128 + in->stop_signal);
+	if (in->timed_out)
+		return (EXIT_TIME_LIMIT);
+	status = job_exit_status(&in->job);
+	if (in->opt->exit_as_zero != NULL && in->opt->exit_as_zero[status])
+		status = 0;
+	if (status == 0 && in->outputs_lost)
+		return (err_exit_status(&(struct err){ .kind = ERR_OUTPUT }));
+	return (status);
+}
+
+static int
+begin(struct init *in)
+{
+	const struct init_options *opt = in->opt;
+	struct workers_options workers = { .plan = opt->plan, .facts = opt->facts,
+	    .spec = opt->spec };
+	struct err err = ERR_EMPTY;
+
+	int with_workers = opt->plan != NULL && plan_needs_agent(opt->plan);
+
+	if (getpid() != 1 && !opt->no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (opt->parent_death_signal != 0)
+		prctl(PR_SET_PDEATHSIG, opt->parent_death_signal, 0, 0, 0);
+	in->signal_fd = sys_signalfd(-1, with_workers ? PREPARING_SIGNALS : SYS_SIG_ALL);
+	if (in->signal_fd < 0) {
+		err_errno(&err, "watch signals", NULL);
+		log_err(&err);
+		return (-1);
+	}
+	if (with_workers) {
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		in->deadline_ms = after(opt->start_ms);
+		if (workers_start(&in->workers, &workers, &err) != 0) {
+			log_err(&err);
+			keep_failure(in, &err);
+		}
+	}
+	in->polls = arena_alloc(&in->mem, (POLL_WORKERS + in->workers.n) * sizeof(*in->polls));
+	in->kept_fds = arena_alloc(&in->mem, (POLL_WORKERS + in->workers.n) *
+	    sizeof(*in->kept_fds));
+	if (in->failure.kind != ERR_NONE)
+		post(in, EV_LOST);
+	else if (in->workers.n == 0)
+		post(in, EV_READY);
+	return (0);
+}
+
+int
+init_run(const struct init_options *opt)
+{
+	static struct init in;		/* outlives every path out of here */
+	int status;
+
+	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
+	    .job.report_fd = -1 };
+	log_set_process("init");
+	if (begin(&in) != 0)
+		return (125);
+	loop(&in);
+	progress_clear(&in.progress);
+	status = exit_status(&in);
+	if (in.workers.n != 0)
+		closing_line(&in);
+	workers_done(&in.workers);
+	mem_close_fd(&in.signal_fd);
+	arena_done(&in.mem);
+	return (status);
+}

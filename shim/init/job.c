@@ -1,0 +1,269 @@
+#include "init/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <paths.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sys.h"
+
+enum { CHILD_AT_EXEC, CHILD_AT_CHDIR };
+struct child_report {			/* through the pipe; nothing when exec worked */
+	int at, error;
+};
+
+/* The controlling terminal when amlshim's group is its foreground group, else -1. */
+static int
+open_own_terminal(void)
+{
+	int fd = open(_PATH_TTY, O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd >= 0 && tcgetpgrp(fd) != getpgrp()) {
+		close(fd);
+		fd = -1;
+	}
+	return (fd);
+}
+
+/* execve, and the shell for a script without "#!": glibc's execvp has it, musl's not. */
+static void
+exec_file(const char *path, char *const *argv, char *const *envp)
+{
+	char **words;
+	size_t n;
+
+	execve(path, argv, envp);
+	if (errno != ENOEXEC)
+		return;
+	for (n = 0; argv[n] != NULL; n++)
+		;
+	words = mem_alloc((n + 2) * sizeof(*words));
+	words[0] = (char *)(uintptr_t)_PATH_BSHELL;
+	words[1] = (char *)(uintptr_t)path;
+	memcpy(&words[2], &argv[1], n * sizeof(*words));
+	execve(_PATH_BSHELL, words, envp);
+	free(words);
+	errno = ENOEXEC;
+}
+
+static const char *
+environ_get(char *const *envp, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *envp != NULL; envp++)
+		if (strncmp(*envp, name, len) == 0 && (*envp)[len] == '=')
+			return (*envp + len + 1);
+	return (NULL);
+}
+
+/* Not there, nor is a directory on a file server that is away (as glibc has it). */
+static int
+is_absence(int error)
+{
+	return (error == ENOENT || error == ENOTDIR || error == ESTALE || error == ENODEV ||
+	    error == ETIMEDOUT);
+}
+
+/* As execvp does: what may not be executed does not end the search.  errno: why. */
+static void
+exec_search(char *const *argv, char *const *envp)
+{
+	const char *path = environ_get(envp, "PATH"), *end;
+	char file[PATH_MAX];
+	int denied = 0;
+
+	if (argv[0][0] == '\0') {
+		errno = ENOENT;
+		return;
+	}
+	if (strchr(argv[0], '/') != NULL) {
+		exec_file(argv[0], argv, envp);
+		return;
+	}
+	if (path == NULL)
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	for (;; path = end + 1) {
+		end = strchrnul(path, ':');
+		if (str_format(file, sizeof(file), "%.*s%s%s", (int)(end - path), path,
+		    end == path ? "" : "/", argv[0]) == 0) {
+			exec_file(file, argv, envp);
+			if (errno == EACCES)
+				denied = 1;
+			else if (!is_absence(errno))
+				return;
+		}
+		if (*end == '\0')
+			break;
+	}
+	errno = denied ? EACCES : ENOENT;
+}
+
+/* Socket activation names the process that gets the sockets: now the job. */
+static void
+fix_listen_pid(char **envp, pid_t init_pid)
+{
+	static char text[32];
+	char was[32];
+	size_t i;
+
+	str_format(was, sizeof(was), "LISTEN_PID=%d", (int)init_pid);
+	for (i = 0; envp[i] != NULL; i++)
+		if (strcmp(envp[i], was) == 0) {
+			str_format(text, sizeof(text), "LISTEN_PID=%d", (int)getpid());
+			envp[i] = text;
+		}
+}
+
+static void
+report(int fd, int at, int error)
+{
+	const struct child_report message = { at, error };
+
+	if (write(fd, &message, sizeof(message)) < 0)
+		_exit(125);		/* init is gone */
+}
+
+static void __attribute__((noreturn))
+run_child(const struct job_options *opt, pid_t init_pid, int tty, int report_fd)
+{
+	int error;
+
+	setpgid(0, 0);
+	if (tty >= 0)		/* SIGTTOU is blocked here, so this cannot stop us */
+		tcsetpgrp(tty, getpid());
+	if (opt->parent_death_signal != 0) {
+		prctl(PR_SET_PDEATHSIG, opt->parent_death_signal, 0, 0, 0);
+		if (getppid() != init_pid)
+			_exit(128 + opt->parent_death_signal);
+	}
+	if (opt->cwd != NULL && chdir(opt->cwd) != 0)
+		report(report_fd, CHILD_AT_CHDIR, errno);
+	fix_listen_pid((char **)(uintptr_t)opt->envp, init_pid);
+	if (opt->ignore_chld)
+		sys_set_ignored(SIGCHLD, 1);
+	sys_sigprocmask(SIG_SETMASK, &opt->old_mask, NULL);
+	exec_search(opt->argv, opt->envp);
+	error = errno;
+	report(report_fd, CHILD_AT_EXEC, error);
+	_exit(error == ENOENT ? 127 : 126);
+}
+
+/* The process table may be full for a moment. */
+static pid_t
+fork_patiently(void)
+{
+	pid_t pid;
+	int tries;
+
+	for (tries = 0; (pid = fork()) < 0 && errno == EAGAIN && tries < 5; tries++)
+		clock_sleep_ms(20 << tries);
+	return (pid);
+}
+
+int
+job_start(struct job *job, const struct job_options *opt, struct err *err)
+{
+	auto_close int tty = open_own_terminal();
+	int ends[2];
+	pid_t init_pid = getpid(), pid;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return (err_errno(err, "start the command", opt->argv[0]));
+	pid = fork_patiently();
+	if (pid == 0)
+		run_child(opt, init_pid, tty, ends[1]);
+	if (pid < 0)
+		err_errno(err, "start the command", opt->argv[0]);
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return (-1);
+	}
+	setpgid(pid, pid);		/* whoever is first; EACCES once it has exec'd */
+	job->pid = job->group_id = pid;
+	job->has_terminal = tty >= 0;
+	job->report_fd = ends[0];
+	job->command = opt->argv[0];
+	job->cwd = opt->cwd;
+	return (0);
+}
+
+int
+job_read_report(struct job *job, struct err *err)
+{
+	struct child_report got;
+	ssize_t n;
+
+	while ((n = read(job->report_fd, &got, sizeof(got))) < 0 && errno == EINTR)
+		;
+	if (n == (ssize_t)sizeof(got) && got.at == CHILD_AT_CHDIR) {
+		log_warning("cannot start in %s: %s; staying in the image's directory", job->cwd,
+		    strerror(got.error));
+		return (0);
+	}
+	mem_close_fd(&job->report_fd);
+	if (n != (ssize_t)sizeof(got))
+		return (1);
+	err_set(err, got.error == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, REMEDY_CHECK_COMMAND,
+	    "run the command", "%s", got.error == ENOENT ?
+	    "not found (nor is its interpreter)" : strerror(got.error));
+	if (err != NULL)
+		err->sys_errno = got.error;
+	return (err_on(err, "%s", job->command));
+}
+
+void
+job_signal(struct job *job, int sig, const struct signalfd_siginfo *info)
+{
+	siginfo_t value;
+
+	if (job->pid == 0)
+		return;
+	if (info != NULL && info->ssi_code == SI_QUEUE && !job->group) {
+		memset(&value, 0, sizeof(value));
+		value.si_signo = sig;
+		value.si_code = SI_QUEUE;
+		value.si_pid = (pid_t)info->ssi_pid;
+		value.si_uid = info->ssi_uid;
+		value.si_value.sival_ptr = (void *)(uintptr_t)info->ssi_ptr;
+		if (syscall(SYS_rt_sigqueueinfo, job->pid, sig, &value) == 0)
+			return;
+	}
+	if (!job->group || kill(-job->pid, sig) != 0)
+		kill(job->pid, sig);
+	if (sig == SIGTERM && job->stopped)
+		kill(job->group ? -job->pid : job->pid, SIGCONT);
+}
+
+void
+job_take_terminal(const struct job *job)
+{
+	auto_close int tty = -1;
+
+	if (!job->has_terminal || job->pid == 0)
+		return;
+	tty = open(_PATH_TTY, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (tty >= 0 && tcgetpgrp(tty) == getpgrp())
+		tcsetpgrp(tty, job->group_id);
+}
+
+int
+job_exit_status(const struct job *job)
+{
+	if (WIFSIGNALED(job->status))
+		return (128 + WTERMSIG(job->status));
+	return (WEXITSTATUS(job->status));
+}

@@ -1,0 +1,31 @@
+#ifndef INIT_SUPERVISE_H
+#define INIT_SUPERVISE_H
+
+/*
+ * supervise -- the life of the container as a table: state x event -> state, action.
+ *
+ * Pure, so that a test can walk every reachable world: never stuck, never ended
+ * with a child alive, the job started at most once.  init.c carries out.
+ */
+
+enum sup_state { SUP_PREPARING, SUP_RUNNING, SUP_STOPPING, SUP_DRAINING, SUP_ENDED, SUP_STATES };
+enum sup_event {
+	EV_READY,	/* the last worker said ready (at once without workers) */
+	EV_LOST,	/* a worker failed or died before it was asked to end */
+	EV_JOB_GONE,	/* the job's process was reaped and its descendants are gone */
+	EV_SIGNAL,	/* a stop signal came */
+	EV_DEADLINE,	/* the timer of this state ran out */
+	EV_EMPTY,	/* level: no worker lives */
+	SUP_EVENTS
+};
+enum sup_action {
+	DO_NOTHING, DO_START_JOB, DO_FORWARD, DO_TERM_JOB, DO_KILL_JOB, DO_STOP_WORKERS,
+	DO_KILL_WORKERS, DO_EXIT, SUP_ACTIONS
+};
+struct sup_step { enum sup_state next; enum sup_action action; };
+
+struct sup_step supervise_step(enum sup_state, enum sup_event);
+const char *supervise_state_name(enum sup_state);
+const char *supervise_event_name(enum sup_event);
+
+#endif

@@ -1,0 +1,75 @@
+#ifndef INIT_WORKER_H
+#define INIT_WORKER_H
+
+/*
+ * worker -- the agent and the mount and transfer processes, seen from init.
+ *
+ * Forked, not re-exec'd: the plan is passed as it is.  Each gets only its own
+ * sockets and descriptors, is hardened (no_new_privs, not dumpable, dies with
+ * init) and named for ps.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/wire.h"
+#include "plan/facts.h"
+#include "plan/plan.h"
+#include "spec/spec.h"
+
+enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING };
+
+struct worker {
+	const char	*name;			/* "agent", "mount data", "download data" */
+	const struct plan_access *access;	/* NULL: the agent */
+	pid_t		 pid;			/* 0: not alive */
+	int		 fd;			/* wire to it; -1 */
+	enum worker_state state;
+	int		 done;			/* said WIRE_DONE, or a download that said WIRE_READY:
+						   its end is no loss */
+	int		 told;			/* why it ends was said: its end needs no message */
+	struct wire_stats stats;		/* last told */
+	int		 mounted;		/* target is a mount point that we made */
+};
+
+struct workers {
+	struct worker	*list;			/* [0] is the agent */
+	size_t		 n;
+	int		 broker_port;		/* 0: no broker */
+	struct secret	 broker_secret;
+	struct arena	 mem;
+};
+
+struct workers_options {
+	const struct plan *plan;
+	struct facts	*facts;
+	struct spec	*spec;			/* secrets are wiped once the agent has them */
+};
+
+/*
+ * Attach the mounts and fork all: the agent first, then one worker an access
+ * that needs one.  On failure those already started are left to workers_stop.
+ */
+int	workers_start(struct workers *, const struct workers_options *, struct err *);
+/* Ask all but the agent to flush and end; the agent when it alone is left. */
+void	workers_stop(struct workers *, int64_t flush_ms);
+/* SIGKILL.  How many of them had outputs that are not flushed. */
+size_t	workers_kill(struct workers *);
+/* Not even SIGKILL ends what is left: count them as gone. */
+void	workers_abandon(struct workers *);
+/* How many live. */
+size_t	workers_alive(const struct workers *);
+/* 1: only the agent is left. */
+int	workers_only_agent(const struct workers *);
+/* 1: every worker has said ready (or, a download, is done). */
+int	workers_all_ready(const struct workers *);
+struct worker *workers_find(struct workers *, pid_t);
+/* A worker's process was reaped. */
+void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);
+void	workers_detach(struct worker *);
+void	workers_done(struct workers *);
+
+#endif

@@ -1,0 +1,258 @@
+#!/usr/bin/env bats
+# What a PID 1 has to do: exit codes, signals, reaping, ending in order.  Each test runs amlshim as PID 1
+# of a new namespace and as an ordinary process (subreaper), unless its name says otherwise.
+
+load helpers
+
+setup() {
+	requires_root
+}
+
+# start_background [pid1|sub] ARG...: amlshim in the background, its output in $BATS_TEST_TMPDIR/bg;
+# $bg is the pid to signal from outside.
+start_background() {
+	local how=$1
+	shift
+	if [ "$how" = pid1 ]; then
+		"${PID1[@]}" "$AMLSHIM" "$@" >"$BATS_TEST_TMPDIR/bg" 2>"$BATS_TEST_TMPDIR/bg.err" 3>&- &
+		bg_outer=$!
+		wait_for 10 pgrep -P "$bg_outer"
+		bg=$(pgrep -P "$bg_outer")
+	else
+		"$AMLSHIM" "$@" >"$BATS_TEST_TMPDIR/bg" 2>"$BATS_TEST_TMPDIR/bg.err" 3>&- &
+		bg_outer=$!
+		bg=$bg_outer
+	fi
+}
+
+end_background() {
+	local want=$1
+	status=0
+	wait "$bg_outer" || status=$?
+	if [ "$status" -ne "$want" ]; then
+		echo "status $status, wanted $want"
+		cat "$BATS_TEST_TMPDIR/bg" "$BATS_TEST_TMPDIR/bg.err"
+		return 1
+	fi
+}
+
+bg_says() {
+	grep -qx -- "$1" "$BATS_TEST_TMPDIR/bg"
+}
+
+@test "exit: every code from 0 to 255 is passed on" {
+	for code in $(seq 0 255); do
+		run_status "$code" "$AMLSHIM" -- sh -c "exit $code"
+		silent
+	done
+	for code in 0 1 2 77 125 126 127 128 200 255; do
+		run_status "$code" "${PID1[@]}" "$AMLSHIM" -- sh -c "exit $code"
+	done
+}
+
+@test "exit: a command that a signal ended gives 128+n" {
+	for sig in 1 2 3 6 9 11 13 15 31 34 64; do
+		both $((128 + sig)) -- sh -c "kill -$sig \$\$"
+	done
+}
+
+@test "exit: 127 when the command is not found, 126 when it cannot run, each named" {
+	both 127 -- no-such-command-here x
+	assert_in "$err" "no-such-command-here"
+	assert_in "$err" "not found"
+	both 127 -- /no/such/file
+	echo text >"$BATS_TEST_TMPDIR/plain"
+	both 126 -- "$BATS_TEST_TMPDIR/plain"
+	assert_in "$err" "$BATS_TEST_TMPDIR/plain"
+	both 126 -- "$BATS_TEST_TMPDIR"
+	printf '#!/no/such/interpreter\n' >"$BATS_TEST_TMPDIR/script"
+	chmod +x "$BATS_TEST_TMPDIR/script"
+	both 127 -- "$BATS_TEST_TMPDIR/script"
+}
+
+@test "exit: a match that may not be executed does not end the search in PATH" {
+	mkdir "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+	echo >"$BATS_TEST_TMPDIR/a/tool"
+	printf '#!/bin/sh\nexit 9\n' >"$BATS_TEST_TMPDIR/b/tool"
+	chmod +x "$BATS_TEST_TMPDIR/b/tool"
+	PATH="$BATS_TEST_TMPDIR/a:$BATS_TEST_TMPDIR/b:$PATH" both 9 -- tool
+}
+
+@test "exit: a script without #! is run by the shell" {
+	echo 'exit 23' >"$BATS_TEST_TMPDIR/script"
+	chmod +x "$BATS_TEST_TMPDIR/script"
+	both 23 -- "$BATS_TEST_TMPDIR/script"
+}
+
+@test "exit: --remap-exit turns chosen codes into success" {
+	both 0 -e 143,3 -- sh -c 'exit 3'
+	both 4 -e 143,3 -- sh -c 'exit 4'
+}
+
+@test "usage: no command, an unknown flag, a bad value: exit 2 and one line" {
+	amlshim 2
+	assert_equal "$(wc -l <"$BATS_TEST_TMPDIR/err")" 1
+	amlshim 2 --no-such-flag -- true
+	assert_in "$err" "--no-such-flag"
+	amlshim 2 --grace soon -- true
+	assert_in "$err" "--grace"
+	AMLSHIM_MEMORY=lots amlshim 2 -- true
+	assert_in "$err" AMLSHIM_MEMORY
+}
+
+@test "words after -- reach the command byte for byte" {
+	both 0 -- printf '%s|' --help -- '' 'a b' '${{inputs.x}}' -v
+	assert_equal "$out" '--help|--||a b|${{inputs.x}}|-v|'
+	silent
+}
+
+@test "reap: 2,000 orphaned grandchildren leave no zombie" {
+	both 0 -- sh -c "\"$TOOLS/orphans\" 2000; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | xargs -r grep -h '^PPid:' | awk -v p=\$PPID '\$2 == p' | wc -l"
+	assert_equal "$out" "2000
+0"
+	silent
+}
+
+@test "reap: SIGCHLD inherited as ignored or blocked does not lose the status" {
+	run_status 7 "$TOOLS/with-signals" ignore 17 -- "$AMLSHIM" -- sh -c 'exit 7'
+	run_status 7 "$TOOLS/with-signals" block 17 -- "$AMLSHIM" -- sh -c 'exit 7'
+}
+
+@test "child: mask, dispositions and descriptors are those amlshim was started with" {
+	local direct
+	direct=$("$TOOLS/with-signals" ignore 1 ignore 17 block 10 -- "$TOOLS/sigstate" 7</dev/null 3>&-)
+	run_status 0 "$TOOLS/with-signals" ignore 1 ignore 17 block 10 -- "$AMLSHIM" -- "$TOOLS/sigstate" 7</dev/null
+	assert_equal "$(grep -v leader <<<"$out")" "$(grep -v leader <<<"$direct")"
+	assert_in "$out" "leader 1"
+}
+
+@test "child: closed standard descriptors stay closed" {
+	run_status 0 sh -c "exec \"$AMLSHIM\" -- \"$TOOLS/sigstate\" <&-"
+	assert_in "$out" "fds 1 2"
+}
+
+@test "child: environment and working directory are unchanged" {
+	cd "$BATS_TEST_TMPDIR"
+	run_status 0 env -i Z=1 A=2 Z2= "$AMLSHIM" -- /usr/bin/env
+	assert_equal "$out" "$(env -i Z=1 A=2 Z2= /usr/bin/env)"
+	both 0 -- pwd
+	assert_equal "$out" "$BATS_TEST_TMPDIR"
+}
+
+@test "child: LISTEN_PID names the child" {
+	run_status 0 bash -c "export LISTEN_PID=\$\$; exec \"$AMLSHIM\" -- sh -c 'test \$LISTEN_PID = \$\$'"
+}
+
+@test "signals: every forwardable signal reaches the command" {
+	for how in pid1 sub; do
+		start_background $how -- "$TOOLS/sigprint" 20 5
+		wait_for 10 bg_says ready
+		for sig in 1 2 3 4 5 6 7 8 10 11 13 14 15 16 18 21 22 23 24 25 26 27 28 29 30 31 34 35 50 64; do
+			kill -$sig "$bg"
+			wait_for 5 bg_says $sig
+		done
+		kill -12 "$bg"
+		end_background 5
+	done
+}
+
+@test "signals: each queued real-time signal arrives, with its value" {
+	for how in pid1 sub; do
+		start_background $how -- "$TOOLS/sigprint" 20 0
+		wait_for 10 bg_says ready
+		"$TOOLS/sigqueue" "$bg" 35 500
+		wait_for 10 bg_says "35 value 499"
+		kill -12 "$bg"
+		end_background 0
+		assert_equal "$(grep -c '^35 value' "$BATS_TEST_TMPDIR/bg")" 500
+	done
+}
+
+@test "signals: one that came before the command started is not lost" {
+	run_status 143 "$TOOLS/with-signals" block 15 raise 15 -- "$AMLSHIM" -- "$TOOLS/with-signals" unblock 15 -- sleep 10
+}
+
+@test "stop: SIGTERM reaches the job and its code is ours" {
+	for how in pid1 sub; do
+		start_background $how -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
+		wait_for 10 bg_says ready
+		kill -TERM "$bg"
+		end_background 9
+	done
+}
+
+@test "stop: a job that ignores SIGTERM is killed after the grace period" {
+	for how in pid1 sub; do
+		start_background $how --grace 500ms -- sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+		wait_for 10 bg_says ready
+		kill -TERM "$bg"
+		end_background 137
+	done
+}
+
+@test "stop: a stopped job is continued by SIGTERM" {
+	start_background sub -- sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.1; done'
+	wait_for 10 bg_says ready
+	kill -STOP "$(pgrep -P "$bg")"
+	wait_for 5 grep -q 'State:.T' "/proc/$(pgrep -P "$bg")/status"
+	kill -TERM "$bg"
+	end_background 3
+}
+
+@test "stop: processes that outlive the command get SIGTERM, then SIGKILL, none is left" {
+	for how in pid1 sub; do
+		start_background $how --leftover 700ms -- sh -c "setsid sh -c 'trap \"echo asked\" TERM; echo ready; while :; do sleep 0.1; done' & sleep 0.5; exit 4"
+		end_background 4
+		bg_says asked
+		! pgrep -f 'echo asked'
+	done
+}
+
+@test "stop: -g signals the whole group" {
+	start_background sub -g -- "$TOOLS/forks" "$TOOLS/sigprint" 10 0
+	wait_for 10 bg_says ready
+	kill -USR1 "$bg"
+	wait_for 5 bg_says 10
+	kill -USR2 "$bg"
+	end_background 0
+}
+
+@test "not PID 1: when amlshim is killed the command dies too" {
+	start_background sub -- sh -c 'echo $$; exec sleep 300'
+	wait_for 10 grep -q . "$BATS_TEST_TMPDIR/bg"
+	local child
+	child=$(cat "$BATS_TEST_TMPDIR/bg")
+	kill -KILL "$bg"
+	end_background 137
+	wait_for 5 sh -c "! kill -0 $child"
+}
+
+@test "terminal: the command's group is in the foreground and a shell has job control" {
+	run_status 0 script -qec "\"$AMLSHIM\" -- bash -c 'cut -d\" \" -f5,8 /proc/\$\$/stat; echo \$\$'" /dev/null
+	local group foreground self
+	read -r group foreground < <(tr -d '\r' <<<"$out")
+	self=$(tr -d '\r' <<<"$out" | sed -n 2p)
+	assert_equal "$group $foreground" "$self $self"
+	run_status 0 script -qec "\"$AMLSHIM\" -- bash -ic 'echo flags=\$-'" /dev/null
+	assert_in "$(grep -o 'flags=.*' <<<"$out")" m
+	refute_in "$out" "no job control"
+}
+
+@test "three inits nested: a signal arrives once" {
+	start_background sub -- "$AMLSHIM" -- "$AMLSHIM" -- "$TOOLS/sigprint" 20 0
+	wait_for 10 bg_says ready
+	kill -USR1 "$bg"
+	wait_for 5 bg_says 10
+	kill -USR2 "$bg"
+	end_background 0
+	assert_equal "$(grep -c '^10$' "$BATS_TEST_TMPDIR/bg")" 1
+}
+
+@test "an exec'd binary that is static and alone: no /proc, no /dev, no shell" {
+	local root=$BATS_TEST_TMPDIR/root
+	mkdir "$root"
+	cp "$AMLSHIM" "$root/amlshim"
+	cp "$TOOLS/exit7" "$root/child"
+	run_status 7 unshare --pid --fork chroot "$root" /amlshim -- /child
+	silent
+}

@@ -1,0 +1,7 @@
+/* exit7: a program that needs nothing. */
+
+int
+main(void)
+{
+	return (7);
+}

@@ -1,0 +1,473 @@
+#include "cli/options.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+enum row_type {
+	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIGNAL,
+	ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT,
+};
+
+struct row {
+	const char	*flag;		/* without -- */
+	char		 letter;	/* 0: none */
+	enum row_type	 type;
+	const char	*variable;
+	size_t		 offset;
+	const char	*argument;	/* NULL: takes none */
+	const char	*help;
+};
+
+#define AT(field) offsetof(struct options, field)
+
+static const struct row rows[] = {
+	{ "job", 'j', ROW_TEXT, "AMLSHIM_JOB", AT(job), "FILE|TEXT",
+	    "job or deployment spec, YAML or JSON" },
+	{ "step", 0, ROW_TEXT, "AMLSHIM_STEP", AT(step), "NAME",
+	    "the step to run, when the job is a pipeline" },
+	{ "datastore", 'd', ROW_LIST, "AMLSHIM_DATASTORES", AT(datastores), "FILE|DIR|TEXT",
+	    "datastore definitions; may be repeated" },
+	{ "compute", 0, ROW_TEXT, "AMLSHIM_COMPUTE", AT(compute), "FILE|TEXT",
+	    "identities of the compute: a file, none, system_assigned, or client ids" },
+	{ "root", 0, ROW_TEXT, "AMLSHIM_ROOT", AT(root), "DIR",
+	    "where inputs and outputs appear (/mnt/amlshim)" },
+	{ "cache-dir", 0, ROW_TEXT, "AMLSHIM_CACHE_DIR", AT(cache_dir), "DIR",
+	    "where outputs are staged (/tmp/amlshim)" },
+	{ "fuse", 0, ROW_FUSE, "AMLSHIM_FUSE", AT(fuse_copy), "require|copy",
+	    "without FUSE: fail (default) or copy the data" },
+	{ "memory", 0, ROW_SIZE, "AMLSHIM_MEMORY", AT(memory_bytes), "SIZE",
+	    "memory for all mounts together (256M)" },
+	{ "dry-run", 'n', ROW_YES, "AMLSHIM_DRY_RUN", AT(dry_run), NULL,
+	    "print the plan and stop" },
+	{ "explain", 0, ROW_YES, "AMLSHIM_EXPLAIN", AT(explain), NULL,
+	    "print the plan to stderr, then run" },
+	{ "json", 0, ROW_YES, "AMLSHIM_JSON", AT(json), NULL,
+	    "print the plan as JSON" },
+	{ "verbose", 'v', ROW_COUNT, "AMLSHIM_VERBOSE", AT(verbosity), NULL,
+	    "say what is done; -vv: each request" },
+	{ "log-format", 0, ROW_LOG_FORMAT, "AMLSHIM_LOG_FORMAT", AT(log_json), "text|json",
+	    "how log lines look (text)" },
+	{ "grace", 0, ROW_DURATION, "AMLSHIM_GRACE", AT(grace_ms), "TIME",
+	    "from a stop signal to SIGKILL: 10s, 2m, never (never)" },
+	{ "leftover", 0, ROW_DURATION, "AMLSHIM_LEFTOVER", AT(leftover_ms), "TIME",
+	    "for processes that outlive the command (1500ms)" },
+	{ "flush-timeout", 0, ROW_DURATION, "AMLSHIM_FLUSH_TIMEOUT", AT(flush_ms), "TIME",
+	    "for uploads after the command (30m)" },
+	{ "start-timeout", 0, ROW_DURATION, "AMLSHIM_START_TIMEOUT", AT(start_ms), "TIME",
+	    "without progress before the command starts (2m)" },
+	{ "group", 'g', ROW_YES, "AMLSHIM_GROUP", AT(group), NULL,
+	    "signal the whole process group (default for shell commands)" },
+	{ "child-only", 'c', ROW_NO, "AMLSHIM_CHILD_ONLY", AT(group), NULL,
+	    "signal only the command itself" },
+	{ "no-subreaper", 0, ROW_YES, "AMLSHIM_NO_SUBREAPER", AT(no_subreaper), NULL,
+	    "not PID 1: do not adopt orphans" },
+	{ "parent-death-signal", 'p', ROW_SIGNAL, "AMLSHIM_PARENT_DEATH_SIGNAL",
+	    AT(parent_death_signal), "SIGNAL", "for amlshim, when its parent dies" },
+	{ "remap-exit", 'e', ROW_CODES, "AMLSHIM_REMAP_EXIT", AT(exit_as_zero), "CODE[,CODE]",
+	    "exit codes of the command that mean success" },
+};
+
+static const struct { const char *name; enum options_command command; } commands[] = {
+	{ "run", OPTIONS_RUN }, { "plan", OPTIONS_PLAN }, { "version", OPTIONS_VERSION },
+	{ "help", OPTIONS_HELP },
+};
+
+static const struct { const char *name; int number; } signals[] = {
+	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ABRT", SIGABRT },
+	{ "KILL", SIGKILL }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM },
+	{ "STOP", SIGSTOP }, { "CONT", SIGCONT }, { "WINCH", SIGWINCH }, { "PWR", SIGPWR },
+};
+
+static int
+bad_value(struct err *err, const char *where, const char *value, const char *wanted)
+{
+	err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read the options", "expected %s, got \"%s\"",
+	    wanted, value);
+	return (err_on(err, "%s", where));
+}
+
+/* A number with one of the units; -1 if it is neither. */
+static int
+number_with_unit(const char *text, const char *const *units, const int64_t *factors, size_t n,
+    int64_t max, int64_t *ret)
+{
+	size_t digits = strspn(text, "0123456789"), i;
+	char number[20];
+	long long value;
+
+	if (digits == 0 || digits >= sizeof(number))
+		return (-1);
+	memcpy(number, text, digits);
+	number[digits] = '\0';
+	if (str_to_i64(number, 0, max, &value) != 0)
+		return (-1);
+	for (i = 0; i < n; i++)
+		if (str_same(text + digits, units[i])) {
+			if (value > max / factors[i])
+				return (-1);
+			*ret = value * factors[i];
+			return (0);
+		}
+	return (-1);
+}
+
+static int
+parse_duration(const char *text, int64_t *ret_ms)
+{
+	static const char *const units[] = { "", "s", "ms", "m", "h" };
+	static const int64_t factors[] = { 1000, 1000, 1, 60000, 3600000 };
+
+	if (str_same(text, "never")) {
+		*ret_ms = -1;
+		return (0);
+	}
+	return (number_with_unit(text, units, factors, LENGTH(units), 30LL * 24 * 3600 * 1000,
+	    ret_ms));
+}
+
+static int
+parse_size(const char *text, int64_t *ret_bytes)
+{
+	static const char *const units[] = { "", "k", "m", "g", "kib", "mib", "gib", "kb", "mb",
+	    "gb" };
+	static const int64_t factors[] = { 1, 1 << 10, 1 << 20, 1 << 30, 1 << 10, 1 << 20,
+	    1 << 30, 1 << 10, 1 << 20, 1 << 30 };
+
+	return (number_with_unit(text, units, factors, LENGTH(units), INT64_C(1) << 50,
+	    ret_bytes));
+}
+
+static int
+parse_signal(const char *text, int *ret)
+{
+	long long number;
+	size_t i;
+
+	if (str_starts(text, "SIG"))
+		text += 3;
+	for (i = 0; i < LENGTH(signals); i++)
+		if (str_same(text, signals[i].name)) {
+			*ret = signals[i].number;
+			return (0);
+		}
+	if (str_to_i64(text, 1, 64, &number) != 0)
+		return (-1);
+	*ret = (int)number;
+	return (0);
+}
+
+static int
+parse_codes(const char *text, unsigned char codes[256])
+{
+	char number[4];
+	size_t len;
+	long long code;
+
+	for (;; text += len + 1) {
+		len = strcspn(text, ",");
+		if (len == 0 || len >= sizeof(number))
+			return (-1);
+		memcpy(number, text, len);
+		number[len] = '\0';
+		if (str_to_i64(number, 0, 255, &code) != 0)
+			return (-1);
+		codes[code] = 1;
+		if (text[len] == '\0')
+			return (0);
+	}
+}
+
+static int
+is_inline_text(const char *text)
+{
+	return (text[0] == '{' || strchr(text, '\n') != NULL);
+}
+
+static void
+list_add(struct options *opt, struct arena *mem, const char *value)
+{
+	const char **grown;
+
+	grown = arena_alloc(mem, (opt->ndatastores + 1) * sizeof(*grown));
+	if (opt->ndatastores != 0)
+		memcpy(grown, opt->datastores, opt->ndatastores * sizeof(*grown));
+	grown[opt->ndatastores++] = value;
+	opt->datastores = grown;
+}
+
+/* A variable holds one inline text, or paths separated by colons. */
+static void
+list_add_variable(struct options *opt, struct arena *mem, const char *value)
+{
+	size_t len;
+
+	if (is_inline_text(value)) {
+		list_add(opt, mem, value);
+		return;
+	}
+	for (; *value != '\0'; value += len + (value[len] == ':')) {
+		len = strcspn(value, ":");
+		if (len != 0)
+			list_add(opt, mem, arena_strndup(mem, value, len));
+	}
+}
+
+static int
+parse_yes(const char *value, int *ret)
+{
+	static const char *const yes[] = { "", "1", "yes", "true", "on" };
+	static const char *const no[] = { "0", "no", "false", "off" };
+	size_t i;
+
+	for (i = 0; i < LENGTH(yes); i++)
+		if (str_same(value, yes[i])) {
+			*ret = 1;
+			return (0);
+		}
+	for (i = 0; i < LENGTH(no); i++)
+		if (str_same(value, no[i])) {
+			*ret = 0;
+			return (0);
+		}
+	return (-1);
+}
+
+/* where: "--flag" or "VARIABLE". */
+static int
+set_value(struct options *opt, const struct row *row, const char *where, const char *value,
+    int from_variable, struct arena *mem, struct err *err)
+{
+	char *field = (char *)opt + row->offset;
+	int64_t number = 0;
+	long long count;
+	int yes = 0;
+
+	switch (row->type) {
+	case ROW_TEXT:
+		*(const char **)(void *)field = value;
+		return (0);
+	case ROW_LIST:
+		if (from_variable)
+			list_add_variable(opt, mem, value);
+		else
+			list_add(opt, mem, value);
+		return (0);
+	case ROW_YES:
+	case ROW_NO:
+		if (parse_yes(value, &yes) != 0)
+			return (bad_value(err, where, value, "yes or no"));
+		if (row->type == ROW_YES)
+			*(int *)(void *)field = yes;
+		else if (yes)
+			*(int *)(void *)field = 0;
+		return (0);
+	case ROW_COUNT:
+		if (!from_variable && value[0] == '\0') {
+			(*(int *)(void *)field)++;
+			return (0);
+		}
+		if (str_to_i64(value, 0, 3, &count) != 0)
+			return (bad_value(err, where, value, "0 to 3"));
+		*(int *)(void *)field = (int)count;
+		return (0);
+	case ROW_DURATION:
+		if (parse_duration(value, &number) != 0)
+			return (bad_value(err, where, value,
+			    "a time like 10s, 500ms, 2m or never"));
+		*(int64_t *)(void *)field = number;
+		return (0);
+	case ROW_SIZE:
+		if (parse_size(value, &number) != 0 || number < 16 << 20)
+			return (bad_value(err, where, value, "a size of at least 16M"));
+		*(int64_t *)(void *)field = number;
+		return (0);
+	case ROW_SIGNAL:
+		if (parse_signal(value, (int *)(void *)field) != 0)
+			return (bad_value(err, where, value, "a signal's name or number"));
+		return (0);
+	case ROW_CODES:
+		if (parse_codes(value, (unsigned char *)field) != 0)
+			return (bad_value(err, where, value, "exit codes, separated by commas"));
+		return (0);
+	case ROW_FUSE:
+		if (!str_same(value, "require") && !str_same(value, "copy"))
+			return (bad_value(err, where, value, "require or copy"));
+		*(int *)(void *)field = str_same(value, "copy");
+		return (0);
+	case ROW_LOG_FORMAT:
+		if (!str_same(value, "text") && !str_same(value, "json"))
+			return (bad_value(err, where, value, "text or json"));
+		*(int *)(void *)field = str_same(value, "json");
+		return (0);
+	}
+	return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, "read the options", "row without type"));
+}
+
+static int
+unknown_flag(struct err *err, const char *word)
+{
+	err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read the options", "there is no such flag");
+	return (err_on(err, "%s", word));
+}
+
+/* --flag, --flag=value, --flag value; *used grows when the next word is the value. */
+static int
+parse_long(struct options *opt, const char *word, const char *next, int *used, struct arena *mem,
+    struct err *err)
+{
+	size_t len = strcspn(word + 2, "="), i;
+	const char *value = word[2 + len] == '=' ? word + 3 + len : NULL;
+	char where[64];
+
+	for (i = 0; i < LENGTH(rows); i++)
+		if (strlen(rows[i].flag) == len && strncmp(rows[i].flag, word + 2, len) == 0)
+			break;
+	if (i == LENGTH(rows))
+		return (unknown_flag(err, word));
+	str_format(where, sizeof(where), "--%s", rows[i].flag);
+	if (rows[i].argument == NULL)
+		return (set_value(opt, &rows[i], where, value == NULL ? "" : value, 0, mem, err));
+	if (value == NULL) {
+		if (next == NULL)
+			return (bad_value(err, where, "nothing", rows[i].argument));
+		value = next;
+		(*used)++;
+	}
+	return (set_value(opt, &rows[i], where, value, 0, mem, err));
+}
+
+/* -v, -vvg, -j FILE, -jFILE; also tini's -s and -w, which are always on here. */
+static int
+parse_short(struct options *opt, const char *word, const char *next, int *used, struct arena *mem,
+    struct err *err)
+{
+	const char *p, *value;
+	char where[3] = "- ";
+	size_t i;
+
+	for (p = word + 1; *p != '\0'; p++) {
+		if (*p == 's' || *p == 'w')
+			continue;
+		if (*p == 'h') {
+			opt->command = OPTIONS_HELP;
+			continue;
+		}
+		for (i = 0; i < LENGTH(rows) && rows[i].letter != *p; i++)
+			;
+		if (i == LENGTH(rows))
+			return (unknown_flag(err, word));
+		where[1] = *p;
+		if (rows[i].argument == NULL) {
+			if (set_value(opt, &rows[i], where, "", 0, mem, err) != 0)
+				return (-1);
+			continue;
+		}
+		value = p[1] != '\0' ? p + 1 : next;
+		if (value == NULL)
+			return (bad_value(err, where, "nothing", rows[i].argument));
+		if (value == next)
+			(*used)++;
+		return (set_value(opt, &rows[i], where, value, 0, mem, err));
+	}
+	return (0);
+}
+
+/* Variables first: a flag then replaces what they said. */
+static int
+parse_variables(struct options *opt, char *const *envp, struct arena *mem, struct err *err)
+{
+	size_t i, len;
+
+	for (; *envp != NULL; envp++) {
+		if (!str_starts(*envp, "AMLSHIM_"))
+			continue;
+		for (i = 0; i < LENGTH(rows); i++) {
+			len = strlen(rows[i].variable);
+			if (strncmp(*envp, rows[i].variable, len) != 0 || (*envp)[len] != '=')
+				continue;
+			if ((*envp)[len + 1] != '\0' &&
+			    set_value(opt, &rows[i], rows[i].variable, *envp + len + 1, 1, mem,
+			    err) != 0)
+				return (-1);
+		}
+	}
+	return (0);
+}
+
+int
+options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
+    struct arena *mem, struct err *err)
+{
+	struct options opt = { .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
+	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1 };
+	int i, used, verbosity_by_variable, named = 0;
+	size_t c, from_variables;
+
+	if (parse_variables(&opt, envp, mem, err) != 0)
+		return (-1);
+	from_variables = opt.ndatastores;
+	verbosity_by_variable = opt.verbosity;
+	opt.verbosity = 0;
+	for (i = 1; i < argc; i++) {
+		used = 0;
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		}
+		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "--help") == 0) {
+			opt.command = argv[i][2] == 'v' ? OPTIONS_VERSION : OPTIONS_HELP;
+			continue;
+		}
+		if (argv[i][0] != '-' || argv[i][1] == '\0') {
+			for (c = 0; c < LENGTH(commands); c++)
+				if (strcmp(argv[i], commands[c].name) == 0)
+					break;
+			if (c == LENGTH(commands) || named)
+				break;
+			opt.command = commands[c].command;
+			named = 1;
+			continue;
+		}
+		if ((argv[i][1] == '-' ?
+		    parse_long(&opt, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, mem, err) :
+		    parse_short(&opt, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, mem,
+		    err)) != 0)
+			return (-1);
+		i += used;
+	}
+	if (opt.verbosity == 0)
+		opt.verbosity = verbosity_by_variable;
+	if (opt.ndatastores > from_variables) {
+		opt.datastores += from_variables;
+		opt.ndatastores -= from_variables;
+	}
+	opt.argv = argv + (i < argc ? i : argc);
+	*ret = opt;
+	return (0);
+}
+
+void
+options_help(FILE *out)
+{
+	char left[64], word[48];
+	size_t i;
+
+	fputs("usage: amlshim [FLAGS] [--] COMMAND [ARG...]   run it with the job's data and identity\n"
+	    "       amlshim plan [FLAGS] [-- COMMAND...]    print what would be done, as whom, and why\n"
+	    "       amlshim version | help\n\n", out);
+	for (i = 0; i < LENGTH(rows); i++) {
+		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",
+		    rows[i].argument != NULL ? rows[i].argument : "");
+		if (rows[i].letter != 0)
+			str_format(left, sizeof(left), "-%c, --%s%s", rows[i].letter,
+			    rows[i].flag, word);
+		else
+			str_format(left, sizeof(left), "    --%s%s", rows[i].flag, word);
+		fprintf(out, "  %-34s %s\n", left, rows[i].help);
+	}
+	fputs("\nEach flag has a variable: AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
+	    "Exit: the command's own code; 2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
+	    "122 access denied, 123 outputs not delivered, 124 time limit, 125 other failure of amlshim,\n"
+	    "126/127 command cannot run/not found, 128+n ended by signal n.\n", out);
+}

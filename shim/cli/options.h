@@ -1,0 +1,55 @@
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+/*
+ * options -- the words on the command line and the AMLSHIM_ variables: one table.
+ *
+ * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
+ * amlshim SUBCOMMAND [FLAGS]                plan, version, help
+ *
+ * A flag wins over its variable.  Parsing stops at "--" or at the first word
+ * that is neither a flag nor a subcommand; every later word reaches the command
+ * byte for byte.  Help and the README's table are printed from the same rows.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum options_command { OPTIONS_RUN, OPTIONS_PLAN, OPTIONS_VERSION, OPTIONS_HELP };
+
+struct options {
+	enum options_command command;
+	char *const	*argv;		/* COMMAND ARG..., NULL-terminated, maybe empty */
+
+	const char	*job, *step, *compute;
+	const char	**datastores;	size_t ndatastores;
+	const char	*root, *cache_dir;
+	int		 fuse_copy;	/* --fuse=copy */
+	int64_t		 memory_bytes;	/* 0: default */
+
+	int		 json;		/* plan --json */
+	int		 dry_run, explain;
+	int		 verbosity;
+	int		 log_json;
+
+	int64_t		 grace_ms, leftover_ms, flush_ms, start_ms;	/* < 0: no bound */
+	int		 group;		/* -1: by command */
+	int		 no_subreaper;
+	int		 parent_death_signal;
+	unsigned char	 exit_as_zero[256];	/* --remap-exit */
+};
+
+/*
+ * fails  ERR_USAGE naming the flag or variable
+ * owns   lists and copies in the arena; texts are borrowed from argv and envp
+ */
+int	options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
+	    struct arena *, struct err *);
+/* One screen. */
+void	options_help(FILE *);
+
+#endif

@@ -1,0 +1,134 @@
+#include "cli/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "plan/facts.h"
+#include "plan/plan.h"
+#include "spec/spec.h"
+
+/* Spec, facts and plan live as long as the container. */
+struct story {
+	struct arena	mem;
+	struct facts	facts;
+	struct spec	spec;
+	struct plan	plan;
+};
+
+static void
+log_remarks(const struct spec *spec)
+{
+	size_t i;
+
+	for (i = 0; i < spec->nremarks; i++) {
+		const struct spec_remark *r = &spec->remarks[i];
+
+		if (r->kind == SPEC_REMARK_UNUSED)
+			log_info("%s:%d:%d: %s", r->at.file, r->at.line, r->at.column, r->text);
+		else
+			log_warning("%s:%d:%d: %s", r->at.file, r->at.line, r->at.column, r->text);
+	}
+}
+
+static int
+tell(struct story *story, const struct options *opt, char *const *envp, struct err *err)
+{
+	struct spec_sources sources = { .job = opt->job, .step = opt->step,
+	    .datastores = opt->datastores, .ndatastores = opt->ndatastores,
+	    .compute = opt->compute };
+	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
+	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
+	    .memory_bytes = opt->memory_bytes };
+
+	if (facts_gather(&story->facts, envp, &story->mem, err) != 0 ||
+	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
+		return (-1);
+	log_remarks(&story->spec);
+	return (plan_decide(&story->plan, &story->spec, &story->facts, &plan, &story->mem, err));
+}
+
+static void
+log_plan_warnings(const struct plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < plan->nwarnings; i++)
+		log_warning("%s", plan->warnings[i].text);
+}
+
+static void
+wipe(char *text)
+{
+	secret_wipe(text, strlen(text));
+}
+
+/*
+ * /proc/PID/environ and cmdline show the memory that exec filled: what may be a
+ * secret there goes, now that it is parsed.  The job's environment was copied.
+ */
+static void
+hide_inputs(const struct options *opt, char **envp)
+{
+	static const char *const hidden[] = { "AMLSHIM_JOB=", "AMLSHIM_DATASTORES=",
+	    "AMLSHIM_COMPUTE=", "MSI_SECRET=", "IDENTITY_HEADER=" };
+	size_t i;
+
+	for (; *envp != NULL; envp++)
+		for (i = 0; i < LENGTH(hidden); i++)
+			if (str_starts(*envp, hidden[i]))
+				wipe(*envp + strlen(hidden[i]));
+	for (i = 0; i < opt->ndatastores; i++)		/* --datastore TEXT stands in argv */
+		if (opt->datastores[i][0] == '{' || strchr(opt->datastores[i], '\n') != NULL)
+			wipe((char *)(uintptr_t)opt->datastores[i]);
+}
+
+static int
+fail(const struct err *err)
+{
+	log_err(err);
+	return (err_exit_status(err));
+}
+
+/* No job spec, no datastore: just an init. */
+static int
+run_bare(const struct options *opt, struct init_options *init)
+{
+	struct err err = ERR_EMPTY;
+
+	if (opt->argv[0] == NULL) {
+		err_set(&err, ERR_USAGE, REMEDY_SEE_HELP, "start",
+		    "there is neither a command nor a job spec (--job, AMLSHIM_JOB)");
+		return (fail(&err));
+	}
+	init->argv = opt->argv;
+	return (init_run(init));
+}
+
+int
+run_command(const struct options *opt, const struct init_inherited *inherited, char **envp)
+{
+	static struct story story;
+	struct init_options init = { .inherited = *inherited, .envp = envp,
+	    .grace_ms = opt->grace_ms, .leftover_ms = opt->leftover_ms,
+	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms, .group = opt->group,
+	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
+	    .exit_as_zero = opt->exit_as_zero };
+	struct err err = ERR_EMPTY;
+
+	if (opt->job == NULL && opt->command != OPTIONS_PLAN)
+		return (run_bare(opt, &init));
+	if (tell(&story, opt, envp, &err) != 0)
+		return (fail(&err));
+	if (opt->dry_run || opt->command == OPTIONS_PLAN)
+		return (plan_print(&story.plan, opt->json, stdout) == 0 ? 0 : 125);
+	log_plan_warnings(&story.plan);
+	if (opt->explain)
+		plan_print(&story.plan, opt->json, stderr);
+	init.plan = &story.plan;
+	init.spec = &story.spec;
+	init.facts = &story.facts;
+	hide_inputs(opt, envp);
+	return (init_run(&init));
+}

@@ -1,0 +1,118 @@
+/* Flags, variables, and where parsing stops. */
+
+#include <signal.h>
+#include <string.h>
+
+#include "check.h"
+#include "cli/options.h"
+
+static struct arena mem;
+static struct err err;
+
+static int
+parse(struct options *opt, char *const *argv, char *const *envp)
+{
+	int argc;
+
+	for (argc = 0; argv[argc] != NULL; argc++)
+		;
+	err = ERR_EMPTY;
+	return (options_parse(opt, argc, argv, envp, &mem, &err));
+}
+
+#define WORDS(...)	((char *[]){ __VA_ARGS__, NULL })
+static char a0[] = "amlshim";
+
+#define W(text)		((char[]){ text })
+
+static void
+test_stops(void)
+{
+	struct options opt;
+
+	check_int(parse(&opt, WORDS(a0, W("--"), W("--help")), WORDS(W("A=1"))), 0);
+	check_int(opt.command, OPTIONS_RUN);
+	check_str(opt.argv[0], "--help");
+	check_int(parse(&opt, WORDS(a0, W("-v"), W("python"), W("-v")), WORDS(W("A=1"))), 0);
+	check_str(opt.argv[0], "python");
+	check_str(opt.argv[1], "-v");
+	check_int(opt.verbosity, 1);
+	check_int(parse(&opt, WORDS(a0, W("plan"), W("--json"), W("--"), W("plan")),
+	    WORDS(W("A=1"))), 0);
+	check_int(opt.command, OPTIONS_PLAN);
+	check_str(opt.argv[0], "plan");
+	check_int(parse(&opt, WORDS(a0), WORDS(W("A=1"))), 0);
+	check(opt.argv[0] == NULL);
+	check_int(parse(&opt, WORDS(a0, W("-s"), W("-g"), W("--"), W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.group, 1);
+}
+
+static void
+test_values(void)
+{
+	struct options opt;
+
+	check_int(parse(&opt, WORDS(a0, W("--grace=10s"), W("--flush-timeout"), W("2m"),
+	    W("--leftover"), W("250ms"), W("--start-timeout=never"), W("-pKILL"), W("-e"),
+	    W("143,3"), W("--memory=64M"), W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.grace_ms, 10000);
+	check_int(opt.flush_ms, 120000);
+	check_int(opt.leftover_ms, 250);
+	check_int(opt.start_ms, -1);
+	check_int(opt.parent_death_signal, SIGKILL);
+	check(opt.exit_as_zero[143] && opt.exit_as_zero[3] && !opt.exit_as_zero[0]);
+	check_int(opt.memory_bytes, 64 << 20);
+}
+
+static void
+test_variables(void)
+{
+	struct options opt;
+	char *const env[] = { W("AMLSHIM_JOB=/j.yml"), W("AMLSHIM_DATASTORES=/a.yml:/b.yml"),
+	    W("AMLSHIM_VERBOSE=2"), W("AMLSHIM_GROUP=yes"), W("AMLSHIM_STEP="), NULL };
+
+	check_int(parse(&opt, WORDS(a0, W("x")), env), 0);
+	check_str(opt.job, "/j.yml");
+	check_int(opt.ndatastores, 2);
+	check_str(opt.datastores[1], "/b.yml");
+	check_int(opt.verbosity, 2);
+	check_int(opt.group, 1);
+	check(opt.step == NULL);
+	check_int(parse(&opt, WORDS(a0, W("-v"), W("-d"), W("/c.yml"), W("-c"), W("x")), env), 0);
+	check_int(opt.ndatastores, 1);
+	check_str(opt.datastores[0], "/c.yml");
+	check_int(opt.verbosity, 1);
+	check_int(opt.group, 0);
+}
+
+static void
+test_refusals(void)
+{
+	static const char *const bad[] = { "--nope", "-z", "--grace=soon", "--grace=",
+	    "--memory=1", "--memory=9999999999999999999G", "--fuse=maybe", "--log-format=xml",
+	    "-pNOSUCH", "-e300", "-e1,", "--json=perhaps", "--leftover=99999999999s" };
+	struct options opt;
+	char word[64];
+	size_t i;
+
+	for (i = 0; i < LENGTH(bad); i++) {
+		str_format(word, sizeof(word), "%s", bad[i]);
+		check_int(parse(&opt, WORDS(a0, word), WORDS(W("A=1"))), -1);
+		check_int(err.kind, ERR_USAGE);
+		check(err.resource[0] == '-');
+	}
+	check_int(parse(&opt, WORDS(a0, W("--job")), WORDS(W("A=1"))), -1);
+	check_int(parse(&opt, WORDS(a0, W("x")), WORDS(W("AMLSHIM_GRACE=x"))), -1);
+	check_str(err.resource, "AMLSHIM_GRACE");
+}
+
+int
+main(void)
+{
+	test_stops();
+	test_values();
+	test_variables();
+	test_refusals();
+	arena_done(&mem);
+	return (check_done());
+}

@@ -1,0 +1,26 @@
+#ifndef AZSIM_GATE_H
+#define AZSIM_GATE_H
+
+/*
+ * gate -- who asks (SharedKey, SAS, bearer, nobody), and whether they may.
+ *
+ * Written from the vendor's pages alone, not from the program it judges.
+ */
+
+#include "blob.h"
+
+/* x-ms-version, then the credential.  -1: the refusal is recorded. */
+int	gate_authenticate(struct exchange *);
+int	gate_authorize(struct exchange *, const struct blob_op *);
+/*
+ * May the caller read this blob, named by a copy's source?  query: of the
+ * source's URL, still encoded.  1: yes.
+ */
+int	gate_may_read(struct exchange *, struct account *, const char *container, const char *blob,
+	    const char *query);
+/* The secret that signs SAS tokens of a user delegation key with these fields. */
+void	gate_user_delegation_key(const struct exchange *, const char *oid, const char *tid,
+	    const char *start, const char *expiry, const char *service, const char *version,
+	    unsigned char out[32]);
+
+#endif

@@ -1,0 +1,37 @@
+#ifndef AZSIM_PEER_H
+#define AZSIM_PEER_H
+
+/*
+ * peer -- the bytes of one connection: plain or TLS, at a bounded rate.
+ *
+ * recv and send have the shape that httpd's callbacks want (arg is the peer).
+ * The rate is that of *rate_bytes_per_s (0: none), in each direction on its
+ * own, kept by sleeping before a slice is moved.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tls.h"
+
+#define PEER_SCRATCH	(256 * 1024)
+
+struct peer {
+	int	 fd;
+	struct tls_conn *tls;		/* NULL: plain */
+	const _Atomic int64_t *rate_bytes_per_s;
+	int64_t	 in_due_us, out_due_us;	/* when the next slice may move */
+	int64_t	 received, sent;
+	int64_t	 send_max;		/* -1; else bytes that may still be sent: then the end */
+	void	*scratch;		/* PEER_SCRATCH bytes for whoever reads a body; freed at the end */
+};
+
+ssize_t	peer_recv(void *peer, void *, size_t);
+int	peer_send(void *peer, const void *, size_t);
+int	peer_send_more(struct peer *, const void *, size_t);	/* something follows at once */
+int	peer_send_file(struct peer *, int fd, int64_t offset, int64_t len);
+/* End the connection with a TCP reset. */
+void	peer_reset(struct peer *);
+
+#endif

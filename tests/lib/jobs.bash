@@ -1,0 +1,298 @@
+# Jobs for the end-to-end suites: functions for bats.
+#
+#   jobs_begin [azurite]      in setup_file: azsim with two accounts (simblob, and simlake with a
+#                             hierarchical namespace), a directory of identities, and Azurite too
+#   jobs_end                  in teardown_file
+#   sim METHOD PATH [FILE] [HEADER:VALUE...]
+#                             azsim's controls (tests/azsim/control.h): sim POST '/_azsim/knob?...'
+#   sim_fault WORDS           "op=GetBlob&status=503&count=3" (tests/azsim/fault.h)
+#   sim_count QUERY           how many requests the journal has: "op=GetBlob&status=206"
+#   store_use STORE           azsim, lake or azurite: the store of what follows; STORE_* tell more
+#   store_blob ARG...         tests/sdk/blob.mjs against it
+#   store_has NAME FILE       its container "data" holds the bytes of FILE under NAME
+#   job_as WHO                key, sas, user, managed, fallback (Azure ML's default identity),
+#                             metadata (the VM's default identity), reader, outsider
+#   job_write                 job.yml in $JOB from stdin, with the identity of WHO
+#   job_run STATUS pid1|plain [FLAG...]    run it; $out, $err, $output as in helpers.bash
+#   job_start pid1|plain [FLAG...]         the same in the background; $job_pid is amlshim's
+#   job_end STATUS            wait for it
+#   job_left_nothing          no mount, no process, no staged data
+#   jobs_cleanup              in teardown: whatever a failed test left
+#
+# The datastore of the jobs is called "store", its container "data".  $JOB/mnt and $JOB/cache are
+# amlshim's --root and --cache-dir.
+
+jobs_top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+# shellcheck source=tests/lib/azsim.bash
+. "$jobs_top/tests/lib/azsim.bash"
+# shellcheck source=tests/lib/azurite.bash
+. "$jobs_top/tests/lib/azurite.bash"
+
+# The simulated directory: client id and object id of each.
+SYSTEM_ID=55555555-0000-4000-8000-000000000005 SYSTEM_OID=55555555-1111-4000-8000-000000000005
+FIRST_ID=aaaaaaaa-0000-4000-8000-00000000000a FIRST_OID=aaaaaaaa-1111-4000-8000-00000000000a
+SECOND_ID=bbbbbbbb-0000-4000-8000-00000000000b SECOND_OID=bbbbbbbb-1111-4000-8000-00000000000b
+READER_ID=cccccccc-0000-4000-8000-00000000000c READER_OID=cccccccc-1111-4000-8000-00000000000c
+OUTSIDER_ID=dddddddd-0000-4000-8000-00000000000d OUTSIDER_OID=dddddddd-1111-4000-8000-00000000000d
+USER_OID=eeeeeeee-1111-4000-8000-00000000000e
+export SYSTEM_ID FIRST_ID SECOND_ID READER_ID OUTSIDER_ID
+export SYSTEM_OID FIRST_OID SECOND_OID READER_OID OUTSIDER_OID USER_OID
+
+jobs_begin()
+{
+	local dir=$BATS_FILE_TMPDIR oid roles=()
+	for oid in $SYSTEM_OID $FIRST_OID $SECOND_OID $USER_OID; do
+		roles+=(--role "oid=$oid,role=contributor")
+	done
+	SIM_SECRET=$(openssl rand -hex 16)
+	SIM_BLOB_KEY=$(openssl rand -base64 64 | tr -d '\n')
+	SIM_LAKE_KEY=$(openssl rand -base64 64 | tr -d '\n')
+	export SIM_SECRET SIM_BLOB_KEY SIM_LAKE_KEY
+	azsim_start "$dir/azsim" --secret "$SIM_SECRET" \
+	    --account "name=simblob,key=$SIM_BLOB_KEY" \
+	    --account "name=simlake,key=$SIM_LAKE_KEY,hns=1" \
+	    --container simblob/data --container simlake/data \
+	    --identity "kind=system,client_id=$SYSTEM_ID,oid=$SYSTEM_OID" \
+	    --identity "kind=user-assigned,client_id=$FIRST_ID,oid=$FIRST_OID" \
+	    --identity "kind=user-assigned,client_id=$SECOND_ID,oid=$SECOND_OID" \
+	    --identity "kind=user-assigned,client_id=$READER_ID,oid=$READER_OID" \
+	    --identity "kind=user-assigned,client_id=$OUTSIDER_ID,oid=$OUTSIDER_OID" \
+	    --user "oid=$USER_OID,upn=person@test.local" \
+	    --role "oid=$READER_OID,role=reader" "${roles[@]}" --max-life 1800 >/dev/null
+	if [ "${1-}" = azurite ]; then
+		azurite_start "$dir/azurite" >/dev/null
+	fi
+}
+
+jobs_end()
+{
+	azsim_stop "$BATS_FILE_TMPDIR/azsim"
+	azurite_stop "$BATS_FILE_TMPDIR/azurite"
+}
+
+# ---- stores
+
+sim()
+{
+	"$AZSIM" ctl "$AZSIM_HTTP_PORT" "$@"
+}
+
+sim_fault()
+{
+	sim POST "/_azsim/fault?$1" >/dev/null
+}
+
+sim_count()
+{
+	sim GET "/_azsim/log?$1&count=1"
+}
+
+# What a test turned is turned back.
+sim_reset()
+{
+	sim DELETE /_azsim/fault >/dev/null
+	sim POST '/_azsim/knob?latency_ms=0&token_latency_ms=0&rate_bytes_per_s=0&token_lifetime_s=0&list_page_max=0&list_empty_pages=0&copy_pending_ms=0' >/dev/null
+	sim DELETE /_azsim/log >/dev/null
+}
+
+store_use()
+{
+	STORE=$1 STORE_TYPE=azure_blob STORE_CONTAINER_FIELD=container_name
+	case $1 in
+	azurite)
+		STORE_HOST=localhost:$AZURITE_PORT STORE_ACCOUNT=$AZURITE_ACCOUNT
+		STORE_KEY=$AZURITE_KEY STORE_CA=$AZURITE_CA ;;
+	azsim)
+		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=simblob
+		STORE_KEY=$SIM_BLOB_KEY STORE_CA=$AZSIM_CA ;;
+	lake)
+		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=simlake
+		STORE_KEY=$SIM_LAKE_KEY STORE_CA=$AZSIM_CA
+		STORE_TYPE=azure_data_lake_gen2 STORE_CONTAINER_FIELD=filesystem ;;
+	esac
+	STORE_ENDPOINT=https://$STORE_HOST/$STORE_ACCOUNT
+}
+
+# The servers listen on 127.0.0.1 alone, and Node 18 tries only the first address of localhost.
+store_node()
+{
+	NODE_OPTIONS=--dns-result-order=ipv4first NODE_EXTRA_CA_CERTS=$STORE_CA \
+	    BLOB_ENDPOINT=$STORE_ENDPOINT BLOB_KEY=$STORE_KEY timeout 120 node "$@"
+}
+
+store_blob()
+{
+	store_node "$jobs_top/tests/sdk/blob.mjs" "$@"
+}
+
+store_has()
+{
+	store_blob get "data/$1" "$BATS_TEST_TMPDIR/got" || return 1
+	cmp "$BATS_TEST_TMPDIR/got" "$2"
+}
+
+# ---- jobs
+
+# An account SAS for all that a job does, made once a store.
+store_sas()
+{
+	local file=$BATS_FILE_TMPDIR/sas-$STORE
+	[ -s "$file" ] || store_blob sas account rwdlac 3600 >"$file"
+	cat "$file"
+}
+
+job_as()
+{
+	local msi=http://127.0.0.1:$AZSIM_HTTP_PORT/MSI/auth
+	WHO=$1 job_credentials='' job_identity='' job_env=() job_flags=()
+	case $1 in
+	key)
+		job_credentials="credentials: {account_key: \"$STORE_KEY\"}" ;;
+	sas)
+		job_credentials="credentials: {sas_token: \"$(store_sas)\"}" ;;
+	user)
+		job_identity='identity: {type: user_identity}'
+		job_env=("OBO_ENDPOINT=http://127.0.0.1:$AZSIM_HTTP_PORT/OBO/token") ;;
+	managed)
+		job_identity="identity: {type: managed, client_id: $SECOND_ID}"
+		job_flags=(--compute "$FIRST_ID,$SECOND_ID")
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET") ;;
+	fallback)
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET"
+		    "DEFAULT_IDENTITY_CLIENT_ID=$FIRST_ID") ;;
+	metadata)
+		job_flags=(--compute system_assigned)
+		job_env=("AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:$AZSIM_HTTP_PORT") ;;
+	reader)
+		job_flags=(--compute "$READER_ID")
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET") ;;
+	outsider)
+		job_flags=(--compute "$OUTSIDER_ID")
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET") ;;
+	esac
+}
+
+job_datastore()
+{
+	cat <<-END
+		name: store
+		type: $STORE_TYPE
+		account_name: $STORE_ACCOUNT
+		$STORE_CONTAINER_FIELD: data
+		endpoint: $STORE_HOST
+		$job_credentials
+	END
+}
+
+job_write()
+{
+	JOB=$BATS_TEST_TMPDIR/job
+	mkdir -p "$JOB"
+	{ cat; echo "$job_identity"; } >"$JOB/job.yml"
+	job_datastore >"$JOB/store.yml"
+	job_store=(--datastore "$JOB/store.yml")
+}
+
+# The words that run it, in $job_words.  The environment is that of a container on Azure ML: nothing
+# of ours that amlshim would take for the platform's.
+job_command()
+{
+	local how=$1 name unset=()
+	shift
+	for name in $(compgen -e); do
+		case $name in
+		AMLSHIM_* | AZUREML_* | MSI_* | IDENTITY_* | OBO_* | IMDS_* | AZURE_* | *_proxy | \
+		    *_PROXY | DEFAULT_IDENTITY_CLIENT_ID)
+			unset+=(-u "$name") ;;
+		esac
+	done
+	job_words=(env "${unset[@]}" "JOB_MARK=$JOB" "SSL_CERT_FILE=$STORE_CA" "${job_env[@]}")
+	[ "$how" != pid1 ] || job_words+=("${PID1[@]}")
+	job_words+=("$AMLSHIM" --job "$JOB/job.yml" --root "$JOB/mnt" --cache-dir "$JOB/cache")
+	job_words+=("${job_store[@]}" "${job_flags[@]}" "$@")
+}
+
+job_run()
+{
+	local want=$1
+	shift
+	job_command "$@"
+	run_status "$want" "${job_words[@]}"
+}
+
+job_start()
+{
+	job_command "$@"
+	"${job_words[@]}" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	job_outer=$! job_pid=$!
+	if [ "$1" = pid1 ]; then
+		wait_for 10 pgrep -P "$job_outer"
+		job_pid=$(pgrep -P "$job_outer")
+	fi
+}
+
+job_says()
+{
+	grep -q -- "$1" "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err"
+}
+
+# Bounded: after LIMIT seconds it is killed, and the status is wrong.
+job_end()
+{
+	local want=$1 watchdog
+	(sleep "$LIMIT" && kill -KILL "$job_pid" "$job_outer") >/dev/null 2>&1 3>&- &
+	watchdog=$!
+	status=0
+	wait "$job_outer" || status=$?
+	pkill -P "$watchdog" 2>/dev/null || true
+	kill "$watchdog" 2>/dev/null || true
+	wait "$watchdog" 2>/dev/null || true
+	out=$(cat "$BATS_TEST_TMPDIR/out")
+	err=$(cat "$BATS_TEST_TMPDIR/err")
+	output=$out$err
+	if [ "$status" -ne "$want" ]; then
+		printf 'status: %s, wanted %s\nstdout: %s\nstderr: %s\n' "$status" "$want" "$out" "$err"
+		return 1
+	fi
+}
+
+# Processes that were started with this test's mark, whatever became of their parents.
+job_processes()
+{
+	local file
+	for file in $(grep -lsxz -- "JOB_MARK=$JOB" /proc/[0-9]*/environ); do
+		file=${file#/proc/}
+		echo "${file%/environ}"
+	done
+}
+
+job_mounts()
+{
+	awk -v under="$JOB/" 'index($5, under) == 1 { print $5 }' /proc/self/mountinfo
+}
+
+job_left_nothing()
+{
+	local left
+	left=$(job_mounts)
+	[ -z "$left" ] || { echo "left mounted: $left"; return 1; }
+	left=$(job_processes)
+	[ -z "$left" ] || { echo "left running:"; ps -fp "${left//$'\n'/,}"; return 1; }
+	left=$(find "$JOB/cache" -mindepth 1 2>/dev/null)
+	[ -z "$left" ] || { echo "left in the cache directory: $left"; return 1; }
+}
+
+jobs_cleanup()
+{
+	local pid path
+	[ -n "${JOB-}" ] || return 0
+	for pid in $(job_processes); do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+	while read -r path; do
+		umount -l "$path" 2>/dev/null || true
+	done < <(job_mounts)
+	if [ -n "${AZSIM_HTTP_PORT-}" ]; then
+		sim_reset
+	fi
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# test.sh [STEP...]: the whole test suite, step by step; `make test` calls it.
+#
+# Each step's output goes to build/test/STEP.log and its TAP lines are counted; a step that fails, or
+# (with CI=true) a skipped test, fails the suite.  The counts end up in build/test/summary.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+LOGS=build/test
+PACKAGES="bats openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates"
+ALL_STEPS="unit unit-sanitized fuzz lint bats bats-sanitized valgrind"
+
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*.log "$LOGS/summary"
+passed=0 failed=0 skipped=0 failed_steps=()
+
+# Counts the TAP lines of a log.
+count() {
+	local n
+	n=$(grep -cE "$1" "$2")
+	echo "${n:-0}"
+}
+
+run_step() {
+	local name=$1 log=$LOGS/$1.log status=0 ok not_ok skip began=$SECONDS
+	shift
+	printf '== %s\n' "$name"
+	"$@" >"$log" 2>&1 || status=$?
+	ok=$(count '^ok [0-9]+' "$log")
+	not_ok=$(count '^not ok [0-9]+' "$log")
+	skip=$(count '^ok [0-9]+.* # [Ss][Kk][Ii][Pp]' "$log")
+	[ "$ok" -gt 0 ] || [ "$status" -ne 0 ] || ok=1
+	[ "$status" -eq 0 ] || [ "$not_ok" -gt 0 ] || not_ok=1
+	passed=$((passed + ok - skip))
+	failed=$((failed + not_ok))
+	skipped=$((skipped + skip))
+	printf '   %s passed, %s failed, %s skipped in %s s\n' $((ok - skip)) "$not_ok" "$skip" $((SECONDS - began))
+	grep -E '^ok [0-9]+.* # [Ss][Kk][Ii][Pp]' "$log" | sed 's/^/   /'
+	if [ "$status" -ne 0 ] || [ "$not_ok" -gt 0 ]; then
+		failed_steps+=("$name")
+		if [ "$not_ok" -gt 0 ] && grep -q '^not ok' "$log"; then
+			grep -E -A40 '^not ok' "$log" | grep -vE '^ok ' | head -150
+		else
+			tail -60 "$log"
+		fi
+	fi
+}
+
+step_unit() { make check-unit UNIT_TAP=1; }
+step_unit-sanitized() { make DEBUG=1 check-unit UNIT_TAP=1; }
+step_fuzz() { make -j2 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-8}"; }
+step_lint() { make lint; }
+step_bats() { bats --tap tests/*.bats; }
+# The suites that parse, plan and supervise, on the sanitized build.
+step_bats-sanitized() {
+	make DEBUG=1 &&
+	    AMLSHIM=build/debug/amlshim bats --tap tests/20-spec.bats tests/30-plan.bats
+}
+step_valgrind() { scripts/check-valgrind.sh; }
+
+prepare() {
+	# shellcheck disable=SC2086
+	scripts/apt-install.sh $PACKAGES && make -s && scripts/npm-tools.sh
+}
+
+printf '== prepare\n'
+if ! prepare >"$LOGS/prepare.log" 2>&1; then
+	tail -60 "$LOGS/prepare.log"
+	echo "0 passed, 1 failed" | tee "$LOGS/summary"
+	exit 1
+fi
+for step in ${@:-$ALL_STEPS}; do
+	run_step "$step" "step_$step"
+done
+
+if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
+	echo "a test was skipped, and in CI none may be"
+	failed=$((failed + skipped))
+fi
+[ ${#failed_steps[@]} -eq 0 ] || echo "failed steps: ${failed_steps[*]}"
+echo "$passed passed, $failed failed" >"$LOGS/summary"
+cat "$LOGS/summary"
+[ "$failed" -eq 0 ]

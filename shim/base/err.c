@@ -116,9 +116,8 @@ static const char *const remedies[REMEDIES] = {
 	    "check the command: that the file is in the image, is executable, is for this "
 	    "processor, and that its interpreter is there",
 	[REMEDY_DATASTORE_FILE] =
-	    "describe the datastore in a file and name it with --datastore FILE, or give the "
-	    "workspace (AZUREML_ARM_SUBSCRIPTION, AZUREML_ARM_RESOURCEGROUP, "
-	    "AZUREML_ARM_WORKSPACE_NAME) to look it up",
+	    "describe the datastore in a file and name it with --datastore FILE or "
+	    "AMLSHIM_DATASTORES",
 	[REMEDY_RETIRED_GEN1] =
 	    "migrate the data to Azure Data Lake Storage Gen2: Gen1 was retired on 29 February "
 	    "2024, and only a server that speaks WebHDFS can stand for it",

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -32,6 +34,7 @@ struct line {
 };
 
 #define LINE_EMPTY	{ .limit = PIPE_BUF - 8 }	/* the rest: quotes, braces, newline */
+#define PATIENCE_MS	200	/* for a reader of stderr */
 #define CAUSE_ROOM	512	/* kept free for what follows the message of a failure */
 
 void
@@ -151,12 +154,33 @@ put_text_start(struct line *l, enum log_level level, const char *message)
 	put_text(l, message);
 }
 
+/*
+ * Whoever does not read stderr must not hold up the signals of the job: what
+ * cannot be written soon is dropped, and while it stays so, at once.
+ */
+void
+log_raw(const char *text, size_t len)
+{
+	static atomic_int stuck;
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int saved = errno, ready;
+
+	ready = poll(&p, 1, stuck ? 0 : PATIENCE_MS);
+	if (ready == 0) {
+		stuck = 1;
+	} else {
+		stuck = 0;
+		while (write(STDERR_FILENO, text, len) < 0 && errno == EINTR)
+			;
+	}
+	errno = saved;
+}
+
 static void
 send_line(struct line *l)
 {
 	put_raw(l, "\n");
-	while (write(STDERR_FILENO, l->text, l->len) < 0 && errno == EINTR)
-		;
+	log_raw(l->text, l->len);
 }
 
 static void __attribute__((format(printf, 2, 0)))

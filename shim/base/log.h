@@ -6,7 +6,9 @@
  *
  * A line is "amlshim[PROCESS] LEVEL words key=value\n", or one JSON object
  * with --log-format json; it is cut below PIPE_BUF so that processes do not
- * interleave.  errno is kept.  Library code does not log, except debug lines.
+ * interleave.  errno is kept.  A line that stderr does not take within 200 ms (a
+ * full pipe, a stopped terminal) is dropped: logging holds nobody up.
+ * Library code does not log, except debug lines.
  * Never pass a secret: there is no format for struct secret.
  */
 
@@ -36,5 +38,7 @@ void	log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * one indented line each (resource, identity, cause, remedy).
  */
 void	log_err(const struct err *);
+/* Text as it is, for what is no log line: progress on a terminal. */
+void	log_raw(const char *text, size_t len);
 
 #endif

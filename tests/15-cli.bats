@@ -1,0 +1,41 @@
+#!/usr/bin/env bats
+# The words a person types.
+
+load helpers
+
+@test "help fits one screen and is what the README shows" {
+	amlshim 0 --help
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -le 40 ]
+	sed -n '/^<!-- flags:/,/^<!-- end of flags/p' "$BATS_TEST_DIRNAME/../README.md" | sed '1,2d;$d' | sed '$d' >"$BATS_TEST_TMPDIR/readme"
+	diff "$BATS_TEST_TMPDIR/readme" "$BATS_TEST_TMPDIR/out"
+}
+
+@test "version is one line on stdout and has no side effect" {
+	amlshim 0 --version
+	[[ $out =~ ^amlshim\ version\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+	silent
+	amlshim 0 version
+}
+
+@test "the binary is static, position independent, hardened, without glibc" {
+	file -b "$AMLSHIM" | grep -q 'static-pie linked'
+	! readelf -lW "$AMLSHIM" | grep -q INTERP
+	! readelf -dW "$AMLSHIM" | grep -q NEEDED
+	readelf -lW "$AMLSHIM" | grep -q GNU_RELRO
+	readelf -dW "$AMLSHIM" | grep -q 'BIND_NOW\|NOW'
+	! grep -qa 'GLIBC_2' "$AMLSHIM"
+	ldd "$AMLSHIM" 2>&1 | grep -qE "statically linked|not a dynamic executable"
+	[ "$(stat -c %s "$AMLSHIM")" -le $((1536 * 1024)) ]
+}
+
+@test "the README's tree of folders is the tree there is" {
+	cd "$BATS_TEST_DIRNAME/.."
+	diff <(grep -oE '^\| `shim/[a-z]+`' README.md | tr -d '|` ' | sort) <(find shim -mindepth 1 -maxdepth 1 -type d | sort)
+}
+
+@test "every decision and document that is linked is there" {
+	cd "$BATS_TEST_DIRNAME/.."
+	grep -ohE '\]\([A-Za-z0-9_./-]+' README.md docs/*.md | sed 's/](//' | while read -r target; do
+		[ -e "$target" ] || [ -e "docs/$target" ] || { echo "missing: $target"; exit 1; }
+	done
+}

@@ -142,8 +142,8 @@ read_path_on_compute(const struct object *o, struct spec_io *io)
 		text += 2;
 	for (s = text; *s != '\0'; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return (object_fail(o, "path_on_compute", "a control character in the "
-			    "path"));
+			return (object_fail(o, "path_on_compute",
+			    "a control character in the path"));
 	if (*text != '/' || text[1] == '\0' || text[1] == '/')
 		return (object_fail(o, "path_on_compute",
 		    "expected an absolute path below /, such as /data"));
@@ -247,9 +247,8 @@ read_scalar(struct reader *r, const struct scope *scope, const struct yaml_node 
 	}
 	if (is_bound) {
 		if (strstr(node->text, "parent.outputs.") != NULL)
-			return (reader_fail(r, node, path, "expected an input of the pipeline or "
-			    "an "
-			    "output of another step"));
+			return (reader_fail(r, node, path, "expected an input of the pipeline "
+			    "or an output of another step"));
 		take_bound(io, &bound, has_type);
 		if (io->type == SPEC_LITERAL)
 			return (0);

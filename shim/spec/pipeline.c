@@ -199,8 +199,8 @@ read_nested(struct reader *r, const struct yaml_node *node, const char *path, co
 			scope.outputs = object_find(&component, "outputs");
 	}
 	if (rest == NULL)
-		return (list_steps(r, &p, prefix, "this step is a pipeline: name one of its "
-		    "steps"));
+		return (list_steps(r, &p, prefix,
+		    "this step is a pipeline: name one of its steps"));
 	return (read_step(r, &p, rest, prefix, &scope, identity));
 }
 

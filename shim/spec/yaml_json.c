@@ -135,8 +135,8 @@ read_string(struct json_reader *r, struct yaml_node *node)
 	advance(r);
 	while ((c = peek(r)) != '"') {
 		if (c < 0x20)
-			return (fail(r, "a string that does not end, or a control character in "
-			    "it"));
+			return (fail(r, "a string that does not end, or has a control "
+			    "character"));
 		advance(r);
 		if (c != '\\')
 			(void)buf_addc(&out, (char)c);

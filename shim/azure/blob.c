@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -19,6 +18,7 @@
 void
 blob_request_id(char out[BLOB_REQUEST_ID_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char b[16] = { 0 };
 	size_t i, n = 0;
 
@@ -27,9 +27,10 @@ blob_request_id(char out[BLOB_REQUEST_ID_SIZE])
 	for (i = 0; i < sizeof(b); i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			out[n++] = '-';
-		snprintf(out + n, 3, "%02x", b[i]);
-		n += 2;
+		out[n++] = digits[b[i] >> 4];
+		out[n++] = digits[b[i] & 15];
 	}
+	out[n] = '\0';
 }
 
 int64_t

@@ -6,12 +6,16 @@
 
 #include "azure/blob.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/uri.h"
+#include "base/xml.h"
 
 #define BLOCK_FIRST	((int64_t)8 << 20)	/* over 4 MiB: the service's fast path */
 #define BLOCK_MAX	((int64_t)4000 << 20)
 #define BLOCKS_MAX	50000
 #define IN_FLIGHT	8
+#define BLOCK_LIST_MAX	(16 << 20)
+#define COMPARE_SIZE	(1 << 20)
 #define ID_SIZE		33			/* base64 of 24 bytes, and a NUL */
 
 struct upload;
@@ -42,7 +46,7 @@ static void
 block_id(const struct upload *u, size_t index, char id[ID_SIZE])
 {
 	auto_buf struct buf b = BUF_EMPTY;
-	char raw[32];
+	char raw[48];
 
 	snprintf(raw, sizeof(raw), "%s%08zx", u->random, index);
 	base64_encode(&b, raw, 24);
@@ -173,10 +177,79 @@ add_block_list(const struct upload *u, struct buf *xml)
 	buf_adds(xml, "</BlockList>");
 }
 
+/* ---- was it us? --------------------------------------------------------- */
+
+struct block_check {
+	const struct upload *upload;
+	size_t		 n;
+	int		 differ;
+};
+
+static void
+on_begin(void *arg, const char *name, const char **attributes)
+{
+	(void)arg;
+	(void)name;
+	(void)attributes;
+}
+
+static void
+on_end(void *arg, const char *name, const char *text, size_t len)
+{
+	struct block_check *c = arg;
+	char id[ID_SIZE];
+
+	if (strcmp(name, "Name") != 0)
+		return;
+	block_id(c->upload, c->n++, id);
+	if (len != strlen(id) || memcmp(text, id, len) != 0)
+		c->differ = 1;
+}
+
+/* Our blocks have names that nobody else gives. */
+static int
+has_our_blocks(struct upload *u)
+{
+	static const struct xml_handler handler = { on_begin, on_end };
+	struct block_check check = { .upload = u };
+	struct blob_op op;
+	struct xml *x;
+	int ok;
+
+	blob_op_init(&op, u->store, "get the blocks of", "GET", u->name);
+	op.query = "comp=blocklist&blocklisttype=committed";
+	op.call.body_max = BLOCK_LIST_MAX;
+	ok = blob_op_run(&op, NULL) == 0;
+	if (ok) {
+		x = xml_new(&handler, &check);
+		ok = xml_feed(x, buf_str(&op.call.response.error_body),
+		    op.call.response.error_body.len, 1, NULL) == 0;
+		xml_free(x);
+	}
+	blob_op_done(&op);
+	return (ok && check.n == u->nblocks && !check.differ);
+}
+
+static int
+has_our_bytes(struct upload *u, const struct store_attr *now)
+{
+	auto_free char *ours = mem_alloc(COMPARE_SIZE), *theirs = mem_alloc(COMPARE_SIZE);
+	int64_t at;
+	size_t n;
+
+	for (at = 0; at < u->size; at += (int64_t)n)
+		if (store_read(u->store, u->name, now->etag, at, theirs, COMPARE_SIZE, &n, NULL,
+		    NULL) != 0 || n == 0 || fd_pread_full(u->fd, ours, n, at) != (ssize_t)n ||
+		    memcmp(ours, theirs, n) != 0)
+			return (0);
+	return (1);
+}
+
 /*
  * A repeated write whose condition fails may have succeeded the first time, the
- * answer being lost.  Then the blob has our size, another ETag than the one we
- * replaced, and was written since we began (by the service's clock).
+ * answer being lost.  It did if the blob consists of our blocks; one without
+ * blocks, if it was written since we began (by the service's clock) and holds
+ * what we sent.
  */
 static int
 was_ours(struct upload *u, const struct blob_op *op, const char *if_match, int64_t began_ms,
@@ -186,15 +259,18 @@ was_ours(struct upload *u, const struct blob_op *op, const char *if_match, int64
 	int64_t since_s = r->date_unix_s - (clock_ms() - began_ms) / 1000 - 1;
 	struct store_attr now;
 
-	if (op->call.tries < 2 || if_match == NULL || r->date_unix_s == 0 ||
-	    (r->status != 412 && r->status != 409))
+	if (op->call.tries < 2 || if_match == NULL || (r->status != 412 && r->status != 409) ||
+	    blob_head(u->store, u->name, &now, NULL, NULL) != 0 || now.size != u->size ||
+	    strcmp(now.etag, if_match) == 0)
 		return (0);
-	if (blob_head(u->store, u->name, &now, NULL, NULL) != 0 || now.size != u->size ||
-	    now.mtime_unix_s < since_s || strcmp(now.etag, if_match) == 0)
+	if (u->nblocks > 0 ? !has_our_blocks(u) : r->date_unix_s == 0 ||
+	    now.mtime_unix_s < since_s || !has_our_bytes(u, &now))
 		return (0);
 	memcpy(etag, now.etag, sizeof(now.etag));
 	return (1);
 }
+
+/* ---- commit -------------------------------------------------------------- */
 
 static int
 commit(struct upload *u, struct blob_op *op, const char *if_match, char etag[HTTP_ETAG_MAX],

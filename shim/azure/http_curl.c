@@ -18,7 +18,7 @@
 #define BODY_MAX		(1 << 20)
 #define KEEPALIVE_S		30L	/* Azure's load balancers forget idle flows after 4 min */
 #define IDLE_MAX_S		60L	/* the service closes idle connections after some minutes */
-#define RECEIVE_SIZE		(512L * 1024)
+#define RECEIVE_SIZE		(256L * 1024)
 #define EVENTS			64
 
 /*

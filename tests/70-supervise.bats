@@ -89,6 +89,15 @@ bg_says() {
 	both 4 -e 143,3 -- sh -c 'exit 4'
 }
 
+@test "exit: a directory of PATH that is no directory, and an empty one, do not end the search" {
+	mkdir "$BATS_TEST_TMPDIR/b"
+	printf '#!/bin/sh\nexit 9\n' >"$BATS_TEST_TMPDIR/b/tool"
+	chmod +x "$BATS_TEST_TMPDIR/b/tool"
+	PATH="/etc/passwd:/no/such:$BATS_TEST_TMPDIR/b:$PATH" both 9 -- tool
+	cd "$BATS_TEST_TMPDIR/b"
+	PATH="$PATH:" both 9 -- tool
+}
+
 @test "usage: no command, an unknown flag, a bad value: exit 2 and one line" {
 	amlshim 2
 	assert_equal "$(wc -l <"$BATS_TEST_TMPDIR/err")" 1
@@ -98,6 +107,13 @@ bg_says() {
 	assert_in "$err" "--grace"
 	AMLSHIM_MEMORY=lots amlshim 2 -- true
 	assert_in "$err" AMLSHIM_MEMORY
+}
+
+@test "usage: --dry-run runs nothing, with a job spec or without" {
+	amlshim 0 --dry-run -- touch "$BATS_TEST_TMPDIR/ran"
+	AMLSHIM_DRY_RUN=1 amlshim 0 -- touch "$BATS_TEST_TMPDIR/ran"
+	[ ! -e "$BATS_TEST_TMPDIR/ran" ]
+	amlshim 3 --explain -- sh -c 'exit 3'
 }
 
 @test "words after -- reach the command byte for byte" {
@@ -111,6 +127,13 @@ bg_says() {
 	assert_equal "$out" "2000
 0"
 	silent
+}
+
+@test "reap: 1,000 that end in one instant are all reaped, after one SIGCHLD" {
+	run_status 0 "$AMLSHIM" -- sh -c "\"$TOOLS/orphans\" 1000 \$PPID; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | xargs -r grep -h '^PPid:' | awk -v p=\$PPID '\$2 == p' | wc -l"
+	assert_equal "$out" "1000
+0"
+	run_status 4 "$AMLSHIM" -- sh -c "\"$TOOLS/orphans\" 1000 \$PPID; exit 4"
 }
 
 @test "reap: SIGCHLD inherited as ignored or blocked does not lose the status" {
@@ -129,6 +152,40 @@ bg_says() {
 @test "child: closed standard descriptors stay closed" {
 	run_status 0 sh -c "exec \"$AMLSHIM\" -- \"$TOOLS/sigstate\" <&-"
 	assert_in "$out" "fds 1 2"
+}
+
+@test "child: what amlshim opens does not become a closed standard descriptor" {
+	run_status 127 sh -c "exec \"$AMLSHIM\" -- /no/such/command <&- 2>&-"
+	run_status 0 sh -c "exec \"$AMLSHIM\" -- \"$TOOLS/sigstate\" <&- 2>&-"
+	assert_in "$out" "fds 1"
+	refute_in "$out" "fds 1 2"
+	amlshim_fds() {
+		(exec "$AMLSHIM" -- sleep 30 <&- >&- 2>&- 3>&-) &
+		bg=$!
+		wait_for 10 pgrep -P "$bg"
+		for fd in 0 1 2; do
+			readlink "/proc/$bg/fd/$fd"
+		done
+		kill "$bg"
+		wait "$bg" || true
+	}
+	assert_equal "$(amlshim_fds)" "/
+/
+/"
+}
+
+@test "init keeps no inherited descriptor and no working directory" {
+	cd "$BATS_TEST_TMPDIR"
+	echo >file
+	for how in pid1 sub; do
+		start_background $how -- sh -c 'cat <&7 && echo ready; exec sleep 30' 7<file
+		wait_for 10 bg_says ready
+		refute_in "$(ls -l "/proc/$bg/fd")" "$BATS_TEST_TMPDIR/file"
+		assert_equal "$(readlink "/proc/$bg/cwd")" /
+		assert_in "$(ls -l "/proc/$(pgrep -P "$bg")/fd")" "$BATS_TEST_TMPDIR/file"
+		kill "$bg"
+		end_background 143
+	done
 }
 
 @test "child: environment and working directory are unchanged" {
@@ -172,6 +229,45 @@ bg_says() {
 	run_status 143 "$TOOLS/with-signals" block 15 raise 15 -- "$AMLSHIM" -- "$TOOLS/with-signals" unblock 15 -- sleep 10
 }
 
+@test "signals: a command whose exec takes its time holds up neither signals nor reaping" {
+	cp "$(command -v sleep)" "$BATS_TEST_TMPDIR/slow"
+	# A write lease: exec waits until it is given back, or for 45 s.
+	python3 - "$BATS_TEST_TMPDIR/slow" "$BATS_TEST_TMPDIR/leased" 3>&- <<-'END' &
+		import fcntl, os, signal, sys, time
+		signal.signal(signal.SIGIO, signal.SIG_IGN)
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+		open(sys.argv[2], "w").close()
+		time.sleep(40)
+	END
+	local holder=$! began
+	wait_for 10 test -e "$BATS_TEST_TMPDIR/leased"
+	for how in pid1 sub; do
+		start_background $how -- "$BATS_TEST_TMPDIR/slow" 30
+		sleep 0.3
+		began=$SECONDS
+		kill -TERM "$bg"
+		end_background 143
+		[ $((SECONDS - began)) -lt 8 ]
+	done
+	kill "$holder"
+	wait "$holder" || true
+}
+
+@test "signals: a full stderr that nobody reads does not hold them up" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	exec 8<>"$BATS_TEST_TMPDIR/fifo"
+	timeout 1 cat /dev/zero >&8 || true
+	for how in pid1 sub; do
+		start_background $how -vv -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done' 2>&8
+		wait_for 10 bg_says ready
+		kill -TERM "$bg"
+		( sleep 15; kill -KILL "$bg_outer" 2>/dev/null ) 3>&- 8>&- &
+		end_background 9
+	done
+	exec 8>&-
+}
+
 @test "stop: SIGTERM reaches the job and its code is ours" {
 	for how in pid1 sub; do
 		start_background $how -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
@@ -208,6 +304,41 @@ bg_says() {
 	done
 }
 
+@test "stop: the grace period is over for what is left of the job too" {
+	for how in pid1 sub; do
+		start_background $how --grace 500ms --leftover 20s -- sh -c "setsid sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.1; done' & trap '' TERM; while :; do sleep 0.1; done"
+		wait_for 10 bg_says ready
+		local began=$SECONDS
+		kill -TERM "$bg"
+		end_background 137
+		[ $((SECONDS - began)) -lt 8 ]
+	done
+}
+
+@test "stop: SIGTERM while leftovers are waited for starts the grace period" {
+	for how in pid1 sub; do
+		start_background $how --grace 500ms --leftover never -- sh -c "setsid sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.1; done' & sleep 1; exit 6"
+		wait_for 10 bg_says ready
+		sleep 1.5
+		kill -TERM "$bg"
+		end_background 6
+	done
+}
+
+@test "stop: PID 1 also ends what came in from outside, like docker exec" {
+	start_background pid1 --leftover 500ms -- sh -c 'echo ready; sleep 2; exit 4'
+	wait_for 10 bg_says ready
+	nsenter -t "$bg" -p -m sh -c 'trap "" TERM; while :; do sleep 0.1; done' 3>&- &
+	local guest=$!
+	end_background 4
+	wait "$guest" || true
+}
+
+@test "stop: without a /proc of its own namespace no strange process is signalled" {
+	run_status 3 unshare --pid --fork --kill-child sh -c "\"$AMLSHIM\" --leftover 300ms -- sh -c 'setsid sleep 20 & exit 3'"
+	silent
+}
+
 @test "stop: -g signals the whole group" {
 	start_background sub -g -- "$TOOLS/forks" "$TOOLS/sigprint" 10 0
 	wait_for 10 bg_says ready
@@ -238,6 +369,18 @@ bg_says() {
 	refute_in "$out" "no job control"
 }
 
+@test "terminal: Ctrl-Z gives the shell its prompt back, fg goes on" {
+	run_status 0 script -qec "bash -ic '\"$AMLSHIM\" -- sh -c \"kill -TSTP \\\$\\\$; echo went on\"; echo prompt; fg; echo status \$?'" /dev/null
+	assert_in "$(tr -d '\r' <<<"$out" | grep -E '^(prompt|went on|status .*)$' | tr '\n' ,)" "prompt,went on,status 0,"
+}
+
+@test "terminal: where nobody could continue it, the command is not left stopped" {
+	run_status 0 script -qec "exec \"$AMLSHIM\" -- sh -c 'kill -TSTP \$\$; echo went on'" /dev/null
+	assert_in "$out" "went on"
+	run_status 0 script -qec "exec unshare --pid --fork --kill-child --mount-proc setsid -cw \"$AMLSHIM\" -- sh -c 'kill -TSTP \$\$; echo went on'" /dev/null
+	assert_in "$out" "went on"
+}
+
 @test "three inits nested: a signal arrives once" {
 	start_background sub -- "$AMLSHIM" -- "$AMLSHIM" -- "$TOOLS/sigprint" 20 0
 	wait_for 10 bg_says ready
@@ -246,6 +389,72 @@ bg_says() {
 	kill -USR2 "$bg"
 	end_background 0
 	assert_equal "$(grep -c '^10$' "$BATS_TEST_TMPDIR/bg")" 1
+}
+
+# secret_job: a job that holds secrets in every place where amlshim takes them; $key and $header.
+secret_job() {
+	key=$(head -c 48 /dev/urandom | base64 -w 0)
+	header=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	cat >"$BATS_TEST_TMPDIR/store.yml" <<-END
+		name: filed
+		type: azure_blob
+		account_name: acct
+		container_name: data
+		credentials: {account_key: "$key"}
+	END
+	export AMLSHIM_DATASTORES='{"name": "inline", "type": "azure_blob", "account_name": "acct", "container_name": "data", "credentials": {"account_key": "'$key'"}}'
+	export AMLSHIM_JOB='{"command": "sh -c \"echo ready; sleep 30\"", "environment_variables": {"A": "b"}, "inputs": {"i": {"type": "uri_folder", "mode": "direct", "path": "azureml://datastores/inline/paths/x"}}}'
+	export MSI_ENDPOINT=http://127.0.0.1:9/MSI/auth MSI_SECRET=$header
+}
+
+@test "secrets: once the agent is forked, init has none left in any memory" {
+	local pid flags
+	secret_job
+	for flags in "" "--datastore $BATS_TEST_TMPDIR/store.yml"; do
+		for how in pid1 sub; do
+			# shellcheck disable=SC2086
+			start_background $how $flags
+			wait_for 10 bg_says ready
+			# The test would find them: the agent has what it has to use.
+			pid=$(pgrep -P "$bg" amlshim:agent)
+			[ "$("$TOOLS/memgrep" "$pid" "${header:20:16}")" -gt 0 ]
+			# From the middle: an allocator writes over the ends of what is freed.
+			assert_equal "$("$TOOLS/memgrep" "$bg" "${key:20:16}")" 0
+			assert_equal "$("$TOOLS/memgrep" "$bg" "${header:20:16}")" 0
+			! grep -qaF "$key" "/proc/$bg/environ" "/proc/$bg/cmdline"
+			! grep -qaF "$header" "/proc/$bg/environ"
+			kill "$bg"
+			end_background 143
+		done
+	done
+}
+
+@test "secrets: the job has neither the inputs nor the platform's secret in its environment" {
+	secret_job
+	AMLSHIM_JOB='{"command": "env"}' run_status 0 "$AMLSHIM"
+	refute_in "$out" "$key"
+	refute_in "$out" "$header"
+	refute_in "$out" AMLSHIM_
+	assert_in "$out" MSI_SECRET=
+}
+
+@test "unprivileged: all of it works under a uid that owns nothing" {
+	chmod 755 "$BATS_TEST_TMPDIR"
+	local as=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs)
+	cp "$AMLSHIM" "$BATS_TEST_TMPDIR/amlshim"
+	run_status 7 "${as[@]}" "$BATS_TEST_TMPDIR/amlshim" -- sh -c 'exit 7'
+	run_status 7 "${PID1[@]}" "${as[@]}" "$BATS_TEST_TMPDIR/amlshim" -- sh -c 'exit 7'
+	secret_job
+	export AMLSHIM_JOB='{"command": "sh -c \"cat /proc/self/environ >/dev/null && ls /proc/self/fd >/dev/null && exit 7\""}'
+	# With an agent: init is not dumpable, the command is.
+	run_status 7 "${as[@]}" "$BATS_TEST_TMPDIR/amlshim" --leftover 300ms
+	run_status 7 "${PID1[@]}" "${as[@]}" "$BATS_TEST_TMPDIR/amlshim" --leftover 300ms
+	silent
+	# And leftovers are found.
+	export AMLSHIM_JOB='{"command": "sh -c \"setsid sleep 30 & sleep 0.3; exit 5\""}'
+	run_status 5 "${PID1[@]}" "${as[@]}" "$BATS_TEST_TMPDIR/amlshim" --leftover 300ms
+	run_status 5 "${as[@]}" "$BATS_TEST_TMPDIR/amlshim" --leftover 300ms
+	! pgrep -u 65534 -x sleep
 }
 
 @test "an exec'd binary that is static and alone: no /proc, no /dev, no shell" {

@@ -28,8 +28,12 @@ run_status() {
 	fi
 }
 
-# The prefix that makes a command PID 1 of a new PID and mount namespace.
+# The prefix that makes a command PID 1 of a new PID and mount namespace.  In a plain chroot / is no
+# mount point and cannot be made private.
 PID1=(unshare --pid --fork --kill-child --mount --mount-proc --propagation private)
+if ! unshare --mount --propagation private true 2>/dev/null && unshare --mount --propagation unchanged true 2>/dev/null; then
+	PID1[${#PID1[@]}-1]=unchanged
+fi
 
 # both STATUS ARG...: amlshim as PID 1 and as an ordinary process; $out of the second run remains.
 both() {

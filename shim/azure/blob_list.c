@@ -67,24 +67,32 @@ attribute_is_true(const char **attributes, const char *name)
 }
 
 static void
+begin_entry(struct reader *r, enum inside what)
+{
+	r->inside = what;
+	memset(&r->attr, 0, sizeof(r->attr));
+	r->attr.is_dir = what == BLOB_PREFIX;
+	buf_reset(&r->name);
+}
+
+static void
 on_begin(void *arg, const char *name, const char **attributes)
 {
 	struct reader *r = arg;
 
-	if (r->in_metadata > 0)
+	if (r->in_metadata > 0) {
 		r->in_metadata++;
-	else if (strcmp(name, "Metadata") == 0)
-		r->in_metadata = 1;
-	else if (strcmp(name, "Name") == 0)
+	} else if (r->inside == NOTHING) {
+		if (strcmp(name, "Blob") == 0)
+			begin_entry(r, BLOB);
+		else if (strcmp(name, "BlobPrefix") == 0)
+			begin_entry(r, BLOB_PREFIX);
+		else if (strcmp(name, "EnumerationResults") == 0)
+			r->page->is_listing = 1;
+	} else if (strcmp(name, "Name") == 0) {
 		r->name_is_encoded = attribute_is_true(attributes, "Encoded");
-	else if (strcmp(name, "EnumerationResults") == 0)
-		r->page->is_listing = 1;
-	else if (strcmp(name, "Blob") == 0 || strcmp(name, "BlobPrefix") == 0) {
-		r->inside = name[4] == '\0' ? BLOB : BLOB_PREFIX;
-		memset(&r->attr, 0, sizeof(r->attr));
-		r->attr.is_dir = r->inside == BLOB_PREFIX;
-		buf_reset(&r->name);
-	}
+	} else if (strcmp(name, "Metadata") == 0)
+		r->in_metadata = 1;
 }
 
 /* Listings give ETags without the quotes that If-Match wants. */
@@ -97,22 +105,34 @@ take_etag(struct store_attr *a, const char *text, size_t len)
 		a->etag[0] = '\0';
 }
 
+/* The first letter decides: there are twenty properties a blob, and four that count. */
 static void
 on_property(struct store_attr *a, const char *name, const char *text, size_t len)
 {
 	long long size;
 	int64_t t;
 
-	if (strcmp(name, "Content-Length") == 0) {
-		if (str_to_i64(text, 0, INT64_MAX, &size) == 0)
+	switch (name[0]) {
+	case 'C':
+		if (strcmp(name, "Content-Length") == 0 &&
+		    str_to_i64(text, 0, INT64_MAX, &size) == 0)
 			a->size = size;
-	} else if (strcmp(name, "Last-Modified") == 0) {
-		if (clock_parse_rfc1123(text, &t) == 0)
+		break;
+	case 'L':
+		if (strcmp(name, "Last-Modified") == 0 && clock_parse_rfc1123(text, &t) == 0)
 			a->mtime_unix_s = t;
-	} else if (strcasecmp(name, "Etag") == 0) {
-		take_etag(a, text, len);
-	} else if (strcmp(name, "ResourceType") == 0 && strcmp(text, "directory") == 0)
-		a->is_dir = 1;
+		break;
+	case 'E':
+		if (strcasecmp(name, "Etag") == 0)
+			take_etag(a, text, len);
+		break;
+	case 'R':
+		if (strcmp(name, "ResourceType") == 0 && strcmp(text, "directory") == 0)
+			a->is_dir = 1;
+		break;
+	default:
+		break;
+	}
 }
 
 /* "dir/" is the directory "dir", except when it is what was asked for. */
@@ -165,14 +185,14 @@ on_end(void *arg, const char *name, const char *text, size_t len)
 		on_metadata_end(r, name, text);
 		return;
 	}
-	if (strcmp(name, "NextMarker") == 0 && r->inside == NOTHING) {
-		buf_add(&r->page->next, text, len);
-	} else if (r->inside == NOTHING) {
-		return;
+	if (r->inside == NOTHING) {
+		if (strcmp(name, "NextMarker") == 0)
+			buf_add(&r->page->next, text, len);
 	} else if (strcmp(name, "Name") == 0) {
 		buf_reset(&r->name);
 		buf_add(&r->name, text, len);
-	} else if (strcmp(name, "Blob") == 0 || strcmp(name, "BlobPrefix") == 0) {
+	} else if (name[0] == 'B' && (strcmp(name, "Blob") == 0 ||
+	    strcmp(name, "BlobPrefix") == 0)) {
 		add_entry(r);
 		r->inside = NOTHING;
 	} else

@@ -180,13 +180,15 @@ trust_slot_free(struct trust_slot *slot)
 int
 trust_apply(struct trust *t, struct trust_slot *slot, void *tls)
 {
-	br_ssl_engine_context *eng = &((br_ssl_client_context *)tls)->eng;
 	br_x509_minimal_context *x = &slot->x509;
+	br_ssl_client_context *client = tls;
+	br_ssl_engine_context *eng;
 	int id;
 
 	if (trust_count(t) == 0)
 		return (-1);
-	/* The algorithms that br_ssl_client_init_full() has chosen: the fastest for this processor. */
+	/* The algorithms that libcurl's backend has set: the fastest for this processor. */
+	eng = &client->eng;
 	br_x509_minimal_init(x, &br_sha256_vtable, t->anchors, t->n);
 	br_x509_minimal_set_rsa(x, br_ssl_engine_get_rsavrfy(eng));
 	br_x509_minimal_set_ecdsa(x, br_ssl_engine_get_ec(eng), br_ssl_engine_get_ecdsa(eng));

@@ -423,7 +423,7 @@ options_parse(struct options *ret, int argc, char *const *argv, char *const *env
 			for (c = 0; c < LENGTH(commands); c++)
 				if (strcmp(argv[i], commands[c].name) == 0)
 					break;
-			if (c == LENGTH(commands) || named)
+			if (c == LENGTH(commands) || named || opt.command != OPTIONS_RUN)
 				break;
 			opt.command = commands[c].command;
 			named = 1;

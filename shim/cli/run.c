@@ -58,30 +58,52 @@ log_plan_warnings(const struct plan *plan)
 		log_warning("%s", plan->warnings[i].text);
 }
 
-static void
-wipe(char *text)
+static int
+is_text(const char *source)		/* not a path: see spec.h */
 {
-	secret_wipe(text, strlen(text));
+	return (source[0] == '{' || strchr(source, '\n') != NULL);
 }
 
-/*
- * /proc/PID/environ and cmdline show the memory that exec filled: what may be a
- * secret there goes, now that it is parsed.  The job's environment was copied.
- */
 static void
-hide_inputs(const struct options *opt, char **envp)
+wipe(const char *text)
 {
-	static const char *const hidden[] = { "AMLSHIM_JOB=", "AMLSHIM_DATASTORES=",
-	    "AMLSHIM_COMPUTE=", "MSI_SECRET=", "IDENTITY_HEADER=" };
+	secret_wipe((char *)(uintptr_t)text, strlen(text));
+}
+
+static void
+wipe_variables(char *const *envp, const char *const *names, size_t n)
+{
 	size_t i;
 
 	for (; *envp != NULL; envp++)
-		for (i = 0; i < LENGTH(hidden); i++)
-			if (str_starts(*envp, hidden[i]))
-				wipe(*envp + strlen(hidden[i]));
+		for (i = 0; i < n; i++)
+			if (str_starts(*envp, names[i]))
+				wipe(*envp + strlen(names[i]));
+}
+
+/*
+ * /proc/PID/environ and cmdline show the memory that exec filled, and the copy
+ * of the environment stays for the job's: what may be a secret there goes, now
+ * that it is parsed.  Without a broker the platform's endpoints are the job's.
+ */
+static void
+hide_inputs(struct story *story, const struct options *opt, char **envp)
+{
+	static const char *const inputs[] = { "AMLSHIM_JOB=", "AMLSHIM_DATASTORES=",
+	    "AMLSHIM_COMPUTE=" };
+	static const char *const platform[] = { "MSI_SECRET=", "IDENTITY_HEADER=" };
+	size_t i;
+
+	wipe_variables(envp, inputs, LENGTH(inputs));
+	wipe_variables(envp, platform, LENGTH(platform));
+	wipe_variables(story->facts.environ, inputs, LENGTH(inputs));
+	if (story->plan.broker != PLAN_BROKER_NONE)
+		wipe_variables(story->facts.environ, platform, LENGTH(platform));
 	for (i = 0; i < opt->ndatastores; i++)		/* --datastore TEXT stands in argv */
-		if (opt->datastores[i][0] == '{' || strchr(opt->datastores[i], '\n') != NULL)
-			wipe((char *)(uintptr_t)opt->datastores[i]);
+		if (is_text(opt->datastores[i]))
+			wipe(opt->datastores[i]);
+	if (opt->job != NULL && is_text(opt->job))
+		wipe(opt->job);
 }
 
 static int
@@ -117,7 +139,7 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	    .exit_as_zero = opt->exit_as_zero };
 	struct err err = ERR_EMPTY;
 
-	if (opt->job == NULL && opt->command != OPTIONS_PLAN)
+	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain)
 		return (run_bare(opt, &init));
 	if (tell(&story, opt, envp, &err) != 0)
 		return (fail(&err));
@@ -129,6 +151,6 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	init.plan = &story.plan;
 	init.spec = &story.spec;
 	init.facts = &story.facts;
-	hide_inputs(opt, envp);
+	hide_inputs(&story, opt, envp);
 	return (init_run(&init));
 }

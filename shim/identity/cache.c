@@ -22,9 +22,9 @@ struct entry {
 	int		 used;		/* since the token came */
 	int64_t		 last_used_ms;
 	int		 fetching;	/* somebody is asking the source */
-	int64_t		 fetch_deadline_ms;	/* of the last attempt */
 	uint64_t	 attempts;	/* finished ones, good or bad */
-	struct err	 last_err;	/* of the last attempt; kind NONE: it was good */
+	struct err	 last_err;	/* of the last finished one; kind NONE: it was good */
+	int64_t		 last_deadline_ms;	/* that it had */
 	int64_t		 refused_until_ms;	/* last_err stands until then */
 	int64_t		 next_try_ms;	/* renewals wait until then */
 	struct arena	 mem;
@@ -156,7 +156,6 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 	int failed;
 
 	e->fetching = 1;
-	e->fetch_deadline_ms = deadline_ms;
 	c->counts.requests++;
 	pthread_mutex_unlock(&c->lock);
 	failed = source_acquire(c->facts, c->http, &e->identity, e->resource, deadline_ms, &t,
@@ -165,6 +164,7 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 	e->fetching = 0;
 	e->attempts++;
 	e->last_err = err;
+	e->last_deadline_ms = deadline_ms;
 	if (failed == 0) {
 		generation = e->token.generation + 1;
 		token_done(&e->token);
@@ -204,7 +204,7 @@ wait_until(struct cache *c, int64_t deadline_ms)
 static int
 may_try_again(const struct entry *e, int64_t deadline_ms)
 {
-	return (e->last_err.kind == ERR_UNREACHABLE && e->fetch_deadline_ms < deadline_ms &&
+	return (e->last_err.kind == ERR_UNREACHABLE && e->last_deadline_ms < deadline_ms &&
 	    clock_ms() < deadline_ms);
 }
 

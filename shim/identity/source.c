@@ -122,6 +122,13 @@ prepare(struct http_call *call, struct http_request *req, struct err *err)
 	return (0);
 }
 
+/* The Azure ML endpoint passes refusals on as 500, "failed ... from MSI, status code: 404". */
+static const char *
+wrapped_refusal(const struct http_response *res)
+{
+	return (res->status != 500 ? NULL : strstr(buf_str(&res->error_body), "status code: 40"));
+}
+
 static enum http_verdict
 judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms)
 {
@@ -131,7 +138,7 @@ judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms
 
 	if (res->status >= 200 && res->status < 300)
 		return (HTTP_OK);
-	for (status = always; *status != 0; status++)
+	for (status = always; *status != 0 && wrapped_refusal(res) == NULL; status++)
 		if (res->status == *status)
 			return (HTTP_RETRY);
 	for (status = try->what->transient; status != NULL && *status != 0; status++)
@@ -148,24 +155,25 @@ static void
 explain_refusal(const struct http_response *res, struct err *err)
 {
 	const char *body = buf_str(&res->error_body), *code, *text;
+	const char *wrapped = wrapped_refusal(res);
 	struct json *answer = json_parse(body, res->error_body.len);
 	size_t line;
 
 	if (res->status < 300)		/* none, or its body broke off: no refusal */
 		goto out;
-	err->kind = res->status >= 500 || res->status == 429 || res->status == 408 ?
-	    ERR_UNREACHABLE : ERR_NO_IDENTITY;
+	err->kind = wrapped == NULL && (res->status >= 500 || res->status == 429 ||
+	    res->status == 408) ? ERR_UNREACHABLE : ERR_NO_IDENTITY;
 	err->remedy = err->kind == ERR_UNREACHABLE ? REMEDY_RETRY_LATER :
-	    res->status == 400 || res->status == 403 ? REMEDY_NAME_ASSIGNED_IDENTITY :
-	    REMEDY_CHECK_ENDPOINT;
+	    wrapped != NULL || res->status == 400 || res->status == 403 ?
+	    REMEDY_NAME_ASSIGNED_IDENTITY : REMEDY_CHECK_ENDPOINT;
 	err->http_status = res->status;
 	code = json_string(json_get(answer, "error"));
 	text = json_string(json_get(answer, "error_description"));
 	if (text == NULL)
 		text = json_string(json_get(answer, "message"));
 	if (text == NULL)
-		text = answer == NULL ? body : "";
-	line = strcspn(text, "\r\n");
+		text = wrapped != NULL ? wrapped : answer == NULL ? body : "";
+	line = strcspn(text, "\r\n\"");
 	if (strstr(text, "eyJ") != NULL)
 		line = 0;
 	str_format(err->cause, sizeof(err->cause), "%s%s%.*s", code == NULL ? "" : code,

@@ -297,7 +297,7 @@ workers_kill(struct workers *w)
 {
 	size_t i, unflushed = 0;
 
-	for (i = 0; i < w->n; i++) {
+	for (i = workers_only_agent(w) ? 0 : 1; i < w->n; i++) {
 		struct worker *self = &w->list[i];
 
 		if (self->pid == 0)

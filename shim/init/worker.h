@@ -56,7 +56,10 @@ struct workers_options {
 int	workers_start(struct workers *, const struct workers_options *, struct err *);
 /* Ask all but the agent to flush and end; the agent when it alone is left. */
 void	workers_stop(struct workers *, int64_t flush_ms);
-/* SIGKILL.  How many of them had outputs that are not flushed. */
+/*
+ * SIGKILL to all but the agent; to the agent when it alone is left.  How many of
+ * them had outputs that are not flushed.
+ */
 size_t	workers_kill(struct workers *);
 /* Not even SIGKILL ends what is left: count them as gone. */
 void	workers_abandon(struct workers *);

@@ -20,8 +20,8 @@
  * blob and a directory have one name, the directory is shown.
  *
  * The tree's mutex guards all fields below; it is innermost but for blocks' own,
- * and never held over the network.  listing.c fills the tree from the service;
- * names.c changes it.
+ * and never held over the network.  listing.c and lookup.c fill the tree from the
+ * service; names.c changes it.
  */
 
 #include <pthread.h>
@@ -47,6 +47,7 @@ struct inode {
 	uint64_t	 key;		/* for blocks: this version under this name */
 	uint64_t	 lookups;	/* of the kernel */
 	uint64_t	 epoch;		/* tree->epoch when last confirmed */
+	uint64_t	 listing;	/* epoch of the listing that it was in last */
 	int64_t		 size;
 	int64_t		 mtime_s;
 	int64_t		 valid_until_ms;
@@ -58,6 +59,7 @@ struct inode {
 	unsigned int	 changed : 1;	/* the service has another version: ask again */
 	unsigned int	 local : 1;	/* file: staged here; directory: made here, may have no blob */
 	unsigned int	 stale : 1;	/* staged here, and changed over there */
+	unsigned int	 filled : 1;	/* file: the kernel asked for its data, or was given it */
 	unsigned int	 marker : 1;	/* directory: it may have a blob of its own */
 	struct directory *dir;		/* of directories; NULL: nothing known yet */
 	void		*staged;	/* the writer's; NULL: none */
@@ -68,7 +70,8 @@ struct directory {
 	size_t		 nchildren;
 	int64_t		 listed_until_ms;	/* children is complete until then; 0: it is not */
 	int		 lookups;		/* single ones since it was last complete */
-	int		 listing;		/* a thread is at it */
+	int		 starting, listing;	/* a thread is about to list it; is at it */
+	struct tree_names *stream;	/* what it brought so far; NULL: nobody may read along */
 	int		 changing;		/* threads that add or remove names over there */
 	int		 too_large;		/* listing it for a lookup was given up */
 	uint64_t	 version;		/* grows with each change made here */
@@ -194,21 +197,29 @@ void	tree_mark_changed(struct tree *, struct inode *);
 void	tree_begin_change(struct tree *, struct inode *a, struct inode *b);
 void	tree_end_change(struct tree *, struct inode *a, struct inode *b);
 
-/* The names of a directory at one moment. */
-struct tree_names {
-	size_t		 n;
-	struct tree_entry {
-		const char	*name;		/* in the arena */
-		uint64_t	 ino;
-		uint32_t	 mode;
-	} *entries;
+/* The names of a directory at one moment; of a read-only one perhaps still coming. */
+struct tree_entry {
+	const char	*name;		/* as long as the names live */
+	uint64_t	 ino;
+	uint32_t	 mode;
+};
+struct tree_names {			/* the tree's mutex guards all but ino, parent_ino, is_unchanged */
+	struct tree_entry *entries;
+	size_t		 n, size;
+	unsigned int	 refs, waiting;
+	int		 done;		/* no more will come */
+	struct err	*failure;	/* it ended so */
 	uint64_t	 ino, parent_ino;	/* of "." and ".." */
-	int		 is_unchanged;		/* since the last time */
+	int		 is_unchanged;	/* since the kernel read them last */
 	struct arena	 mem;
 };
-int	tree_names_new(struct tree *, struct inode *dir, struct tree_names **ret, struct err *);
-void	tree_names_free(struct tree_names *);
-/* Entry i once more, with a lookup counted.  0: it is gone. */
+/* Waits for the first name. */
+int	tree_names_new(struct tree *, struct inode *dir, struct tree_names **ret, struct err *err);
+void	tree_names_free(struct tree *, struct tree_names *);
+/* Entry at: 1 it is in *ret; 0 there is none, or (wait == 0) it has not come yet; -1 failed. */
+int	tree_names_get(struct tree *, struct tree_names *, size_t at, int wait,
+	    struct tree_entry *ret, struct err *err);
+/* The inode of an entry, with a lookup counted.  0: it is gone. */
 int	tree_names_lookup(struct tree *, struct inode *dir, const struct tree_entry *,
 	    struct inode **ret, struct inode_attr *);
 

@@ -4,21 +4,15 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "mount/cond.h"
-#include "mount/inode.h"
+#include "mount/listing.h"
 
-#define LOOKUPS_BEFORE_LISTING	2	/* the next one lists the directory */
-#define LISTING_WAIT_MS		300	/* what a lookup gives a listing before it asks by itself */
-#define LISTING_TOO_LARGE	200000	/* names: not worth it for lookups */
-#define PROBE_NAMES		5000	/* one page */
-#define LISTERS			4
-#define STACK			(256 * 1024)
-#define TRIES			8	/* of a lookup while others change the directory */
+#define LISTERS	8		/* threads */
+#define STACK	(256 * 1024)
 
 /* ---- one name from the service into the tree; mutex held --------------------- */
 
-static void
-replace(struct tree *t, struct inode *i)
+void
+listing_replace(struct tree *t, struct inode *i)
 {
 	if (i->lookups > 0 && t->opt.replaced != NULL)
 		t->opt.replaced(t->opt.arg, i->parent, inode_name(i));
@@ -31,8 +25,8 @@ is_same_version(const struct inode *i, const struct store_attr *a)
 	return (i->size == a->size && strcmp(inode_etag(i), a->etag) == 0);
 }
 
-static struct inode *
-merge(struct tree *t, struct inode *parent, const char *name, const struct store_attr *a,
+struct inode *
+listing_merge(struct tree *t, struct inode *parent, const char *name, const struct store_attr *a,
     int64_t now_ms)
 {
 	struct inode *i = tree_find(t, parent, name);
@@ -44,7 +38,7 @@ merge(struct tree *t, struct inode *parent, const char *name, const struct store
 	    (!a->is_dir && !is_same_version(i, a)))) {
 		if (i->local)
 			return (i);	/* ours is on its way out and will say so */
-		replace(t, i);
+		listing_replace(t, i);
 		i = NULL;
 	} else if (i != NULL && i->changed) {
 		i->changed = 0;
@@ -60,6 +54,56 @@ merge(struct tree *t, struct inode *parent, const char *name, const struct store
 	return (i);
 }
 
+/* ---- the names of a directory, complete or still coming ------------------------------- */
+
+static struct tree_names *
+names_new(const struct inode *dir)
+{
+	struct tree_names *names = mem_zalloc(sizeof(*names));
+
+	names->refs = 1;
+	names->ino = dir->ino;
+	names->parent_ino = dir->parent != NULL ? dir->parent->ino : dir->ino;
+	return (names);
+}
+
+static void
+names_add(struct tree_names *names, const struct inode *i)
+{
+	if (names->n == names->size) {
+		names->size = names->size > 0 ? names->size * 2 : 64;
+		names->entries = mem_grow(names->entries, names->size * sizeof(*names->entries));
+	}
+	names->entries[names->n++] = (struct tree_entry){
+	    arena_strdup(&names->mem, inode_name(i)), i->ino, i->mode };
+}
+
+static void
+names_unref(struct tree_names *names)
+{
+	if (--names->refs > 0)
+		return;
+	arena_done(&names->mem);
+	free(names->failure);
+	free(names->entries);
+	free(names);
+}
+
+static void
+end_stream(struct directory *d, struct tree_names *names, const struct err *failure)
+{
+	if (names == NULL)
+		return;
+	d->stream = NULL;
+	names->done = 1;
+	if (failure != NULL) {
+		names->failure = mem_alloc(sizeof(*names->failure));
+		*names->failure = *failure;
+	} else if (names->refs > 1)
+		d->kernel_names = d->names;
+	names_unref(names);
+}
+
 /* ---- a whole directory -------------------------------------------------------- */
 
 struct filling {
@@ -68,8 +112,9 @@ struct filling {
 	size_t		 prefix_len;	/* of the names, with its '/' */
 	uint64_t	 epoch;
 	int64_t		 now_ms;
-	size_t		 n, limit;	/* 0: none */
+	long		 n, limit;	/* 0: none */
 	int		 told;
+	struct tree_names *stream;	/* NULL: nobody reads along */
 };
 
 static const char *
@@ -101,6 +146,20 @@ hide(struct filling *f, const char *name, size_t len, const char *why)
 	f->tree->opt.hidden(f->tree->opt.arg, directory, text, why);
 }
 
+/* The entry is told to those who read the directory while it is listed. */
+static void
+tell_readers(struct filling *f, struct inode *i)
+{
+	if (i->listing == f->epoch)
+		return;
+	i->listing = f->epoch;
+	if (f->stream == NULL)
+		return;
+	names_add(f->stream, i);
+	if (f->stream->waiting)
+		pthread_cond_broadcast(&f->tree->settled);
+}
+
 static int
 on_entry(void *arg, const char *full, size_t full_len, const struct store_attr *a)
 {
@@ -126,7 +185,8 @@ on_entry(void *arg, const char *full, size_t full_len, const struct store_attr *
 	newer = i != NULL && i->epoch > f->epoch;	/* than what this listing can know */
 	twice = newer && !i->local && inode_is_dir(i) != a->is_dir;
 	if (twice ? a->is_dir : !newer)
-		merge(f->tree, f->dir, name, a, f->now_ms);
+		i = listing_merge(f->tree, f->dir, name, a, f->now_ms);
+	tell_readers(f, i);
 	pthread_mutex_unlock(&f->tree->lock);
 	if (twice)
 		hide(f, full, len, "a directory has the same name");
@@ -142,7 +202,7 @@ sweep(struct tree *t, const struct filling *f)
 	for (i = f->dir->dir->children; i != NULL; i = next) {
 		next = i->next;
 		if (i->epoch < f->epoch && !i->local)
-			replace(t, i);
+			listing_replace(t, i);
 	}
 }
 
@@ -189,8 +249,8 @@ shrink(struct tree *t)
 	}
 }
 
-static int
-directory_prefix(struct tree *t, const struct inode *dir, char buf[INODE_PATH_MAX],
+int
+listing_prefix(struct tree *t, const struct inode *dir, char buf[INODE_PATH_MAX],
     struct err *err)
 {
 	size_t len;
@@ -215,9 +275,8 @@ remember(struct directory *d, const struct err *err)
 	}
 }
 
-/* Mutex held, given up meanwhile.  Returns the names that came, -1 on failure. */
-static int
-list_now(struct tree *t, struct inode *dir, size_t limit, struct err *err)
+long
+listing_run(struct tree *t, struct inode *dir, long limit, struct err *err)
 {
 	struct filling f = { .tree = t, .dir = dir, .limit = limit, .now_ms = clock_ms() };
 	struct directory *d = dir->dir;
@@ -225,11 +284,14 @@ list_now(struct tree *t, struct inode *dir, size_t limit, struct err *err)
 	struct err why = ERR_EMPTY;
 	int failed;
 
-	if (directory_prefix(t, dir, prefix, err) != 0)
+	if (listing_prefix(t, dir, prefix, err) != 0)
 		return (-1);
 	f.prefix_len = strlen(prefix);
 	f.epoch = ++t->epoch;
+	if (limit == 0 && !t->opt.writable)
+		f.stream = d->stream = names_new(dir);
 	d->listing = 1;
+	pthread_cond_broadcast(&t->settled);	/* who waits to read along can do so now */
 	tree_ref(dir);
 	pthread_mutex_unlock(&t->lock);
 	failed = store_list(t->opt.store, prefix, 1, 0, on_entry, &f, &why);
@@ -243,11 +305,69 @@ list_now(struct tree *t, struct inode *dir, size_t limit, struct err *err)
 	}
 	remember(d, failed ? &why : NULL);
 	d->listing = 0;
+	end_stream(d, f.stream, failed ? &why : NULL);
 	pthread_cond_broadcast(&t->settled);
 	tree_unref(t, dir);
 	if (failed && err != NULL)
 		*err = why;
-	return (failed ? -1 : (int)f.n);
+	return (failed ? -1 : f.n);
+}
+
+struct lister {
+	struct tree	*tree;
+	struct inode	*dir;
+	long		 limit;
+};
+
+static void *
+lister_main(void *arg)
+{
+	struct lister *l = arg;
+	struct tree *t = l->tree;
+	struct directory *d = l->dir->dir;
+	long n;
+
+	pthread_mutex_lock(&t->lock);
+	d->starting = 0;
+	if (!d->listing && d->changing == 0 && d->listed_until_ms <= clock_ms()) {
+		n = listing_run(t, l->dir, l->limit, NULL);
+		d->too_large = l->limit > 0 && n >= l->limit;
+	}
+	tree_unref(t, l->dir);
+	t->listers--;
+	pthread_cond_broadcast(&t->settled);
+	pthread_mutex_unlock(&t->lock);
+	free(l);
+	return (NULL);
+}
+
+int
+listing_start(struct tree *t, struct inode *dir, long limit)
+{
+	struct lister *l;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	if (t->listers >= LISTERS)
+		return (-1);
+	l = mem_alloc(sizeof(*l));
+	*l = (struct lister){ t, dir, limit };
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	tree_ref(dir);
+	t->listers++;
+	dir->dir->starting = 1;
+	rc = pthread_create(&thread, &attr, lister_main, l);
+	pthread_attr_destroy(&attr);
+	if (rc == 0)
+		return (0);
+	dir->dir->starting = 0;
+	t->listers--;
+	tree_unref(t, dir);
+	free(l);
+	return (-1);
 }
 
 int
@@ -266,7 +386,7 @@ tree_list(struct tree *t, struct inode *dir, struct err *err)
 			*err = *d->failure;	/* of the one that we waited for */
 			failed = 1;
 		} else
-			failed = list_now(t, dir, 0, err) < 0;
+			failed = listing_run(t, dir, 0, err) < 0;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return (failed ? -1 : 0);
@@ -298,279 +418,103 @@ tree_end_change(struct tree *t, struct inode *a, struct inode *b)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- one lookup ----------------------------------------------------------------- */
+/* ---- for readers of the directory ------------------------------------------------------- */
 
-struct lister {
-	struct tree	*tree;
-	struct inode	*dir;
-};
-
-static void *
-lister_main(void *arg)
+static struct tree_names *
+snapshot(struct inode *dir)
 {
-	struct lister *l = arg;
-	struct tree *t = l->tree;
-	struct directory *d = l->dir->dir;
-	struct err err = ERR_EMPTY;
-	int n;
+	struct tree_names *names = names_new(dir);
+	struct directory *d = dir->dir;
+	struct inode *i;
 
-	pthread_mutex_lock(&t->lock);
-	if (!d->listing && d->changing == 0) {
-		n = list_now(t, l->dir, LISTING_TOO_LARGE, &err);
-		d->too_large = n >= LISTING_TOO_LARGE;
-	}
-	tree_unref(t, l->dir);
-	t->listers--;
-	pthread_cond_broadcast(&t->settled);
-	pthread_mutex_unlock(&t->lock);
-	free(l);
-	return (NULL);
+	for (i = d->children; i != NULL; i = i->next)
+		names_add(names, i);
+	names->done = 1;
+	names->is_unchanged = d->names == d->kernel_names;
+	d->kernel_names = d->names;
+	return (names);
 }
 
-/* Mutex held. */
-static void
-start_lister(struct tree *t, struct inode *dir)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	struct lister *l;
-
-	if (t->listers >= LISTERS)
-		return;
-	l = mem_alloc(sizeof(*l));
-	*l = (struct lister){ t, dir };
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	tree_ref(dir);
-	t->listers++;
-	if (pthread_create(&thread, &attr, lister_main, l) != 0) {
-		t->listers--;
-		tree_unref(t, dir);
-		free(l);
-	}
-	pthread_attr_destroy(&attr);
-}
-
-/* Mutex held: a directory whose names are asked for one by one is listed instead. */
-static void
-consider_listing(struct tree *t, struct inode *dir)
+/* 1: it is complete or on its way; 0: look again; -1: it failed.  Mutex held. */
+static int
+attach(struct tree *t, struct inode *dir, struct tree_names **ret, struct err *err)
 {
 	struct directory *d = dir->dir;
-	int64_t until_ms = clock_ms() + LISTING_WAIT_MS;
 
-	if (!d->listing && (d->lookups++ < LOOKUPS_BEFORE_LISTING || d->too_large ||
-	    d->changing > 0))
-		return;
-	if (!d->listing)
-		start_lister(t, dir);
-	while (d->listed_until_ms <= clock_ms() && (d->listing || t->listers > 0))
-		if (cond_wait_ms(&t->settled, &t->lock, until_ms - clock_ms()) != 0)
-			break;
-}
-
-/* 1: the tree can answer (*ret NULL: there is none); 0: the service has to be asked. */
-static int
-is_known(struct tree *t, struct inode *parent, const char *name, struct inode **ret)
-{
-	struct inode *i = tree_find(t, parent, name);
-	int64_t now_ms = clock_ms();
-	int listed = parent->dir->listed_until_ms > now_ms;
-
-	*ret = i;
-	if (i == NULL)
-		return (listed);
-	return (i->local || (!i->changed && (listed || i->valid_until_ms > now_ms)));
-}
-
-/* Mutex held, given up meanwhile. */
-static int
-ask(struct tree *t, struct inode *parent, const char *name, struct inode **ret, struct err *err)
-{
-	char blob[INODE_PATH_MAX];
-	uint64_t version = parent->dir->version;
-	int64_t now_ms = clock_ms();
-	struct err why = ERR_EMPTY;
-	struct store_attr a;
-	size_t len;
-	int failed;
-
-	if (directory_prefix(t, parent, blob, err) != 0)
+	if (d->listed_until_ms > clock_ms()) {
+		*ret = snapshot(dir);
+		return (1);
+	}
+	if (d->stream != NULL) {
+		*ret = d->stream;
+		d->stream->refs++;
+		return (1);
+	}
+	if (d->listing || d->starting || d->changing > 0 ||
+	    (!t->opt.writable && listing_start(t, dir, 0) == 0))
+		pthread_cond_wait(&t->settled, &t->lock);
+	else if (listing_run(t, dir, 0, err) < 0)
 		return (-1);
-	len = strlen(blob);
-	if (str_format(blob + len, sizeof(blob) - len, "%s", name) != 0) {
-		errno = ENAMETOOLONG;
-		return (err_errno(err, "look up", name));
-	}
-	tree_ref(parent);
-	pthread_mutex_unlock(&t->lock);
-	failed = store_stat(t->opt.store, blob, t->opt.is_file, &a, &why);
-	pthread_mutex_lock(&t->lock);
-	tree_unref(t, parent);
-	if (failed && why.kind != ERR_NOT_FOUND) {
-		*err = why;
-		return (-1);
-	}
-	if (parent->dir->version != version)
-		return (0);
-	*ret = tree_find(t, parent, name);
-	if (!failed)
-		*ret = merge(t, parent, name, &a, now_ms);
-	else if (*ret != NULL && !(*ret)->local) {
-		replace(t, *ret);
-		*ret = NULL;
-	}
-	return (1);
-}
-
-/* 1: answered; mutex held. */
-static int
-resolve(struct tree *t, struct inode *parent, const char *name, struct inode **ret,
-    struct err *err)
-{
-	int known, tries;
-
-	for (tries = 0; tries < TRIES; tries++) {
-		if (is_known(t, parent, name, ret))
-			return (1);
-		if (*ret == NULL || !(*ret)->changed) {
-			consider_listing(t, parent);
-			if (is_known(t, parent, name, ret))
-				return (1);
-		}
-		if ((known = ask(t, parent, name, ret, err)) != 0)
-			return (known);
-	}
-	return (err_set(err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "look up",
-	    "the directory kept changing"));
-}
-
-int
-tree_lookup(struct tree *t, struct inode *parent, const char *name, struct inode **ret,
-    struct inode_attr *ret_attr, struct err *err)
-{
-	struct directory *d;
-	struct inode *i;
-	int answered;
-
-	if (strlen(name) > INODE_NAME_MAX) {
-		errno = ENAMETOOLONG;
-		return (err_errno(err, "look up", name));
-	}
-	pthread_mutex_lock(&t->lock);
-	d = tree_dir(t, parent);
-	answered = resolve(t, parent, name, &i, err);
-	if (answered > 0 && i != NULL) {
-		i->lookups++;
-		tree_attr(t, i, ret_attr);
-	} else if (answered > 0) {
-		memset(ret_attr, 0, sizeof(*ret_attr));
-		ret_attr->ttl_ms = d->listed_until_ms - clock_ms();
-		if (ret_attr->ttl_ms <= 0 || ret_attr->ttl_ms > t->opt.ttl_ms)
-			ret_attr->ttl_ms = t->opt.ttl_ms;
-	}
-	pthread_mutex_unlock(&t->lock);
-	if (answered <= 0)
-		return (-1);
-	*ret = i;
 	return (0);
 }
-
-/* ---- the first question ------------------------------------------------------- */
-
-static int
-probe_file(struct tree *t, struct err *err)
-{
-	const char *slash = strrchr(t->opt.prefix, '/');
-	struct store_attr a;
-
-	if (store_stat(t->opt.store, t->opt.prefix, 1, &a, err) != 0)
-		return (-1);
-	if (a.is_dir) {
-		err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "mount",
-		    "it is a directory, the job says uri_file");
-		return (err_on(err, "%s", t->opt.prefix));
-	}
-	pthread_mutex_lock(&t->lock);
-	merge(t, &t->root, slash != NULL ? slash + 1 : t->opt.prefix, &a, clock_ms());
-	t->root.dir->listed_until_ms = INODE_FOR_EVER;
-	pthread_mutex_unlock(&t->lock);
-	return (0);
-}
-
-/* No blob below the prefix: is there a directory all the same? */
-static int
-probe_empty(struct tree *t, struct err *err)
-{
-	struct err why = ERR_EMPTY;
-	struct store_attr a;
-
-	if (t->opt.prefix[0] == '\0')
-		return (0);
-	if (store_stat(t->opt.store, t->opt.prefix, 0, &a, &why) != 0) {
-		if (why.kind != ERR_NOT_FOUND)
-			*err = why;
-		else
-			err_set(err, ERR_NOT_FOUND, REMEDY_CHECK_NAME, "mount",
-			    "nothing is stored under this path");
-		return (err_on(err, "%s", t->opt.prefix));
-	}
-	if (a.is_dir)
-		return (0);
-	err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "mount", "it is a file, the job says uri_folder");
-	return (err_on(err, "%s", t->opt.prefix));
-}
-
-int
-tree_probe(struct tree *t, int must_exist, struct err *err)
-{
-	size_t n;
-	int failed;
-
-	if (t->opt.is_file)
-		return (probe_file(t, err));
-	pthread_mutex_lock(&t->lock);
-	failed = list_now(t, &t->root, PROBE_NAMES, err) < 0;
-	n = t->root.dir->nchildren;
-	pthread_mutex_unlock(&t->lock);
-	if (failed)
-		return (-1);
-	return (n == 0 && must_exist ? probe_empty(t, err) : 0);
-}
-
-/* ---- the names of a directory at one moment -------------------------------------- */
 
 int
 tree_names_new(struct tree *t, struct inode *dir, struct tree_names **ret, struct err *err)
 {
-	struct tree_names *names;
-	struct inode *i;
+	struct tree_names *names = NULL;
+	int state;
 
-	if (tree_list(t, dir, err) != 0)
-		return (-1);
-	names = mem_zalloc(sizeof(*names));
 	pthread_mutex_lock(&t->lock);
-	names->ino = dir->ino;
-	names->is_unchanged = dir->dir->names == dir->dir->kernel_names;
-	dir->dir->kernel_names = dir->dir->names;
-	names->parent_ino = dir->parent != NULL ? dir->parent->ino : dir->ino;
-	names->entries = mem_alloc(dir->dir->nchildren * sizeof(*names->entries));
-	for (i = dir->dir->children; i != NULL; i = i->next)
-		names->entries[names->n++] = (struct tree_entry){
-		    arena_strdup(&names->mem, inode_name(i)), i->ino, i->mode };
+	tree_dir(t, dir);
+	while ((state = attach(t, dir, &names, err)) == 0)
+		continue;
+	/* The first name, or what is wrong. */
+	while (state > 0 && names->n == 0 && !names->done) {
+		names->waiting++;
+		pthread_cond_wait(&t->settled, &t->lock);
+		names->waiting--;
+	}
+	if (state > 0 && names->n == 0 && names->failure != NULL) {
+		*err = *names->failure;
+		names_unref(names);
+		state = -1;
+	}
 	pthread_mutex_unlock(&t->lock);
 	*ret = names;
-	return (0);
+	return (state > 0 ? 0 : -1);
 }
 
 void
-tree_names_free(struct tree_names *names)
+tree_names_free(struct tree *t, struct tree_names *names)
 {
 	if (names == NULL)
 		return;
-	arena_done(&names->mem);
-	free(names->entries);
-	free(names);
+	pthread_mutex_lock(&t->lock);
+	names_unref(names);
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
+tree_names_get(struct tree *t, struct tree_names *names, size_t at, int wait,
+    struct tree_entry *ret, struct err *err)
+{
+	int state = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while (wait && at >= names->n && !names->done) {
+		names->waiting++;
+		pthread_cond_wait(&t->settled, &t->lock);
+		names->waiting--;
+	}
+	if (at < names->n) {
+		*ret = names->entries[at];
+		state = 1;
+	} else if (wait && names->failure != NULL) {
+		*err = *names->failure;
+		state = -1;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return (state);
 }
 
 int

@@ -204,7 +204,9 @@ make_tree(struct mountd *m, struct err *err)
 	writer.tree = m->tree;
 	if (m->opt->writable_root && (m->writer = writer_new(&writer, err)) == NULL)
 		return (-1);
-	return (tree_probe(m->tree, !a->is_output, err));
+	if (tree_probe(m->tree, !a->is_output, err) == 0)
+		return (0);
+	return (err_on(err, "%s/%s/%s", a->base_url, a->container, a->prefix));
 }
 
 void

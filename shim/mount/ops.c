@@ -12,6 +12,7 @@
 
 #define STATFS_BLOCK	4096
 #define STATFS_BLOCKS	(UINT64_C(1) << 38)	/* 1 PiB: read-only, somebody else's */
+#define PLUS_MAX	200000	/* so many names of a directory the kernel gets with attributes */
 #define READ_AHEAD	(16 << 20)	/* what the kernel may have asked for; the bdi's value is less or equal */
 #define BACKGROUND	256
 
@@ -237,7 +238,7 @@ op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fi->keep_cache = d->names->is_unchanged != 0;
 	}
 	if (fuse_reply_open(req, fi) != 0) {
-		tree_names_free(d->names);
+		tree_names_free(o->tree, d->names);
 		free(d);
 	}
 }
@@ -245,10 +246,11 @@ op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void
 op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct ops *o = ops_of(req);
 	struct open_dir *d = dir_of(fi);
 
 	(void)ino;
-	tree_names_free(d->names);
+	tree_names_free(o->tree, d->names);
 	free(d);
 	fuse_reply_err(req, 0);
 }
@@ -265,7 +267,7 @@ reread(struct ops *o, struct inode *dir, struct open_dir *d, off_t offset, struc
 	}
 	if (tree_names_new(o->tree, dir, &names, err) != 0)
 		return (-1);
-	tree_names_free(d->names);
+	tree_names_free(o->tree, d->names);
 	d->names = names;
 	return (0);
 }
@@ -275,15 +277,20 @@ struct dir_buf {
 	size_t	 size, used;
 };
 
-/* Offsets: 1 and 2 are after "." and "..", k + 3 after entry k.  0: it is full. */
+/*
+ * Offsets: 1 and 2 are after "." and "..", k + 3 after entry k.  0: it is full.  In
+ * the long form an entry without a node id is only a name to the kernel.
+ */
 static int
-put_plain(fuse_req_t req, struct dir_buf *b, const char *name, uint64_t ino, uint32_t mode,
-    off_t next)
+put_name(fuse_req_t req, struct dir_buf *b, const char *name, uint64_t ino, uint32_t mode,
+    off_t next, int plus)
 {
-	struct stat st = { .st_ino = ino, .st_mode = mode };
-	size_t n = fuse_add_direntry(req, b->data + b->used, b->size - b->used, name, &st, next);
+	struct fuse_entry_param e = { .attr = { .st_ino = ino, .st_mode = mode } };
+	size_t left = b->size - b->used, n;
 
-	if (n > b->size - b->used)
+	n = plus ? fuse_add_direntry_plus(req, b->data + b->used, left, name, &e, next) :
+	    fuse_add_direntry(req, b->data + b->used, left, name, &e.attr, next);
+	if (n > left)
 		return (0);
 	b->used += n;
 	return (1);
@@ -314,18 +321,8 @@ put_plus(fuse_req_t req, struct dir_buf *b, struct inode *dir, const struct tree
 static int
 put_dot(fuse_req_t req, struct dir_buf *b, const struct tree_names *names, off_t at, int plus)
 {
-	const char *name = at == 0 ? "." : "..";
-	struct fuse_entry_param e = { .attr = { .st_mode = S_IFDIR } };
-	size_t n;
-
-	e.attr.st_ino = at == 0 ? names->ino : names->parent_ino;
-	if (!plus)
-		return (put_plain(req, b, name, e.attr.st_ino, S_IFDIR, at + 1));
-	n = fuse_add_direntry_plus(req, b->data + b->used, b->size - b->used, name, &e, at + 1);
-	if (n > b->size - b->used)
-		return (0);
-	b->used += n;
-	return (1);
+	return (put_name(req, b, at == 0 ? "." : "..", at == 0 ? names->ino : names->parent_ino,
+	    S_IFDIR, at + 1, plus));
 }
 
 static void
@@ -337,7 +334,7 @@ read_names(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_fi
 	struct open_dir *d = dir_of(fi);
 	struct err err = ERR_EMPTY;
 	struct dir_buf b = { .size = size };
-	const struct tree_entry *t;
+	struct tree_entry t;
 	int room = 1;
 
 	if (reread(o, dir, d, at, &err) != 0) {
@@ -345,16 +342,21 @@ read_names(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_fi
 		return;
 	}
 	b.data = mem_alloc(size);
-	for (; room && at < (off_t)d->names->n + 2; at++) {
+	for (; room > 0; at++) {
 		if (at < 2) {
 			room = put_dot(req, &b, d->names, at, plus);
 			continue;
 		}
-		t = &d->names->entries[at - 2];
-		room = plus ? put_plus(req, &b, dir, t, at + 1) :
-		    put_plain(req, &b, t->name, t->ino, t->mode, at + 1);
+		/* It waits for names only when it has none. */
+		room = tree_names_get(o->tree, d->names, (size_t)at - 2, b.used == 0, &t, &err);
+		if (room > 0)
+			room = plus && at < PLUS_MAX ? put_plus(req, &b, dir, &t, at + 1) :
+			    put_name(req, &b, t.name, t.ino, t.mode, at + 1, plus);
 	}
-	fuse_reply_buf(req, b.data, b.used);
+	if (room < 0)
+		fail(req, &err);
+	else
+		fuse_reply_buf(req, b.data, b.used);
 	free(b.data);
 }
 
@@ -438,6 +440,8 @@ read_remote(fuse_req_t req, struct inode *i, size_t size, off_t offset)
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
+	if (o->filler != NULL && blocks_size(f) <= READER_SMALL)
+		filler_saw(o->filler, i);
 	blocks_wait_init(&w.wait, clock_ms() + o->timeout_ms);
 	fuse_req_interrupt_func(req, on_interrupt, &w);
 	failed = reader_read(o->reader, f, offset, size, &w.wait, &span, &err);
@@ -719,6 +723,8 @@ op_init(void *arg, struct fuse_conn_info *c)
 	struct ops *o = arg;
 
 	fuse_set_feature_flag(c, FUSE_CAP_PARALLEL_DIROPS);
+	/* Always with attributes: they are here, and spare a lookup of each name. */
+	fuse_unset_feature_flag(c, FUSE_CAP_READDIRPLUS_AUTO);
 	/* A file's pages stay: a new version is a new inode. */
 	fuse_unset_feature_flag(c, FUSE_CAP_AUTO_INVAL_DATA);
 	fuse_set_feature_flag(c, FUSE_CAP_EXPLICIT_INVAL_DATA);

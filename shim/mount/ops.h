@@ -11,6 +11,7 @@
 #define FUSE_USE_VERSION 317
 #include <fuse_lowlevel.h>
 
+#include "mount/filler.h"
 #include "mount/inode.h"
 #include "mount/reader.h"
 #include "mount/report.h"
@@ -22,6 +23,7 @@ struct ops {			/* the session's user data */
 	struct reader	*reader;
 	struct writer	*writer;	/* NULL: read-only */
 	struct report	*report;
+	struct filler	*filler;	/* NULL: none */
 	int64_t		 timeout_ms;	/* of one request */
 	int		 no_open;	/* the kernel need not ask to open files */
 	void		(*ready)(void *arg);	/* INIT is answered */

@@ -158,6 +158,29 @@ start_notifier(struct session *s, struct err *err)
 	return (rc == 0 ? 0 : err_errno(err, "serve the mount", NULL));
 }
 
+/* Pages of a file that the kernel has not asked for yet. */
+static int
+push(void *arg, struct inode *i, int64_t offset, const struct iovec *iov)
+{
+	struct session *s = arg;
+	struct fuse_bufvec data = FUSE_BUFVEC_INIT(iov->iov_len);
+
+	data.buf[0].mem = iov->iov_base;
+	return (fuse_lowlevel_notify_store(s->se, ops_node_id(&s->ops, i), offset, &data, 0));
+}
+
+static int
+start_filler(struct session *s, struct err *err)
+{
+	struct filler_options o = { .tree = s->ops.tree, .blocks = s->ops.blocks, .push = push,
+	    .arg = s };
+
+	if (s->ops.writer != NULL)
+		return (0);
+	s->ops.filler = filler_new(&o, err);
+	return (s->ops.filler != NULL ? 0 : -1);
+}
+
 /* ---- serving -------------------------------------------------------------------------- */
 
 static int
@@ -201,7 +224,8 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 	s->ops = (struct ops){ .tree = tree, .blocks = s->opt.blocks, .reader = s->opt.reader,
 	    .writer = writer, .report = s->opt.report, .timeout_ms = s->opt.timeout_ms,
 	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
-	if (open_fuse(s, writer != NULL, err) != 0 || start_notifier(s, err) != 0)
+	if (open_fuse(s, writer != NULL, err) != 0 || start_notifier(s, err) != 0 ||
+	    start_filler(s, err) != 0)
 		return (-1);
 	rc = loop(s, writer != NULL);
 	errno = -rc;

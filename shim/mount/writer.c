@@ -170,7 +170,7 @@ have_fd(struct writer *w, struct staged *s, struct err *err)
 static void
 rest_fd(struct staged *s)
 {
-	if (s->opens == 0 && s->holds == 0)
+	if (s->opens == 0 && s->holds == 0 && !s->busy)
 		mem_close_fd(&s->fd);
 }
 
@@ -545,7 +545,7 @@ writer_release(struct writer *w, struct inode *i, struct err *err)
 	tree_ref(i);
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	pthread_mutex_lock(&s->lock);
-	if (--s->opens == 0 && s->unlinked && s->is_local)
+	if (--s->opens == 0 && s->unlinked && s->is_local && s->holds == 0)
 		staged_drop(w, s, NULL);
 	else if (s->opens == 0 && s->is_local) {
 		if (staged_is_dirty(s) && s->failed != s->written)
@@ -637,15 +637,18 @@ writer_truncate(struct writer *w, struct inode *i, int64_t size, struct err *err
 	return (failed ? -1 : 0);
 }
 
+/* After the reply to a read the kernel may forget the inode: hence a reference. */
 int
 writer_hold(struct writer *w, struct inode *i, int *ret_fd, struct err *err)
 {
+	struct tree *t = w->opt.tree;
 	struct staged *s;
 	int local = 0;
 
-	pthread_mutex_lock(&w->opt.tree->lock);
-	s = i->staged;
-	pthread_mutex_unlock(&w->opt.tree->lock);
+	pthread_mutex_lock(&t->lock);
+	if ((s = i->staged) != NULL)
+		tree_ref(i);
+	pthread_mutex_unlock(&t->lock);
 	if (s == NULL)
 		return (0);
 	pthread_mutex_lock(&s->lock);
@@ -655,18 +658,30 @@ writer_hold(struct writer *w, struct inode *i, int *ret_fd, struct err *err)
 		*ret_fd = s->fd;
 	}
 	pthread_mutex_unlock(&s->lock);
+	if (local <= 0) {
+		pthread_mutex_lock(&t->lock);
+		tree_unref(t, i);
+		pthread_mutex_unlock(&t->lock);
+	}
 	return (local);
 }
 
 void
 writer_unhold(struct writer *w, struct inode *i)
 {
+	struct tree *t = w->opt.tree;
 	struct staged *s = staged_of(w, i);
 
 	pthread_mutex_lock(&s->lock);
 	s->holds--;
-	rest_fd(s);
+	if (s->unlinked && s->is_local && s->opens == 0 && s->holds == 0)
+		staged_drop(w, s, NULL);
+	else
+		rest_fd(s);
 	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&t->lock);
+	tree_unref(t, i);
+	pthread_mutex_unlock(&t->lock);
 }
 
 int

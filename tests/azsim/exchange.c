@@ -96,6 +96,15 @@ add_safe_query(const struct exchange *ex, struct json_out *out)
 }
 
 static void
+add_header_field(const struct exchange *ex, struct json_out *out, const char *key,
+    const char *header)
+{
+	const char *value = exchange_header(ex, header);
+
+	json_out_kstring(out, key, value != NULL ? value : "");
+}
+
+static void
 record(struct exchange *ex)
 {
 	auto_buf struct buf line = BUF_EMPTY;
@@ -130,6 +139,9 @@ record(struct exchange *ex)
 	json_out_kint(&out, "in", ex->body_in);
 	json_out_kint(&out, "out", ex->body_out);
 	json_out_kint(&out, "took_ms", (now - ex->began_us) / 1000);
+	add_header_field(ex, &out, "if_match", "if-match");
+	add_header_field(ex, &out, "if_none_match", "if-none-match");
+	add_header_field(ex, &out, "client_request_id", "x-ms-client-request-id");
 	json_out_kbool(&out, "fault", ex->has_fault);
 	json_out_end(&out, '}');
 	buf_addc(&line, '\n');
@@ -260,8 +272,7 @@ exchange_serve(struct sim *sim, struct peer *peer, uint64_t conn_id)
 		if (!conn->req.keep_alive)
 			break;
 	}
-	if (peer->tls != NULL && peer->send_max < 0)
-		tls_close(peer->tls);
+	peer_end(peer);
 	sim->stats.connections_now--;
 	free(conn);
 }

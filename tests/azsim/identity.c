@@ -287,13 +287,23 @@ static const struct {
 	{ "/OBO/token", "OboToken", SERVICE_OBO, handle_obo },
 };
 
+/* A '/' may follow: MSAL adds one to the address of AZURE_POD_IDENTITY_AUTHORITY_HOST. */
+static int
+is_path(const char *path, const char *endpoint)
+{
+	size_t n = strlen(endpoint);
+
+	return (strncmp(path, endpoint, n) == 0 &&
+	    (path[n] == '\0' || strcmp(path + n, "/") == 0));
+}
+
 int
 identity_route(struct exchange *ex)
 {
 	size_t i;
 
 	for (i = 0; i < LENGTH(endpoints); i++)
-		if (strcmp(ex->req->path, endpoints[i].path) == 0) {
+		if (is_path(ex->req->path, endpoints[i].path)) {
 			ex->op = endpoints[i].op;
 			ex->service = endpoints[i].service;
 			return (0);

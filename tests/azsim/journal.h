@@ -6,7 +6,8 @@
  *
  * Fields, in this order: seq, ms (since the start), conn, tls, service, method,
  * op, path, query (without signatures), auth, oid, account, status, code, range,
- * in, out (body bytes), took_ms, fault.  Never a token, key, secret or signature.
+ * in, out (body bytes), took_ms, if_match, if_none_match, client_request_id, fault.
+ * Never a token, key, secret or signature.
  * Adding takes no lock.
  */
 

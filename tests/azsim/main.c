@@ -38,7 +38,7 @@ static const char help[] =
 "  --secret TEXT      that MSI/auth and msi/token want\n"
 "  --account name=,key=,tenant=,hns=0|1,shared_key=on|off,network=allow|deny,public=on|off,\n"
 "            https_only=on|off     (without any: devstoreaccount1 with the emulator's key)\n"
-"  --container ACCOUNT/NAME\n"
+"  --container ACCOUNT/NAME[=blob|container]   the word: who is nobody may read\n"
 "  --identity kind=system|user-assigned,client_id=,object_id=,resource_id=,tenant=\n"
 "  --user oid=,upn=,client_id=,tenant=         the submitter\n"
 "  --role oid=,role=reader|contributor,account=,container=\n"
@@ -130,17 +130,24 @@ set_knob(struct sim *sim, const char *text)
 static void
 add_container(struct sim *sim, const char *text)
 {
-	char *account = mem_strdup(text), *name = strchr(account, '/');
+	char *account = mem_strdup(text), *name = strchr(account, '/'), *access;
 	struct account *a;
 	struct container *c;
 
 	if (name == NULL)
 		die("--container %s: ACCOUNT/NAME is wanted", text);
 	*name++ = '\0';
+	access = strchr(name, '=');
+	if (access != NULL)
+		*access++ = '\0';
 	a = model_account(&sim->model, account);
 	if (a == NULL)
 		die("--container %s: no such account", text);
 	model_create_container(a, name, &c);
+	if (access != NULL && strcmp(access, "blob") != 0 && strcmp(access, "container") != 0)
+		die("--container %s: blob or container is wanted", text);
+	if (access != NULL)
+		c->public_access = strcmp(access, "blob") == 0 ? PUBLIC_BLOB : PUBLIC_CONTAINER;
 	free(account);
 }
 

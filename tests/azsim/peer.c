@@ -1,6 +1,7 @@
 #include "peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 
 #define SLICE_US	5000		/* of traffic that moves at once when the rate is bounded */
 #define SLICE_MIN	4096
+#define END_MS		500
 #define SENDFILE_MAX	(INT64_C(1) << 30)
 
 /* How many of len bytes may move now; sleeps until they may. */
@@ -160,10 +162,29 @@ peer_send_file(struct peer *p, int from, int64_t offset, int64_t len)
 }
 
 void
+peer_end(struct peer *p)
+{
+	struct pollfd wait = { .fd = p->fd, .events = POLLIN };
+	int64_t until = clock_ms() + END_MS;
+	char sink[16384];
+
+	if (p->is_reset)
+		return;
+	if (p->tls != NULL && p->send_max < 0)
+		tls_close(p->tls);
+	if (shutdown(p->fd, SHUT_WR) != 0)
+		return;
+	while (clock_ms() < until && poll(&wait, 1, END_MS) > 0 &&
+	    recv(p->fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+		;
+}
+
+void
 peer_reset(struct peer *p)
 {
 	struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
 	setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	p->send_max = 0;
+	p->is_reset = 1;
 }

@@ -24,6 +24,7 @@ struct peer {
 	int64_t	 in_due_us, out_due_us;	/* when the next slice may move */
 	int64_t	 received, sent;
 	int64_t	 send_max;		/* -1; else bytes that may still be sent: then the end */
+	int	 is_reset;
 	void	*scratch;		/* PEER_SCRATCH bytes for whoever reads a body; freed at the end */
 };
 
@@ -31,7 +32,9 @@ ssize_t	peer_recv(void *peer, void *, size_t);
 int	peer_send(void *peer, const void *, size_t);
 int	peer_send_more(struct peer *, const void *, size_t);	/* something follows at once */
 int	peer_send_file(struct peer *, int fd, int64_t offset, int64_t len);
-/* End the connection with a TCP reset. */
+/* No more will be sent; waits a little for the other side to have read it and to end, too. */
+void	peer_end(struct peer *);
+/* The descriptor's close will be a TCP reset. */
 void	peer_reset(struct peer *);
 
 #endif

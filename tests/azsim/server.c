@@ -16,6 +16,7 @@
 #include "exchange.h"
 
 #define BACKLOG		1024
+#define SILENT_S	300		/* a peer that stops in the middle of a message */
 #define STACK_BYTES	(256 * 1024)
 
 struct guest {
@@ -53,8 +54,11 @@ serve(void *arg)
 	struct guest *g = arg;
 	struct peer p = { .fd = g->fd, .send_max = -1,
 	    .rate_bytes_per_s = &g->sim->knobs.rate_bytes_per_s };
+	struct timeval limit = { .tv_sec = SILENT_S };
 	int one = 1;
 
+	setsockopt(g->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(g->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(g->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (g->is_tls)
 		p.tls = tls_conn_new(g->sim->tls, g->fd);

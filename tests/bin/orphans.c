@@ -1,20 +1,30 @@
-/* orphans N: makes N grandchildren whose parents end at once; prints how many, waits for none. */
+/*
+ * orphans N [PID]: makes N grandchildren whose parents end at once; prints how many, waits for none.
+ * With PID the grandchildren end in the same instant, while that process is stopped.
+ */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static int
-make_one(int index)
+make_one(int index, int wait_fd, int other_fd)
 {
 	pid_t child = fork();
+	char byte;
 
 	if (child < 0)
 		return (-1);
 	if (child == 0) {
-		if (fork() == 0)
+		if (fork() != 0)
+			_exit(0);
+		close(other_fd);
+		if (wait_fd < 0)
 			usleep((useconds_t)(index % 7) * 3000);
+		else if (read(wait_fd, &byte, 1) != 0)
+			_exit(1);
 		_exit(0);
 	}
 	return (waitpid(child, NULL, 0) == child ? 0 : -1);
@@ -23,11 +33,20 @@ make_one(int index)
 int
 main(int argc, char **argv)
 {
-	int i, n = argc > 1 ? atoi(argv[1]) : 1;
+	int i, n = argc > 1 ? atoi(argv[1]) : 1, ends[2] = { -1, -1 };
+	pid_t stopped = argc > 2 ? atoi(argv[2]) : 0;
 
+	if (stopped != 0 && pipe(ends) != 0)
+		return (1);
 	for (i = 0; i < n; i++)
-		if (make_one(i) != 0)
+		if (make_one(i, ends[0], ends[1]) != 0)
 			return (1);
+	if (stopped != 0) {
+		kill(stopped, SIGSTOP);
+		close(ends[1]);
+		usleep(500000);
+		kill(stopped, SIGCONT);
+	}
 	printf("%d\n", n);
 	return (0);
 }

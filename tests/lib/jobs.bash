@@ -1,12 +1,8 @@
 # Jobs for the end-to-end suites: functions for bats.
 #
-#   jobs_begin [azurite]      in setup_file: azsim with two accounts (simblob, and simlake with a
-#                             hierarchical namespace), a directory of identities, and Azurite too
+#   jobs_begin [azurite]      in setup_file: azsim with a directory of identities, and Azurite too
 #   jobs_end                  in teardown_file
-#   sim METHOD PATH [FILE] [HEADER:VALUE...]
-#                             azsim's controls (tests/azsim/control.h): sim POST '/_azsim/knob?...'
-#   sim_fault WORDS           "op=GetBlob&status=503&count=3" (tests/azsim/fault.h)
-#   sim_count QUERY           how many requests the journal has: "op=GetBlob&status=206"
+#   azsim_reset               no faults, knobs as at the start, the journal empty
 #   store_use STORE           azsim, lake or azurite: the store of what follows; STORE_* tell more
 #   store_blob ARG...         tests/sdk/blob.mjs against it
 #   store_has NAME FILE       its container "data" holds the bytes of FILE under NAME
@@ -40,59 +36,43 @@ export SYSTEM_OID FIRST_OID SECOND_OID READER_OID OUTSIDER_OID USER_OID
 
 jobs_begin()
 {
-	local dir=$BATS_FILE_TMPDIR oid roles=()
+	local oid secret roles=()
 	for oid in $SYSTEM_OID $FIRST_OID $SECOND_OID $USER_OID; do
 		roles+=(--role "oid=$oid,role=contributor")
 	done
-	SIM_SECRET=$(openssl rand -hex 16)
-	SIM_BLOB_KEY=$(openssl rand -base64 64 | tr -d '\n')
-	SIM_LAKE_KEY=$(openssl rand -base64 64 | tr -d '\n')
-	export SIM_SECRET SIM_BLOB_KEY SIM_LAKE_KEY
-	azsim_start "$dir/azsim" --secret "$SIM_SECRET" \
-	    --account "name=simblob,key=$SIM_BLOB_KEY" \
-	    --account "name=simlake,key=$SIM_LAKE_KEY,hns=1" \
-	    --container simblob/data --container simlake/data \
+	secret=$(openssl rand -hex 16)
+	export AZSIM_DIR=$BATS_FILE_TMPDIR/azsim
+	azsim_start --secret "$secret" \
 	    --identity "kind=system,client_id=$SYSTEM_ID,oid=$SYSTEM_OID" \
 	    --identity "kind=user-assigned,client_id=$FIRST_ID,oid=$FIRST_OID" \
 	    --identity "kind=user-assigned,client_id=$SECOND_ID,oid=$SECOND_OID" \
 	    --identity "kind=user-assigned,client_id=$READER_ID,oid=$READER_OID" \
 	    --identity "kind=user-assigned,client_id=$OUTSIDER_ID,oid=$OUTSIDER_OID" \
 	    --user "oid=$USER_OID,upn=person@test.local" \
-	    --role "oid=$READER_OID,role=reader" "${roles[@]}" --max-life 1800 >/dev/null
+	    --role "oid=$READER_OID,role=reader" "${roles[@]}"
+	export AZSIM_SECRET=$secret
 	if [ "${1-}" = azurite ]; then
-		azurite_start "$dir/azurite" >/dev/null
+		azurite_start "$BATS_FILE_TMPDIR/azurite" >/dev/null
+		store_use azurite
+		store_blob mkcontainer data
 	fi
 }
 
 jobs_end()
 {
-	azsim_stop "$BATS_FILE_TMPDIR/azsim"
+	azsim_stop
 	azurite_stop "$BATS_FILE_TMPDIR/azurite"
 }
 
 # ---- stores
 
-sim()
-{
-	"$AZSIM" ctl "$AZSIM_HTTP_PORT" "$@"
-}
-
-sim_fault()
-{
-	sim POST "/_azsim/fault?$1" >/dev/null
-}
-
-sim_count()
-{
-	sim GET "/_azsim/log?$1&count=1"
-}
-
 # What a test turned is turned back.
-sim_reset()
+azsim_reset()
 {
-	sim DELETE /_azsim/fault >/dev/null
-	sim POST '/_azsim/knob?latency_ms=0&token_latency_ms=0&rate_bytes_per_s=0&token_lifetime_s=0&list_page_max=0&list_empty_pages=0&copy_pending_ms=0' >/dev/null
-	sim DELETE /_azsim/log >/dev/null
+	azsim_faults_off
+	azsim_knob latency_ms=0 token_latency_ms=0 rate_bytes_per_s=0 token_lifetime_s=0 \
+	    list_page_max=0 list_empty_pages=0 copy_pending_ms=0
+	azsim_forget
 }
 
 store_use()
@@ -103,11 +83,11 @@ store_use()
 		STORE_HOST=localhost:$AZURITE_PORT STORE_ACCOUNT=$AZURITE_ACCOUNT
 		STORE_KEY=$AZURITE_KEY STORE_CA=$AZURITE_CA ;;
 	azsim)
-		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=simblob
-		STORE_KEY=$SIM_BLOB_KEY STORE_CA=$AZSIM_CA ;;
+		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=$AZSIM_ACCOUNT
+		STORE_KEY=$AZSIM_KEY STORE_CA=$AZSIM_CA ;;
 	lake)
-		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=simlake
-		STORE_KEY=$SIM_LAKE_KEY STORE_CA=$AZSIM_CA
+		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=$AZSIM_HNS_ACCOUNT
+		STORE_KEY=$AZSIM_KEY STORE_CA=$AZSIM_CA
 		STORE_TYPE=azure_data_lake_gen2 STORE_CONTAINER_FIELD=filesystem ;;
 	esac
 	STORE_ENDPOINT=https://$STORE_HOST/$STORE_ACCOUNT
@@ -143,7 +123,7 @@ store_sas()
 
 job_as()
 {
-	local msi=http://127.0.0.1:$AZSIM_HTTP_PORT/MSI/auth
+	local msi=http://127.0.0.1:$AZSIM_PORT/MSI/auth
 	WHO=$1 job_credentials='' job_identity='' job_env=() job_flags=()
 	case $1 in
 	key)
@@ -152,23 +132,23 @@ job_as()
 		job_credentials="credentials: {sas_token: \"$(store_sas)\"}" ;;
 	user)
 		job_identity='identity: {type: user_identity}'
-		job_env=("OBO_ENDPOINT=http://127.0.0.1:$AZSIM_HTTP_PORT/OBO/token") ;;
+		job_env=("OBO_ENDPOINT=http://127.0.0.1:$AZSIM_PORT/OBO/token") ;;
 	managed)
 		job_identity="identity: {type: managed, client_id: $SECOND_ID}"
 		job_flags=(--compute "$FIRST_ID,$SECOND_ID")
-		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET") ;;
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$AZSIM_SECRET") ;;
 	fallback)
-		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET"
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$AZSIM_SECRET"
 		    "DEFAULT_IDENTITY_CLIENT_ID=$FIRST_ID") ;;
 	metadata)
 		job_flags=(--compute system_assigned)
-		job_env=("AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:$AZSIM_HTTP_PORT") ;;
+		job_env=("AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:$AZSIM_PORT") ;;
 	reader)
 		job_flags=(--compute "$READER_ID")
-		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET") ;;
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$AZSIM_SECRET") ;;
 	outsider)
 		job_flags=(--compute "$OUTSIDER_ID")
-		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$SIM_SECRET") ;;
+		job_env=("MSI_ENDPOINT=$msi" "MSI_SECRET=$AZSIM_SECRET") ;;
 	esac
 }
 
@@ -193,20 +173,15 @@ job_write()
 	job_store=(--datastore "$JOB/store.yml")
 }
 
-# The words that run it, in $job_words.  The environment is that of a container on Azure ML: nothing
-# of ours that amlshim would take for the platform's.
+# The words that run it, in $job_words.  The environment is a container's: bare.
 job_command()
 {
-	local how=$1 name unset=()
+	local how=$1
 	shift
-	for name in $(compgen -e); do
-		case $name in
-		AMLSHIM_* | AZUREML_* | MSI_* | IDENTITY_* | OBO_* | IMDS_* | AZURE_* | *_proxy | \
-		    *_PROXY | DEFAULT_IDENTITY_CLIENT_ID)
-			unset+=(-u "$name") ;;
-		esac
-	done
-	job_words=(env "${unset[@]}" "JOB_MARK=$JOB" "SSL_CERT_FILE=$STORE_CA" "${job_env[@]}")
+	job_words=(env -i "PATH=$PATH" "HOME=$JOB" LANG=C.UTF-8 "JOB_MARK=$JOB"
+	    "SSL_CERT_FILE=$STORE_CA" NODE_OPTIONS=--dns-result-order=ipv4first
+	    "NODE_EXTRA_CA_CERTS=$STORE_CA" "BLOB_ENDPOINT=$STORE_ENDPOINT"
+	    "AZSIM=$AZSIM" "AZSIM_PORT=$AZSIM_PORT" "TOOLS=$TOOLS" "${job_env[@]}")
 	[ "$how" != pid1 ] || job_words+=("${PID1[@]}")
 	job_words+=("$AMLSHIM" --job "$JOB/job.yml" --root "$JOB/mnt" --cache-dir "$JOB/cache")
 	job_words+=("${job_store[@]}" "${job_flags[@]}" "$@")
@@ -278,7 +253,7 @@ job_left_nothing()
 	[ -z "$left" ] || { echo "left mounted: $left"; return 1; }
 	left=$(job_processes)
 	[ -z "$left" ] || { echo "left running:"; ps -fp "${left//$'\n'/,}"; return 1; }
-	left=$(find "$JOB/cache" -mindepth 1 2>/dev/null)
+	left=$(find "$JOB/cache" -mindepth 1 2>/dev/null || true)
 	[ -z "$left" ] || { echo "left in the cache directory: $left"; return 1; }
 }
 
@@ -292,7 +267,7 @@ jobs_cleanup()
 	while read -r path; do
 		umount -l "$path" 2>/dev/null || true
 	done < <(job_mounts)
-	if [ -n "${AZSIM_HTTP_PORT-}" ]; then
-		sim_reset
+	if [ -n "${AZSIM_PORT-}" ]; then
+		azsim_reset
 	fi
 }

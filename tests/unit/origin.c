@@ -55,24 +55,6 @@ origin_hold(struct origin_conn *c)
 		continue;
 }
 
-static enum origin_end
-handle(struct origin_conn *c)
-{
-	struct origin *o = c->origin;
-	enum origin_end end;
-
-	pthread_mutex_lock(&o->lock);
-	if (++o->busy > o->busy_max)
-		o->busy_max = o->busy;
-	pthread_mutex_unlock(&o->lock);
-	c->nth++;
-	end = o->fn(c);
-	pthread_mutex_lock(&o->lock);
-	o->busy--;
-	pthread_mutex_unlock(&o->lock);
-	return (end);
-}
-
 static void
 forget(struct origin_conn *c)
 {
@@ -96,8 +78,10 @@ serve(void *arg)
 	struct origin_conn *c = arg;
 	enum origin_end end = ORIGIN_KEEP;
 
-	while (end == ORIGIN_KEEP && httpd_next(&c->http) == 1)
-		end = handle(c);
+	while (end == ORIGIN_KEEP && httpd_next(&c->http) == 1) {
+		c->nth++;
+		end = c->origin->fn(c);
+	}
 	if (end == ORIGIN_RESET)
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	forget(c);
@@ -191,18 +175,6 @@ origin_connections(struct origin *o)
 
 	pthread_mutex_lock(&o->lock);
 	n = o->connections;
-	pthread_mutex_unlock(&o->lock);
-	return (n);
-}
-
-int
-origin_busy_max(struct origin *o)
-{
-	int n;
-
-	pthread_mutex_lock(&o->lock);
-	n = o->busy_max;
-	o->busy_max = o->busy;
 	pthread_mutex_unlock(&o->lock);
 	return (n);
 }

@@ -39,7 +39,6 @@ struct origin {
 	pthread_cond_t	 changed;
 	struct origin_conn *open;
 	int		 connections;		/* accepted so far */
-	int		 busy, busy_max;	/* handlers at work */
 	int		 stopping;
 };
 
@@ -52,7 +51,5 @@ int	origin_send(struct origin_conn *, const char *text);
 /* The request's header, or "". */
 const char *origin_header(struct origin_conn *, const char *name);
 int	origin_connections(struct origin *);
-/* The most handlers at work at a time since the last call. */
-int	origin_busy_max(struct origin *);
 
 #endif

@@ -572,7 +572,7 @@ static char *depot;			/* what the service holds: blocks by their offset */
 static char staged[4][96];		/* their ids, by index */
 static char committed[1024];
 static ssize_t committed_len;
-static atomic_int commits_broken;
+static atomic_int commits_broken, single_size;
 enum { COMMIT_FINE, ANSWER_LOST, OTHER_WRITER, BLOCK_DENIED };
 
 static void
@@ -601,7 +601,7 @@ writable(struct origin_conn *c)
 	struct arena mem = ARENA_EMPTY;
 	const char *comp = uri_query_get(c->http.req.query, "comp", &mem);
 	const char *id = uri_query_get(c->http.req.query, "blockid", &mem);
-	char date[CLOCK_RFC1123_SIZE], head[256];
+	char date[CLOCK_RFC1123_SIZE], head[512];
 	static atomic_int commits;
 	int nth, is_block = comp != NULL && strcmp(comp, "block") == 0;
 
@@ -617,9 +617,26 @@ writable(struct origin_conn *c)
 		    answer(c, 201, NULL, ""));
 	if (strcmp(c->http.req.method, "HEAD") == 0) {
 		str_format(head + strlen(head), sizeof(head) - strlen(head),
-		    "Content-Length: %d\r\n\r\n", commits_broken == OTHER_WRITER ? 5 : BLOB_SIZE);
+		    "Content-Length: %d\r\n\r\n", single_size > 0 ? single_size : BLOB_SIZE);
 		(void)origin_send(c, "HTTP/1.1 200 OK\r\n");
 		return (origin_send(c, head) == 0 ? ORIGIN_KEEP : ORIGIN_CLOSE);
+	}
+	if (strcmp(c->http.req.method, "GET") == 0 && single_size > 0) {
+		if (commits_broken == OTHER_WRITER)
+			committed[50] ^= 1;
+		str_format(head, sizeof(head), "Content-Range: bytes 0-%d/%d\r\n",
+		    single_size - 1, single_size);
+		return (httpd_reply(&c->http, 206, head, committed, (size_t)single_size) == 0 ?
+		    ORIGIN_KEEP : ORIGIN_CLOSE);
+	}
+	if (strcmp(c->http.req.method, "GET") == 0) {
+		str_format(head, sizeof(head), "<BlockList><CommittedBlocks><Block><Name>%s</Name>"
+		    "</Block><Block><Name>%s</Name></Block>", staged[0], staged[1]);
+		if (commits_broken != OTHER_WRITER)
+			str_format(head + strlen(head), sizeof(head) - strlen(head),
+			    "<Block><Name>%s</Name></Block>", staged[2]);
+		strcat(head, "</CommittedBlocks></BlockList>");
+		return (answer(c, 200, NULL, head));
 	}
 	committed_len = httpd_read_body(&c->http, committed, sizeof(committed) - 1);
 	committed[committed_len > 0 ? committed_len : 0] = '\0';
@@ -709,6 +726,13 @@ test_upload(void)
 	commits_broken = OTHER_WRITER;
 	check_int(store_upload(s, "b", fd, BLOB_SIZE, "\"old\"", etag, NULL, NULL, &err), -1);
 	check_int(err.kind, ERR_CHANGED);
+	single_size = 100;			/* the same without blocks */
+	check_int(store_upload(s, "b", fd, 100, "*", etag, NULL, NULL, &err), -1);
+	check_int(err.kind, ERR_CHANGED);
+	commits_broken = ANSWER_LOST;
+	check_int(store_upload(s, "b", fd, 100, "*", etag, NULL, NULL, &err), 0);
+	check_int(store_upload(s, "b", fd, 99, "*", etag, NULL, NULL, &err), -1);
+	single_size = 0;
 	commits_broken = BLOCK_DENIED;
 	check_int(store_upload(s, "b", fd, BLOB_SIZE, NULL, etag, NULL, NULL, &err), -1);
 	check_int(err.remedy, REMEDY_GRANT_DATA_CONTRIBUTOR);

@@ -15,12 +15,13 @@
 
 #define CLIENT_A "11111111-1111-1111-1111-111111111111"
 #define CLIENT_B "22222222-2222-2222-2222-222222222222"
+#define OBJECT_A "33333333-3333-3333-3333-333333333333"
 #define STORAGE "https://storage.azure.com/"
 
 /* What the endpoint does, and what it saw last; guarded by the lock. */
 static struct {
 	pthread_mutex_t lock;
-	int	status, empty, garbage, hang_ms, cut, as_user;
+	int	status, empty, garbage, hang_ms, cut, cut_body, as_user;
 	int	fail_times;		/* answer 500 so often first */
 	int	life_s;
 	int	requests;
@@ -33,7 +34,8 @@ endpoint_reset(void)
 {
 	pthread_mutex_lock(&endpoint.lock);
 	endpoint.status = 200;
-	endpoint.empty = endpoint.garbage = endpoint.hang_ms = endpoint.cut = endpoint.as_user = 0;
+	endpoint.empty = endpoint.garbage = endpoint.hang_ms = endpoint.as_user = 0;
+	endpoint.cut = endpoint.cut_body = 0;
 	endpoint.fail_times = endpoint.requests = 0;
 	endpoint.life_s = 3600;
 	str_format(endpoint.appid, sizeof(endpoint.appid), "%s", CLIENT_A);
@@ -69,7 +71,8 @@ static int
 answer(struct httpd_conn *conn)
 {
 	auto_buf struct buf body = BUF_EMPTY;
-	int status, hang_ms, cut;
+	static const char broken[] = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"acc";
+	int status, hang_ms, cut, cut_body;
 
 	pthread_mutex_lock(&endpoint.lock);
 	endpoint.requests++;
@@ -81,6 +84,7 @@ answer(struct httpd_conn *conn)
 	endpoint.fail_times -= endpoint.fail_times > 0;
 	hang_ms = endpoint.hang_ms;
 	cut = endpoint.cut;
+	cut_body = endpoint.cut_body;
 	if (endpoint.garbage)
 		buf_adds(&body, "<html>no</html>");
 	else if (status == 200 && !endpoint.empty)
@@ -89,7 +93,9 @@ answer(struct httpd_conn *conn)
 		buf_adds(&body, "{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}");
 	pthread_mutex_unlock(&endpoint.lock);
 	clock_sleep_ms(hang_ms);
-	if (cut)
+	if (cut_body)
+		conn->send(conn->arg, broken, sizeof(broken) - 1);
+	if (cut || cut_body)
 		return (-1);
 	return (httpd_reply(conn, status, "", buf_str(&body), body.len));
 }
@@ -191,15 +197,18 @@ test_whose_token(void)
 static void
 test_answers(void)
 {
-	static const struct { int status, empty, garbage, cut, want_kind, most_ms; } rows[] = {
-		{ 400, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
-		{ 401, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
-		{ 403, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
-		{ 200, 1, 0, 0, ERR_PROTOCOL, 2000 },
-		{ 200, 0, 1, 0, ERR_PROTOCOL, 2000 },
-		{ 500, 0, 0, 0, ERR_UNREACHABLE, 4000 },
-		{ 429, 0, 0, 0, ERR_UNREACHABLE, 4000 },
-		{ 200, 0, 0, 1, ERR_UNREACHABLE, 4000 },
+	static const struct {
+		int status, empty, garbage, cut, cut_body, want_kind, most_ms;
+	} rows[] = {
+		{ 400, 0, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
+		{ 401, 0, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
+		{ 403, 0, 0, 0, 0, ERR_NO_IDENTITY, 2000 },
+		{ 200, 1, 0, 0, 0, ERR_PROTOCOL, 2000 },
+		{ 200, 0, 1, 0, 0, ERR_PROTOCOL, 2000 },
+		{ 500, 0, 0, 0, 0, ERR_UNREACHABLE, 4000 },
+		{ 429, 0, 0, 0, 0, ERR_UNREACHABLE, 4000 },
+		{ 200, 0, 0, 1, 0, ERR_UNREACHABLE, 4000 },
+		{ 200, 0, 0, 0, 1, ERR_UNREACHABLE, 4000 },	/* and no refusal to remember */
 	};
 	struct facts aml = facts_for('m');
 	struct token t = { .generation = 0 };
@@ -213,6 +222,7 @@ test_answers(void)
 		endpoint.empty = rows[i].empty;
 		endpoint.garbage = rows[i].garbage;
 		endpoint.cut = rows[i].cut;
+		endpoint.cut_body = rows[i].cut_body;
 		began = clock_ms();
 		check_int(ask(&aml, &managed_a, 1500, &t, &err), -1);
 		check_int(err.kind, rows[i].want_kind);
@@ -235,6 +245,7 @@ test_answers(void)
 struct asker {
 	struct cache *cache;
 	pthread_t thread;
+	int wait_ms;
 	int failed;
 };
 
@@ -244,7 +255,7 @@ ask_cache(void *arg)
 	struct asker *a = arg;
 	struct token t = { .generation = 0 };
 
-	a->failed = cache_get(a->cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, NULL);
+	a->failed = cache_get(a->cache, &managed_a, STORAGE, 0, clock_ms() + a->wait_ms, &t, NULL);
 	token_done(&t);
 	return (NULL);
 }
@@ -265,6 +276,7 @@ test_cache(void)
 	endpoint.hang_ms = 200;
 	for (i = 0; i < LENGTH(askers); i++) {
 		askers[i].cache = cache;
+		askers[i].wait_ms = 5000;
 		pthread_create(&askers[i].thread, NULL, ask_cache, &askers[i]);
 	}
 	for (i = 0; i < LENGTH(askers); i++) {
@@ -283,6 +295,66 @@ test_cache(void)
 	check_int(cache_get(cache, &managed_a, "https://vault.azure.net", 0, clock_ms() + 5000, &t,
 	    &err), 0);
 	check_int(endpoint.requests, 3);		/* another audience */
+	token_done(&t);
+	cache_free(cache);
+	secret_done(&aml.msi_secret);
+}
+
+/* The request that all share ends with the time of whoever began it, not with theirs. */
+static void
+test_cache_patience(void)
+{
+	struct facts aml = facts_for('m');
+	struct cache *cache = cache_new(&aml, http, NULL);
+	struct asker hasty = { .cache = cache, .wait_ms = 500 }, patient[4];
+	size_t i;
+
+	endpoint_reset();
+	endpoint.hang_ms = 1000;
+	pthread_create(&hasty.thread, NULL, ask_cache, &hasty);
+	clock_sleep_ms(200);
+	for (i = 0; i < LENGTH(patient); i++) {
+		patient[i] = (struct asker){ .cache = cache, .wait_ms = 5000 };
+		pthread_create(&patient[i].thread, NULL, ask_cache, &patient[i]);
+	}
+	pthread_join(hasty.thread, NULL);
+	check_int(hasty.failed, -1);
+	for (i = 0; i < LENGTH(patient); i++) {
+		pthread_join(patient[i].thread, NULL);
+		check_int(patient[i].failed, 0);
+	}
+	check_int(endpoint.requests, 2);
+	cache_free(cache);
+	secret_done(&aml.msi_secret);
+}
+
+/* What the job asks for once is not kept for ever, nor renewed for nobody. */
+static void
+test_cache_bounds(void)
+{
+	struct facts aml = facts_for('m');
+	struct cache *cache = cache_new(&aml, http, NULL);
+	struct token t = { .generation = 0 };
+	struct cache_counts counts;
+	struct err err = ERR_EMPTY;
+	char resource[64];
+	int i, failures = 0;
+
+	endpoint_reset();
+	for (i = 0; i < CACHE_ENTRIES_MAX + 50; i++) {
+		str_format(resource, sizeof(resource), "https://%d.example", i);
+		failures += cache_get(cache, &managed_a, resource, 0, clock_ms() + 5000, &t, &err);
+	}
+	check_int(failures, 0);
+	cache_counts(cache, &counts);
+	check_int(counts.entries, CACHE_ENTRIES_MAX);
+	cache_free(cache);
+	cache = cache_new(&aml, http, NULL);
+	endpoint_reset();
+	endpoint.life_s = 2;
+	check_int(cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, &err), 0);
+	clock_sleep_ms(4500);
+	check_int(endpoint.requests, 2);	/* renewed once: it had been used before */
 	token_done(&t);
 	cache_free(cache);
 	secret_done(&aml.msi_secret);
@@ -367,7 +439,9 @@ broker_status(int port, const char *path, const char *secret)
 static void
 test_broker(enum plan_broker kind)
 {
-	static const struct spec_uai uais[] = { { .client_id = CLIENT_A } };
+	static const struct spec_uai uais[] = {
+		{ .client_id = CLIENT_A, .object_id = OBJECT_A, .resource_id = "/r/a" },
+	};
 	struct facts facts = kind == PLAN_BROKER_USER ? facts_for('o') : facts_for('m');
 	struct plan plan = { .broker = kind, .broker_uais = uais, .nbroker_uais = 1,
 	    .broker_default = kind == PLAN_BROKER_USER ? user : managed_a };
@@ -386,6 +460,10 @@ test_broker(enum plan_broker kind)
 	check_int(broker_status(port, MSI "&clientid=" CLIENT_A, "open sesame"), managed ? 200 : 403);
 	check_int(broker_status(port, MSI "&clientid=clientid", "open sesame"), managed ? 200 : 403);
 	check_int(broker_status(port, MSI "&clientid=" CLIENT_B, "open sesame"), 403);
+	check_int(broker_status(port, MSI "&mi_res_id=%2Fr%2Fa", "open sesame"), managed ? 200 : 403);
+	check_int(broker_status(port, MSI "&object_id=" OBJECT_A, "open sesame"), managed ? 200 : 403);
+	check_int(broker_status(port, MSI "&mi_res_id=%2Fr%2Fb", "open sesame"), 403);
+	check_int(broker_status(port, MSI "&object_id=" CLIENT_A, "open sesame"), 403);
 	check_int(broker_status(port, MSI, "wrong"), 403);
 	check_int(broker_status(port, MSI, NULL), 403);
 	check_int(broker_status(port, "/MSI/auth?api-version=2019-08-01&resource=x", "open sesame"), 400);
@@ -393,13 +471,92 @@ test_broker(enum plan_broker kind)
 	check_int(broker_status(port, "/OBO/open%20sesame/token?resource=x", NULL), 404);
 	check_int(broker_status(port, "/OBO/wrong/token?resource=x", NULL), 404);
 	check_int(broker_status(port, "/", "open sesame"), 404);
-	check_int(broker_grants(broker), managed ? 3 : 0);
+	check_int(broker_grants(broker), managed ? 5 : 0);
 	broker_free(broker);
 	secret_set(&secret, "sesame", 6, NULL);
 	opt.listen_fd = broker_listen(&port, NULL);
 	broker = broker_new(&opt, NULL);
 	check_int(broker_status(port, "/OBO/sesame/token?resource=https%3A%2F%2Fstorage.azure.com%2F",
 	    NULL), managed ? 403 : 200);
+	broker_free(broker);
+	cache_free(cache);
+	secret_done(&secret);
+	secret_done(&facts.msi_secret);
+}
+
+/* --- the broker's patience ---------------------------------------------------------------- */
+
+static int
+connect_to(int port)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return (fd);
+}
+
+/* ms until the broker closes on a client that sends a byte every 50 ms. */
+static int64_t
+drip(int port)
+{
+	static const char line[] = "GET /MSI/auth HTTP/1.1\r\nHost: a\r\nX: ";
+	int64_t began = clock_ms();
+	int fd = connect_to(port);
+	size_t at = 0;
+	char byte;
+
+	while (clock_ms() - began < 5000 &&
+	    send(fd, at < sizeof(line) - 1 ? &line[at] : "x", 1, MSG_NOSIGNAL) == 1) {
+		at++;
+		clock_sleep_ms(50);
+		if (recv(fd, &byte, 1, MSG_DONTWAIT) == 0)
+			break;
+	}
+	close(fd);
+	return (clock_ms() - began);
+}
+
+static void
+test_broker_patience(void)
+{
+	struct facts facts = facts_for('m');
+	struct plan plan = { .broker = PLAN_BROKER_MANAGED, .broker_default = managed_a };
+	struct cache *cache = cache_new(&facts, http, NULL);
+	struct secret secret = { NULL, 0 };
+	struct broker_options opt = { .plan = &plan, .cache = cache, .secret = &secret,
+	    .request_ms = 600, .connections_max = 4 };
+	int port = 0, idle[4];
+	struct broker *broker;
+	int64_t ms, began;
+	size_t i;
+	char byte;
+
+	endpoint_reset();
+	secret_set(&secret, "sesame", 6, NULL);
+	opt.listen_fd = broker_listen(&port, NULL);
+	broker = broker_new(&opt, NULL);
+	ms = drip(port);
+	check(ms >= 500 && ms < 2500);
+	broker_free(broker);
+	opt.request_ms = 20000;
+	opt.listen_fd = broker_listen(&port, NULL);
+	broker = broker_new(&opt, NULL);
+	for (i = 0; i < LENGTH(idle); i++) {
+		idle[i] = connect_to(port);
+		clock_sleep_ms(50);
+	}
+	began = clock_ms();
+	check_int(broker_status(port, MSI, "sesame"), 200);	/* one makes room */
+	check(clock_ms() - began < 3000);
+	check_int(recv(idle[0], &byte, 1, 0), 0);		/* the first */
+	check_int(recv(idle[3], &byte, 1, MSG_DONTWAIT), -1);
+	for (i = 0; i < LENGTH(idle); i++)
+		close(idle[i]);
 	broker_free(broker);
 	cache_free(cache);
 	secret_done(&secret);
@@ -421,9 +578,12 @@ main(void)
 	test_whose_token();
 	test_answers();
 	test_cache();
+	test_cache_patience();
+	test_cache_bounds();
 	test_renewal();
 	test_broker(PLAN_BROKER_MANAGED);
 	test_broker(PLAN_BROKER_USER);
+	test_broker_patience();
 	http_free(http);
 	tinyserver_stop();
 	return (check_done());

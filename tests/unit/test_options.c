@@ -43,6 +43,12 @@ test_stops(void)
 	check_str(opt.argv[0], "plan");
 	check_int(parse(&opt, WORDS(a0), WORDS(W("A=1"))), 0);
 	check(opt.argv[0] == NULL);
+	check_int(parse(&opt, WORDS(a0, W("run"), W("plan"), W("--json")), WORDS(W("A=1"))), 0);
+	check_int(opt.command, OPTIONS_RUN);
+	check_str(opt.argv[0], "plan");		/* "run" was named: this is the command */
+	check_str(opt.argv[1], "--json");
+	check_int(parse(&opt, WORDS(a0, W("--verbose=2"), W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.verbosity, 2);
 	check_int(parse(&opt, WORDS(a0, W("-s"), W("-g"), W("--"), W("x")), WORDS(W("A=1"))), 0);
 	check_int(opt.group, 1);
 }
@@ -90,7 +96,7 @@ test_refusals(void)
 {
 	static const char *const bad[] = { "--nope", "-z", "--grace=soon", "--grace=",
 	    "--memory=1", "--memory=9999999999999999999G", "--fuse=maybe", "--log-format=xml",
-	    "-pNOSUCH", "-e300", "-e1,", "--json=perhaps", "--leftover=99999999999s" };
+	    "-pNOSUCH", "-e300", "--verbose=much", "-e1,", "--json=perhaps", "--leftover=99999999999s" };
 	struct options opt;
 	char word[64];
 	size_t i;

@@ -1,0 +1,606 @@
+#ifndef TESTS_UNIT_FAKESTORE_H
+#define TESTS_UNIT_FAKESTORE_H
+
+/*
+ * fakestore -- azure/store.h inside the test: blobs in memory, one "network" thread.
+ *
+ * Include it in one file of a test: its functions take the place of the library's
+ * when the test is linked.  fake.hold keeps reads back (release: fake_release), the
+ * fail_ counters make the next so many calls fail with fake.error, and each call
+ * is counted.
+ */
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "azure/store.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+
+#define FAKE_PIECE	16384		/* bytes a call of sink */
+
+struct fake_blob {
+	struct fake_blob *next;
+	char	*name;
+	char	*data;
+	int64_t	 size;
+	int64_t	 version;		/* its ETag */
+	int	 is_dir;
+};
+
+static struct {
+	pthread_mutex_t	 lock;		/* guards the rest */
+	pthread_cond_t	 changed;
+	struct fake_blob *blobs;	/* by name */
+	int64_t		 versions;
+	struct store_read *queue[512];
+	size_t		 nqueue;
+	int		 hold;		/* reads stay in the queue */
+	int64_t		 hold_after;	/* >= 0: the read being answered stops after so many bytes */
+	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
+	int64_t		 read_bytes;
+	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
+	int		 cut_reads;	/* the next so many say that all came, though half of it did */
+	struct err	 error;
+	int		 delay_ms;	/* of lists, stats, uploads */
+	char		 last_if_match[HTTP_ETAG_MAX];	/* of the last upload; "" none */
+	void		(*on_upload)(const char *name, const char *data, int64_t size);
+	pthread_t	 thread;
+	int		 running;
+} fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
+    .hold_after = -1 };
+
+static inline void
+fake_etag(const struct fake_blob *b, char etag[HTTP_ETAG_MAX])
+{
+	str_format(etag, HTTP_ETAG_MAX, "\"0x%llX\"", (unsigned long long)b->version);
+}
+
+/* Lock held. */
+static inline struct fake_blob *
+fake_find(const char *name)
+{
+	struct fake_blob *b;
+
+	for (b = fake.blobs; b != NULL; b = b->next)
+		if (strcmp(b->name, name) == 0)
+			return (b);
+	return (NULL);
+}
+
+/* Lock held. */
+static inline struct fake_blob *
+fake_store(const char *name, const void *data, int64_t size, int is_dir)
+{
+	struct fake_blob *b = fake_find(name), **p = &fake.blobs;
+
+	if (b == NULL) {
+		while (*p != NULL && strcmp((*p)->name, name) < 0)
+			p = &(*p)->next;
+		b = mem_zalloc(sizeof(*b));
+		b->name = mem_strdup(name);
+		b->next = *p;
+		*p = b;
+	}
+	free(b->data);
+	b->data = mem_alloc((size_t)size);
+	if (size > 0)
+		memcpy(b->data, data, (size_t)size);
+	b->size = size;
+	b->is_dir = is_dir;
+	b->version = ++fake.versions;
+	return (b);
+}
+
+static inline void
+fake_put(const char *name, const void *data, int64_t size)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake_store(name, data, size, 0);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static inline void
+fake_put_text(const char *name, const char *text)
+{
+	fake_put(name, text, (int64_t)strlen(text));
+}
+
+/* Lock held. */
+static inline int
+fake_remove(const char *name)
+{
+	struct fake_blob **p, *b;
+
+	for (p = &fake.blobs; (b = *p) != NULL; p = &b->next)
+		if (strcmp(b->name, name) == 0) {
+			*p = b->next;
+			free(b->name);
+			free(b->data);
+			free(b);
+			return (1);
+		}
+	return (0);
+}
+
+static inline void
+fake_delete(const char *name)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake_remove(name);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+/* The blob's text is this. */
+static inline int
+fake_is(const char *name, const char *text)
+{
+	struct fake_blob *b;
+	int is;
+
+	pthread_mutex_lock(&fake.lock);
+	b = fake_find(name);
+	is = b != NULL && b->size == (int64_t)strlen(text) &&
+	    memcmp(b->data, text, strlen(text)) == 0;
+	pthread_mutex_unlock(&fake.lock);
+	return (is);
+}
+
+static inline int
+fake_exists(const char *name)
+{
+	int exists;
+
+	pthread_mutex_lock(&fake.lock);
+	exists = fake_find(name) != NULL;
+	pthread_mutex_unlock(&fake.lock);
+	return (exists);
+}
+
+/* A file of size bytes whose byte at i is fake_byte(i). */
+static inline unsigned char
+fake_byte(int64_t i)
+{
+	uint64_t x = (uint64_t)(i / 8 + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return ((unsigned char)(x >> (i % 8 * 8)));
+}
+
+static inline void
+fake_put_pattern(const char *name, int64_t size)
+{
+	unsigned char *data = mem_alloc((size_t)size);
+	int64_t i;
+
+	for (i = 0; i < size; i++)
+		data[i] = fake_byte(i);
+	fake_put(name, data, size);
+	free(data);
+}
+
+/* One field or counter, safely. */
+#define fake_get(field)	__extension__ ({				\
+	__typeof__(fake.field) fake_value;				\
+	pthread_mutex_lock(&fake.lock);					\
+	fake_value = fake.field;					\
+	pthread_mutex_unlock(&fake.lock);				\
+	fake_value;							\
+})
+#define fake_set(field, value)	do {					\
+	pthread_mutex_lock(&fake.lock);					\
+	fake.field = (value);						\
+	pthread_cond_broadcast(&fake.changed);				\
+	pthread_mutex_unlock(&fake.lock);				\
+} while (0)
+
+static inline void
+fake_fail_with(enum err_kind kind, int http_status, int sys_errno)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.error = (struct err){ .kind = kind, .http_status = http_status,
+	    .sys_errno = sys_errno, .op = "read blob", .cause = "fake" };
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static inline int
+fake_refuse(struct err *err, enum err_kind kind, int status, const char *name)
+{
+	*err = (struct err){ .kind = kind, .http_status = status, .op = "ask" };
+	return (err_on(err, "%s", name));
+}
+
+/* Lock held: this call has to fail. */
+static inline int
+fake_fails(int *counter, struct err *err)
+{
+	if (*counter == 0)
+		return (0);
+	(*counter)--;
+	if (err != NULL)
+		*err = fake.error;
+	return (1);
+}
+
+/* ---- the network thread ------------------------------------------------------------------ */
+
+/* Lock held, given up for the callbacks. */
+static inline void
+fake_answer(struct store_read *r)
+{
+	char etag[HTTP_ETAG_MAX], *copy;
+	struct err err = ERR_EMPTY;
+	struct fake_blob *b = fake_find(r->name);
+	int failed = fake_fails(&fake.fail_reads, &err), cut;
+	size_t at, n, len = r->len;
+
+	if (!failed && b == NULL)
+		failed = fake_refuse(&err, ERR_NOT_FOUND, 404, r->name);
+	if (!failed) {
+		fake_etag(b, etag);
+		if (r->etag[0] != '\0' && strcmp(etag, r->etag) != 0)
+			failed = fake_refuse(&err, ERR_CHANGED, 412, r->name);
+		else if (r->offset + (int64_t)len > b->size)
+			failed = fake_refuse(&err, ERR_CHANGED, 416, r->name);
+	}
+	copy = mem_alloc(len);
+	if (!failed)
+		memcpy(copy, b->data + r->offset, len);
+	fake.read_bytes += failed ? 0 : (int64_t)len;
+	cut = !failed && fake.cut_reads > 0;
+	fake.cut_reads -= cut;
+	if (cut)
+		len /= 2;
+	for (at = 0; !failed && at < len; at += n) {
+		while (fake.hold_after >= 0 && (int64_t)at >= fake.hold_after && fake.running)
+			pthread_cond_wait(&fake.changed, &fake.lock);
+		n = len - at < FAKE_PIECE ? len - at : FAKE_PIECE;
+		pthread_mutex_unlock(&fake.lock);
+		failed = r->sink(r, at, copy + at, n);
+		pthread_mutex_lock(&fake.lock);
+		if (failed)
+			fake_refuse(&err, ERR_PROTOCOL, 0, r->name);
+	}
+	pthread_mutex_unlock(&fake.lock);
+	free(copy);
+	r->done(r, failed ? &err : NULL);
+	pthread_mutex_lock(&fake.lock);
+}
+
+static inline void *
+fake_main(void *arg)
+{
+	struct store_read *r;
+
+	pthread_mutex_lock(&fake.lock);
+	while (fake.running || fake.nqueue > 0) {
+		if (fake.nqueue == 0 || (fake.hold && fake.running)) {
+			pthread_cond_wait(&fake.changed, &fake.lock);
+			continue;
+		}
+		r = fake.queue[0];
+		memmove(fake.queue, fake.queue + 1, --fake.nqueue * sizeof(struct store_read *));
+		fake_answer(r);
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return (arg);
+}
+
+static inline void
+fake_begin(void)
+{
+	fake.running = 1;
+	if (pthread_create(&fake.thread, NULL, fake_main, NULL) != 0)
+		abort();
+}
+
+/* Forget all blobs and counters; the thread goes on. */
+static inline void
+fake_reset(void)
+{
+	pthread_mutex_lock(&fake.lock);
+	while (fake.blobs != NULL)
+		fake_remove(fake.blobs->name);
+	fake.hold = 0;
+	fake.hold_after = -1;
+	fake.lists = fake.stats = fake.reads = fake.uploads = fake.deletes = 0;
+	fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
+	fake.fail_lists = fake.fail_reads = fake.fail_uploads = 0;
+	fake.fail_deletes = fake.fail_copies = 0;
+	fake.read_bytes = 0;
+	pthread_cond_broadcast(&fake.changed);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static inline void
+fake_end(void)
+{
+	fake_reset();
+	fake_set(running, 0);
+	pthread_join(fake.thread, NULL);
+}
+
+/* ---- azure/store.h ------------------------------------------------------------------------ */
+
+static inline void
+fake_pause(void)
+{
+	int ms = fake_get(delay_ms);
+
+	if (ms > 0)
+		clock_sleep_ms(ms);
+}
+
+struct store *
+store_new(const struct store_options *o, struct err *err)
+{
+	static char anything;
+
+	(void)o;
+	(void)err;
+	return ((struct store *)(void *)&anything);
+}
+
+void
+store_free(struct store *s)
+{
+	(void)s;
+}
+
+static inline void
+fake_attr(const struct fake_blob *b, struct store_attr *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->size = b->size;
+	a->mtime_unix_s = 1700000000 + b->version;
+	a->is_dir = b->is_dir;
+	fake_etag(b, a->etag);
+}
+
+struct fake_name {
+	char	name[1300];
+	struct store_attr attr;
+};
+
+/* A copy of what is below the prefix, so that the callback may do what it likes. */
+static inline struct fake_name *
+fake_collect(const char *prefix, int delimited, size_t *ret_n)
+{
+	struct fake_name *list = NULL;
+	struct fake_blob *b;
+	const char *slash;
+	size_t n = 0, size = 0, len;
+
+	for (b = fake.blobs; b != NULL; b = b->next) {
+		if (!str_starts(b->name, prefix) || strcmp(b->name, prefix) == 0)
+			continue;
+		slash = delimited ? strchr(b->name + strlen(prefix), '/') : NULL;
+		len = slash != NULL ? (size_t)(slash - b->name) : strlen(b->name);
+		if (slash != NULL && n > 0 && list[n - 1].attr.is_dir && list[n - 1].attr.size < 0 &&
+		    strlen(list[n - 1].name) == len && strncmp(list[n - 1].name, b->name, len) == 0)
+			continue;	/* the same prefix again */
+		if (n == size) {
+			size = size > 0 ? size * 2 : 256;
+			list = mem_grow(list, size * sizeof(*list));
+		}
+		str_format(list[n].name, sizeof(list[n].name), "%.*s", (int)len, b->name);
+		fake_attr(b, &list[n].attr);
+		if (slash != NULL)
+			list[n].attr = (struct store_attr){ .is_dir = 1, .size = -1 };
+		n++;
+	}
+	*ret_n = n;
+	return (list);
+}
+
+int
+store_list(struct store *s, const char *prefix, int delimited, int max_results,
+    store_entry_fn *fn, void *arg, struct err *err)
+{
+	struct fake_name *list;
+	size_t n, i;
+	int failed;
+
+	(void)s;
+	(void)max_results;
+	fake_pause();
+	pthread_mutex_lock(&fake.lock);
+	fake.lists++;
+	failed = fake_fails(&fake.fail_lists, err);
+	list = failed ? NULL : fake_collect(prefix, delimited, &n);
+	pthread_mutex_unlock(&fake.lock);
+	if (failed)
+		return (-1);
+	for (i = 0; i < n; i++) {
+		if (list[i].attr.size < 0)
+			list[i].attr.size = 0;
+		if (fn(arg, list[i].name, strlen(list[i].name), &list[i].attr) != 0)
+			break;
+	}
+	free(list);
+	return (0);
+}
+
+int
+store_stat(struct store *s, const char *name, int exact, struct store_attr *ret, struct err *err)
+{
+	struct fake_blob *b;
+	int found = 0;
+	size_t len = strlen(name);
+
+	(void)s;
+	fake_pause();
+	pthread_mutex_lock(&fake.lock);
+	fake.stats++;
+	for (b = fake.blobs; b != NULL && !found; b = b->next) {
+		if (strcmp(b->name, name) == 0) {
+			fake_attr(b, ret);
+			found = 1;
+		} else if (!exact && str_starts(b->name, name) && b->name[len] == '/') {
+			*ret = (struct store_attr){ .is_dir = 1 };
+			found = 1;
+		}
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return (found ? 0 : fake_refuse(err, ERR_NOT_FOUND, 404, name));
+}
+
+int
+store_probe(struct store *s, const char *prefix, struct err *err)
+{
+	(void)s;
+	(void)prefix;
+	(void)err;
+	return (0);
+}
+
+void
+store_read_submit(struct store_read *r)
+{
+	pthread_mutex_lock(&fake.lock);
+	if (fake.nqueue == LENGTH(fake.queue))
+		abort();
+	fake.reads++;
+	fake.queue[fake.nqueue++] = r;
+	pthread_cond_broadcast(&fake.changed);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+int
+store_read(struct store *s, const char *name, const char *etag, int64_t offset, void *buf,
+    size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *err)
+{
+	char have[HTTP_ETAG_MAX];
+	struct fake_blob *b;
+	int failed;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	fake.reads++;
+	failed = fake_fails(&fake.fail_reads, err);
+	b = fake_find(name);
+	if (!failed && b == NULL)
+		failed = fake_refuse(err, ERR_NOT_FOUND, 404, name);
+	if (!failed) {
+		fake_etag(b, have);
+		if (etag != NULL && etag[0] != '\0' && strcmp(etag, have) != 0)
+			failed = fake_refuse(err, ERR_CHANGED, 412, name);
+	}
+	if (!failed) {
+		*ret_len = offset >= b->size ? 0 : (size_t)(b->size - offset) < len ?
+		    (size_t)(b->size - offset) : len;
+		memcpy(buf, b->data + offset, *ret_len);
+		if (ret_attr != NULL)
+			fake_attr(b, ret_attr);
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return (failed ? -1 : 0);
+}
+
+/* Lock held. */
+static inline int
+fake_check(const char *name, const char *if_match, struct err *err)
+{
+	struct fake_blob *b = fake_find(name);
+	char etag[HTTP_ETAG_MAX];
+
+	str_format(fake.last_if_match, sizeof(fake.last_if_match), "%s",
+	    if_match != NULL ? if_match : "");
+	if (if_match == NULL)
+		return (0);
+	if (strcmp(if_match, "*") == 0)
+		return (b == NULL ? 0 : fake_refuse(err, ERR_CHANGED, 409, name));
+	if (b == NULL)
+		return (fake_refuse(err, ERR_CHANGED, 412, name));
+	fake_etag(b, etag);
+	return (strcmp(etag, if_match) == 0 ? 0 : fake_refuse(err, ERR_CHANGED, 412, name));
+}
+
+int
+store_upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
+    struct err *err)
+{
+	char *data = mem_alloc((size_t)size);
+	int failed = 0;
+
+	(void)s;
+	fake_pause();
+	if (fd_pread_full(fd, data, (size_t)size, 0) != (ssize_t)size)
+		failed = fake_refuse(err, ERR_CHANGED, 0, name);
+	pthread_mutex_lock(&fake.lock);
+	fake.uploads++;
+	if (!failed)
+		failed = fake_fails(&fake.fail_uploads, err) || fake_check(name, if_match, err) != 0;
+	if (!failed && ret_etag != NULL)
+		fake_etag(fake_store(name, data, size, 0), ret_etag);
+	else if (!failed)
+		fake_store(name, data, size, 0);
+	if (!failed && fake.on_upload != NULL)
+		fake.on_upload(name, data, size);
+	pthread_mutex_unlock(&fake.lock);
+	free(data);
+	if (!failed && progress != NULL)
+		progress(arg, size);
+	return (failed ? -1 : 0);
+}
+
+int
+store_delete(struct store *s, const char *name, struct err *err)
+{
+	int failed;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	fake.deletes++;
+	failed = fake_fails(&fake.fail_deletes, err);
+	if (!failed)
+		fake_remove(name);
+	pthread_mutex_unlock(&fake.lock);
+	return (failed ? -1 : 0);
+}
+
+int
+store_mkdir(struct store *s, const char *name, struct err *err)
+{
+	(void)s;
+	(void)err;
+	pthread_mutex_lock(&fake.lock);
+	fake.mkdirs++;
+	fake_store(name, "", 0, 1);
+	pthread_mutex_unlock(&fake.lock);
+	return (0);
+}
+
+int
+store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	struct fake_blob *b;
+	int failed;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	fake.copies++;
+	failed = fake_fails(&fake.fail_copies, err);
+	b = fake_find(from);
+	if (!failed && b == NULL)
+		failed = fake_refuse(err, ERR_NOT_FOUND, 404, from);
+	if (!failed)
+		fake_etag(fake_store(to, b->data, b->size, b->is_dir), ret_etag);
+	pthread_mutex_unlock(&fake.lock);
+	return (failed ? -1 : 0);
+}
+
+int
+store_create_container(struct store *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return (0);
+}
+
+#endif

@@ -91,7 +91,10 @@ say "The plan: amlshim plan --job job.yml --datastore datastore.yml"
 "$amlshim" plan --job "$work/job.yml" --datastore "$work/datastore.yml" --cache-dir "$work/cache" --root "$work/mnt"
 
 say "The job, as PID 1 of a new PID and mount namespace"
-unshare --pid --fork --kill-child --mount --mount-proc --propagation "${PROPAGATION:-private}" \
+# Nothing may leak out of the namespace; in a plain chroot, where / is no mount point, that cannot be asked for.
+propagation=private
+unshare --mount --propagation private true 2>/dev/null || propagation=unchanged
+unshare --pid --fork --kill-child --mount --mount-proc --propagation "$propagation" \
     "$amlshim" -v --job "$work/job.yml" --datastore "$work/datastore.yml" --cache-dir "$work/cache" --root "$work/mnt"
 result_in_store
 

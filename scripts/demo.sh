@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 readonly amlshim=$PWD/build/amlshim azsim=$PWD/build/azsim work=$PWD/build/demo
 readonly user=8c9d1e5a-3b2f-4a6d-9e7c-1f0a2b3c4d5e tenant=72f988bf-0000-4000-8000-2d7cd011db47
-azsim_pid=
+azsim_pid='' http='' https=''
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
@@ -53,7 +53,7 @@ start_azure() {
 }
 
 write_specs() {
-	cat >"$work/job.yml" <<-'END'
+	cat >"$work/job.yml" <<-'YAML'
 		$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json
 		type: command
 		command: >-
@@ -65,14 +65,14 @@ write_specs() {
 		outputs:
 		  means: {type: uri_folder, path: azureml://datastores/flowers/paths/results/}
 		identity: {type: user_identity}
-	END
-	cat >"$work/datastore.yml" <<-END
+	YAML
+	cat >"$work/datastore.yml" <<-YAML
 		name: flowers
 		type: azure_blob
 		account_name: contosodata
 		container_name: flowers
 		endpoint: localhost:$https
-	END
+	YAML
 }
 
 result_in_store() {

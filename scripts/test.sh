@@ -4,7 +4,7 @@
 # Each step's output goes to build/test/STEP.log and its TAP lines are counted; a step that fails, or
 # (with CI=true) a skipped test, fails the suite.  The counts end up in build/test/summary.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 LOGS=build/test
@@ -70,7 +70,8 @@ if ! prepare >"$LOGS/prepare.log" 2>&1; then
 	echo "0 passed, 1 failed" | tee "$LOGS/summary"
 	exit 1
 fi
-for step in ${@:-$ALL_STEPS}; do
+[ $# -gt 0 ] || read -ra steps <<<"$ALL_STEPS"
+for step in "${@:-${steps[@]}}"; do
 	run_step "$step" "step_$step"
 done
 

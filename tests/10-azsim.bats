@@ -404,6 +404,11 @@ ask() {
 	[ "$(azsim_ctl GET "/_azsim/fault?id=$id")" = '{"hits":2}' ]
 	table <<<"200 - GET /acct/data/hello key"
 	azsim_assert 2 status=503 fault=true
+	printf '{"op": "GetBlob", "count": 1, "status": 500}' >"$BATS_TEST_TMPDIR/rule"
+	azsim_ctl POST /_azsim/fault "$BATS_TEST_TMPDIR/rule"
+	table <<<"500 - GET /acct/data/hello key"
+	run azsim_fault op=GetBlob colour=red
+	[ "$status" -ne 0 ]
 	azsim_fault op=ImdsToken status=410 count=1
 	azsim_fault op=ImdsToken body=oops type=text/html count=1
 	table <<-'END'

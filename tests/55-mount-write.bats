@@ -220,11 +220,13 @@ every_operation() {
 
 @test "write: fsync and close upload; what is open and not synced is not there yet" {
 	script <<-END
-		import os, subprocess, sys
+		import os, sys, urllib.error, urllib.request
 		def there():
-		    answer = subprocess.run(["$AZSIM", "ctl", "$AZSIM_PORT", "GET",
-		        "/_azsim/blob/$AZSIM_ACCOUNT/data/$PREFIX/open"], capture_output=True)
-		    print(answer.stdout if answer.returncode == 0 else "nothing", flush=True)
+		    try:
+		        print(urllib.request.urlopen("http://127.0.0.1:$AZSIM_PORT/_azsim/blob/"
+		            "$AZSIM_ACCOUNT/data/$PREFIX/open").read(), flush=True)
+		    except urllib.error.HTTPError:
+		        print("nothing", flush=True)
 		f = os.open(sys.argv[1] + "/open", os.O_WRONLY | os.O_CREAT)
 		os.write(f, b"one")
 		there()
@@ -440,12 +442,13 @@ kept() { # FILE
 	azsim_put "data/$PREFIX" "$T/f"
 	echo theirs >"$T/f"
 	script <<-END
-		import subprocess, sys
+		import sys, urllib.request
 		with open(sys.argv[1] + "/f", "a") as f:
-		    f.write("ours\n")
+		    f.write("ours\\n")
 		    f.flush()
-		    subprocess.run(["$AZSIM", "ctl", "$AZSIM_PORT", "PUT",
-		        "/_azsim/blob/$AZSIM_ACCOUNT/data/$PREFIX/f", "$T/f"], check=True)
+		    urllib.request.urlopen(urllib.request.Request(
+		        "http://127.0.0.1:$AZSIM_PORT/_azsim/blob/$AZSIM_ACCOUNT/data/$PREFIX/f",
+		        data=b"theirs\\n", method="PUT"))
 	END
 	job_to "python3 $T/script.sh \${{outputs.out}} || true"
 	job_run 123 plain
@@ -454,14 +457,47 @@ kept() { # FILE
 	kept "$T/ours"
 }
 
-@test "failure: --flush-timeout bounds the end" {
+@test "failure: --flush-timeout bounds the end: upload" {
 	job_to "$TOOLS/writefile \${{outputs.out}}/f 1000" upload
 	azsim_fault op=PutBlob status=503 code=ServerBusy
 	local began=$SECONDS
 	job_run 123 plain --flush-timeout 2s
 	[ $((SECONDS - began)) -le 20 ]
 	"$TOOLS/writefile" "$T/f" 1000 >/dev/null
+	assert_in "$err" "$JOB/mnt/outputs/out"
 	kept "$T/f"
+}
+
+# A job that is killed with a file open that was not uploaded.
+dirty_job() {
+	"$TOOLS/writefile" "$T/f" 1000 >/dev/null
+	script <<-END
+		import os, signal, sys
+		f = os.open(sys.argv[1] + "/f", os.O_WRONLY | os.O_CREAT)
+		os.write(f, open("$T/f", "rb").read())
+		os.kill(os.getpid(), signal.SIGKILL)
+	END
+	job_to "python3 $T/script.sh \${{outputs.out}}"
+}
+
+@test "failure: --flush-timeout bounds the end: mount" {
+	"$TOOLS/writefile" "$T/f" 1000 >/dev/null
+	job_to "$TOOLS/writefile \${{outputs.out}}/f 1000; true"
+	azsim_fault op=PutBlob status=403 code=AuthorizationPermissionMismatch count=1
+	azsim_fault op=PutBlob status=503 code=ServerBusy
+	local began=$SECONDS
+	job_run 123 plain --flush-timeout 2s
+	[ $((SECONDS - began)) -le 20 ]
+	kept "$T/f"
+}
+
+@test "end: --flush-timeout never waits, and does not give up at once" {
+	dirty_job
+	azsim_knob latency_ms=300
+	job_run 137 plain --flush-timeout never
+	azsim_knob latency_ms=0
+	store_has "$PREFIX/f" "$T/f"
+	job_left_nothing
 }
 
 # ---- stopped

@@ -8,18 +8,22 @@ setup() {
 	requires_root
 }
 
+teardown() {
+	[ -z "${bg_outer-}" ] || kill -KILL "$bg_outer" || true
+}
+
 # start_background [pid1|sub] ARG...: amlshim in the background, its output in $BATS_TEST_TMPDIR/bg;
-# $bg is the pid to signal from outside.
+# (stderr: $bg_err, else bg.err); $bg is the pid to signal from outside.
 start_background() {
 	local how=$1
 	shift
 	if [ "$how" = pid1 ]; then
-		"${PID1[@]}" "$AMLSHIM" "$@" >"$BATS_TEST_TMPDIR/bg" 2>"$BATS_TEST_TMPDIR/bg.err" 3>&- &
+		"${PID1[@]}" "$AMLSHIM" "$@" >"$BATS_TEST_TMPDIR/bg" 2>"${bg_err:-$BATS_TEST_TMPDIR/bg.err}" 3>&- &
 		bg_outer=$!
 		wait_for 10 pgrep -P "$bg_outer"
 		bg=$(pgrep -P "$bg_outer")
 	else
-		"$AMLSHIM" "$@" >"$BATS_TEST_TMPDIR/bg" 2>"$BATS_TEST_TMPDIR/bg.err" 3>&- &
+		"$AMLSHIM" "$@" >"$BATS_TEST_TMPDIR/bg" 2>"${bg_err:-$BATS_TEST_TMPDIR/bg.err}" 3>&- &
 		bg_outer=$!
 		bg=$bg_outer
 	fi
@@ -29,11 +33,17 @@ end_background() {
 	local want=$1
 	status=0
 	wait "$bg_outer" || status=$?
+	bg_outer=
 	if [ "$status" -ne "$want" ]; then
 		echo "status $status, wanted $want"
 		cat "$BATS_TEST_TMPDIR/bg" "$BATS_TEST_TMPDIR/bg.err"
 		return 1
 	fi
+}
+
+# Gone, or nothing but a status.
+bg_ended() {
+	! kill -0 "$bg" 2>/dev/null || grep -q '^State:.Z' "/proc/$bg/status"
 }
 
 bg_says() {
@@ -255,14 +265,15 @@ bg_says() {
 }
 
 @test "signals: a full stderr that nobody reads does not hold them up" {
-	mkfifo "$BATS_TEST_TMPDIR/fifo"
-	exec 8<>"$BATS_TEST_TMPDIR/fifo"
+	bg_err=$BATS_TEST_TMPDIR/full
+	mkfifo "$bg_err"
+	exec 8<>"$bg_err"
 	timeout 1 cat /dev/zero >&8 || true
 	for how in pid1 sub; do
-		start_background $how -vv -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done' 2>&8
+		start_background $how -vv -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
 		wait_for 10 bg_says ready
 		kill -TERM "$bg"
-		( sleep 15; kill -KILL "$bg_outer" 2>/dev/null ) 3>&- 8>&- &
+		wait_for 10 bg_ended
 		end_background 9
 	done
 	exec 8>&-

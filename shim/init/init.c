@@ -27,6 +27,7 @@
 #define TERM_GRACE_MS		10000	/* when amlshim itself ends the job and no grace was set */
 #define KILL_AGAIN_MS		1000
 #define DRAIN_MARGIN_MS		5000	/* workers bound themselves; then they are killed */
+#define START_DRAIN_MS		500	/* nothing is lost yet: a probe need not end by itself */
 #define REAP_BATCH		256
 #define KILL_ROUNDS		100
 #define KILL_WORKERS_ROUNDS	5		/* once a second: then they are left to the kernel */
@@ -329,7 +330,7 @@ enter_state(struct init *in, enum sup_state state)
 		in->deadline_ms = sooner(after(in->opt->grace_ms), in->limit_ms);
 		break;
 	case SUP_DRAINING:
-		in->deadline_ms = !in->job_started ? after(DRAIN_MARGIN_MS) :
+		in->deadline_ms = !in->job_started ? after(START_DRAIN_MS) :
 		    in->opt->flush_ms < 0 ? 0 : after(in->opt->flush_ms + DRAIN_MARGIN_MS);
 		break;
 	case SUP_PREPARING:
@@ -402,7 +403,9 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		progress_show(&in->progress, w->name, &w->stats);
 		break;
 	case WIRE_FAILED:
-		log_err(&msg->err);
+		/* Without the agent the others cannot but fail, too. */
+		if (w->access == NULL || !in->workers.list[0].told || in->job_started)
+			log_err(&msg->err);
 		keep_failure(in, &msg->err);
 		w->told = 1;
 		break;
@@ -448,9 +451,8 @@ worker_lost(struct init *in, struct worker *w, int status)
 		else
 			err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running",
 			    "ended with %d", WEXITSTATUS(status));
-		err_on(&err, "%s%s%s", w->name, w->access != NULL && w->access->staging != NULL ?
-		    ", data in " : "", w->access != NULL && w->access->staging != NULL ?
-		    w->access->staging : "");
+		err_on(&err, "%s%s%s", w->name, worker_data(w) != NULL ? ", data in " : "",
+		    worker_data(w) != NULL ? worker_data(w) : "");
 		log_err(&err);
 		keep_failure(in, &err);
 	}

@@ -292,6 +292,15 @@ workers_stop(struct workers *w, int64_t flush_ms)
 		send_stop(&w->list[0], flush_ms);
 }
 
+const char *
+worker_data(const struct worker *self)
+{
+	if (self->access == NULL || self->access->staging == NULL)
+		return (NULL);
+	return (self->access->action == PLAN_UPLOAD ? self->access->target :
+	    self->access->staging);
+}
+
 size_t
 workers_kill(struct workers *w)
 {
@@ -306,8 +315,7 @@ workers_kill(struct workers *w)
 			unflushed++;
 			if (!self->told)
 				log_error("%s was not flushed in time: what is left stands in %s",
-				    self->name, self->access->staging != NULL ?
-				    self->access->staging : self->access->target);
+				    self->name, worker_data(self));
 		}
 		self->told = 1;
 		kill(self->pid, SIGKILL);

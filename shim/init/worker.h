@@ -72,6 +72,8 @@ int	workers_all_ready(const struct workers *);
 struct worker *workers_find(struct workers *, pid_t);
 /* A worker's process was reaped. */
 void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);
+/* Where data that did not get out stands; NULL: there is none. */
+const char *worker_data(const struct worker *);
 void	workers_detach(struct worker *);
 void	workers_done(struct workers *);
 

@@ -33,6 +33,16 @@ no_fuse(struct err *err, const char *op, const char *resource)
 	return (-1);
 }
 
+/* A mount that a killed amlshim left: nobody answers for it any more. */
+static void
+drop_dead(const char *target)
+{
+	struct stat st;
+
+	if (stat(target, &st) != 0 && errno == ENOTCONN)
+		umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 int
 mountd_attach(const char *target, const char *source, int read_only, int *ret_fuse_fd,
     struct err *err)
@@ -41,6 +51,7 @@ mountd_attach(const char *target, const char *source, int read_only, int *ret_fu
 	unsigned long flags = MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
 	char data[160];
 
+	drop_dead(target);
 	if (fd_mkdir_p(target, 0755, err) != 0)
 		return (-1);
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);

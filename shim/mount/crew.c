@@ -17,12 +17,20 @@ struct crew {
 	int		 failed, abandoned;
 };
 
+static void
+free_crew(struct crew *c)
+{
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->ended);
+	free(c);
+}
+
 static void *
 member_main(void *arg)
 {
 	struct crew *c = arg;
 	size_t i;
-	int failed;
+	int failed, last;
 
 	pthread_mutex_lock(&c->lock);
 	while (c->next < c->work.n && !c->abandoned && !(c->failed && c->work.stop_at_failure)) {
@@ -32,9 +40,14 @@ member_main(void *arg)
 		pthread_mutex_lock(&c->lock);
 		c->failed |= failed;
 	}
-	c->running--;
+	last = --c->running == 0 && c->abandoned;
 	pthread_cond_signal(&c->ended);
 	pthread_mutex_unlock(&c->lock);
+	if (last) {
+		if (c->work.late != NULL)
+			c->work.late(c->work.arg);
+		free_crew(c);
+	}
 	return (NULL);
 }
 
@@ -98,8 +111,6 @@ crew_run(const struct crew_work *work)
 	pthread_mutex_unlock(&c->lock);
 	if (!all)
 		return (-1);
-	pthread_mutex_destroy(&c->lock);
-	pthread_cond_destroy(&c->ended);
-	free(c);
+	free_crew(c);
 	return (rc);
 }

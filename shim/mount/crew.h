@@ -17,12 +17,13 @@ struct crew_work {
 	int		 stop_at_failure;	/* begin no more pieces then */
 	int64_t		 deadline_ms;		/* clock_ms(); 0: none */
 	int		(*one)(void *arg, size_t i);	/* non-zero: failed */
+	void		(*late)(void *arg);	/* after the deadline: the last thread has ended; NULL */
 	void		*arg;
 };
 
 /*
  * 0: all done; 1: some failed or were not begun; -1: the deadline passed, threads
- * are still at work and use arg (the process is about to end).
+ * are still at work and use arg until late() is called.
  */
 int	crew_run(const struct crew_work *);
 

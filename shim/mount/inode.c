@@ -413,6 +413,18 @@ tree_new(const struct tree_options *o)
 	return (t);
 }
 
+/* The kernel will not forget any more. */
+static void
+forget_all(struct inode *dir)
+{
+	struct inode *i;
+
+	for (i = dir->dir != NULL ? dir->dir->children : NULL; i != NULL; i = i->next) {
+		i->lookups = 0;
+		forget_all(i);
+	}
+}
+
 void
 tree_free(struct tree *t)
 {
@@ -421,6 +433,7 @@ tree_free(struct tree *t)
 	pthread_mutex_lock(&t->lock);
 	while (t->listers > 0)
 		pthread_cond_wait(&t->settled, &t->lock);
+	forget_all(&t->root);
 	free_dir(t, &t->root);
 	pthread_mutex_unlock(&t->lock);
 	pthread_mutex_destroy(&t->lock);

@@ -78,6 +78,7 @@ struct directory {
 	uint64_t	 names, kernel_names;	/* grows with each name added or removed; what it
 						   was when the kernel last read them */
 	struct err	*failure;		/* of the last listing; NULL: it worked */
+	unsigned int	 failures;	/* listings that failed so far */
 	struct inode	*older, *newer;		/* listed directories by time of use */
 };
 

@@ -272,7 +272,18 @@ remember(struct directory *d, const struct err *err)
 	if (err != NULL) {
 		d->failure = mem_alloc(sizeof(*d->failure));
 		*d->failure = *err;
+		d->failures++;
 	}
+}
+
+/* The listing that was waited for has failed. */
+static int
+has_failed(const struct directory *d, unsigned int before, struct err *err)
+{
+	if (d->failures == before || d->failure == NULL)
+		return (0);
+	*err = *d->failure;
+	return (1);
 }
 
 long
@@ -374,18 +385,18 @@ int
 tree_list(struct tree *t, struct inode *dir, struct err *err)
 {
 	struct directory *d;
-	int failed = 0, waited = 0;
+	unsigned int before;
+	int failed = 0;
 
 	pthread_mutex_lock(&t->lock);
 	d = tree_dir(t, dir);
+	before = d->failures;
 	while (!failed && d->listed_until_ms <= clock_ms()) {
-		if (d->listing || d->changing > 0) {
-			waited = d->listing;
-			pthread_cond_wait(&t->settled, &t->lock);
-		} else if (waited && d->failure != NULL) {
-			*err = *d->failure;	/* of the one that we waited for */
+		if (has_failed(d, before, err))
 			failed = 1;
-		} else
+		else if (d->listing || d->changing > 0)
+			pthread_cond_wait(&t->settled, &t->lock);
+		else
 			failed = listing_run(t, dir, 0, err) < 0;
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -437,7 +448,8 @@ snapshot(struct inode *dir)
 
 /* 1: it is complete or on its way; 0: look again; -1: it failed.  Mutex held. */
 static int
-attach(struct tree *t, struct inode *dir, struct tree_names **ret, struct err *err)
+attach(struct tree *t, struct inode *dir, unsigned int failures, struct tree_names **ret,
+    struct err *err)
 {
 	struct directory *d = dir->dir;
 
@@ -450,6 +462,8 @@ attach(struct tree *t, struct inode *dir, struct tree_names **ret, struct err *e
 		d->stream->refs++;
 		return (1);
 	}
+	if (has_failed(d, failures, err))
+		return (-1);
 	if (d->listing || d->starting || d->changing > 0 ||
 	    (!t->opt.writable && listing_start(t, dir, 0) == 0))
 		pthread_cond_wait(&t->settled, &t->lock);
@@ -462,11 +476,12 @@ int
 tree_names_new(struct tree *t, struct inode *dir, struct tree_names **ret, struct err *err)
 {
 	struct tree_names *names = NULL;
+	unsigned int failures;
 	int state;
 
 	pthread_mutex_lock(&t->lock);
-	tree_dir(t, dir);
-	while ((state = attach(t, dir, &names, err)) == 0)
+	failures = tree_dir(t, dir)->failures;
+	while ((state = attach(t, dir, failures, &names, err)) == 0)
 		continue;
 	/* The first name, or what is wrong. */
 	while (state > 0 && names->n == 0 && !names->done) {

@@ -93,7 +93,8 @@ end(struct mountd *m, int64_t flush_ms)
 
 	pthread_mutex_lock(&m->end_lock);
 	if (m->writer != NULL)
-		writer_finish(m->writer, clock_ms() + flush_ms, tell_lost, m, &flushed);
+		writer_finish(m->writer, flush_ms < 0 ? 0 : clock_ms() + flush_ms, tell_lost, m,
+		    &flushed);
 	http_counts(m->http, &counts);
 	msg.stats.bytes_read = counts.bytes_in;
 	msg.stats.bytes_written = counts.bytes_out;

@@ -36,6 +36,7 @@ struct file {
 	int		 fd;		/* -1: not open */
 	int64_t		 asked;		/* bytes handed to threads */
 	int64_t		 arrived;
+	int		 settled;	/* uploaded, or told to be lost */
 };
 
 struct transfer {
@@ -374,7 +375,7 @@ start_threads(struct transfer *t, size_t n, void *(*body)(void *))
 		}
 }
 
-/* Tell init how far we are until all threads ended. */
+/* Tell init how far we are until all threads ended, or the time is over. */
 static void
 wait_for_threads(struct transfer *t, int heed_stop)
 {
@@ -393,7 +394,7 @@ wait_for_threads(struct transfer *t, int heed_stop)
 			send_msg(t, WIRE_PROGRESS, NULL);
 		if (heed_stop && told_to_stop(t, 0, NULL))
 			_exit(0);
-	} while (running != 0);
+	} while (running != 0 && (t->deadline_ms == 0 || clock_ms() < t->deadline_ms));
 }
 
 static size_t
@@ -561,30 +562,40 @@ count_bytes(void *arg, int64_t bytes)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* 1: nobody has said what became of this file; it is the caller's to say. */
+static int
+settle(struct transfer *t, struct file *f)
+{
+	int first;
+
+	pthread_mutex_lock(&t->lock);
+	first = !f->settled;
+	f->settled = 1;
+	pthread_mutex_unlock(&t->lock);
+	return (first);
+}
+
 static void
 upload_one(struct transfer *t, struct file *f)
 {
 	auto_close int fd = openat(t->target_fd, f->relative, O_RDONLY | O_CLOEXEC);
 	struct err err = ERR_EMPTY;
 
+	if (t->deadline_ms != 0 && clock_ms() >= t->deadline_ms)
+		return;
 	if (fd < 0) {
-		lost_errno(t, f->relative, "upload");
+		err_errno(&err, "upload", f->relative);
+	} else if (store_upload(t->store, f->blob, fd, f->attr.size, NULL, NULL, count_bytes, t,
+	    &err) == 0) {
+		if (settle(t, f)) {
+			pthread_mutex_lock(&t->lock);
+			t->stats.files_done++;
+			pthread_mutex_unlock(&t->lock);
+		}
 		return;
 	}
-	if (t->deadline_ms != 0 && clock_ms() >= t->deadline_ms) {
-		err_set(&err, ERR_OUTPUT, REMEDY_UPLOAD_BY_HAND, "upload",
-		    "the flush timeout was over");
+	if (settle(t, f))
 		lost(t, f->relative, &err);
-		return;
-	}
-	if (store_upload(t->store, f->blob, fd, f->attr.size, NULL, NULL, count_bytes, t,
-	    &err) != 0) {
-		lost(t, f->relative, &err);
-		return;
-	}
-	pthread_mutex_lock(&t->lock);
-	t->stats.files_done++;
-	pthread_mutex_unlock(&t->lock);
 }
 
 static void *
@@ -605,6 +616,19 @@ uploader(void *arg)
 	}
 	thread_ends(t);
 	return (NULL);
+}
+
+/* Uploads that are still under way end with the process. */
+static void
+lose_the_rest(struct transfer *t)
+{
+	struct err err = ERR_EMPTY;
+	struct file *f;
+
+	err_set(&err, ERR_OUTPUT, REMEDY_UPLOAD_BY_HAND, "upload", "the flush timeout was over");
+	for (f = t->files; f != NULL; f = f->next)
+		if (settle(t, f))
+			lost(t, f->relative, &err);
 }
 
 void
@@ -628,6 +652,7 @@ transfer_upload_main(const struct transfer_options *opt)
 	t.current = t.files;
 	start_threads(&t, UPLOADERS, uploader);
 	wait_for_threads(&t, 0);
+	lose_the_rest(&t);
 	send_msg(&t, WIRE_DONE, NULL);
 	_exit(0);
 }

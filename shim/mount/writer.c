@@ -743,9 +743,23 @@ writer_new(const struct writer_options *o, struct err *err)
 void
 writer_free(struct writer *w)
 {
+	struct staged *s;
+	struct inode *i;
+
 	if (w == NULL)
 		return;
-	drop_kept(w, -1);
+	while ((s = w->first) != NULL) {
+		i = s->inode;
+		pthread_mutex_lock(&w->opt.tree->lock);
+		tree_ref(i);
+		pthread_mutex_unlock(&w->opt.tree->lock);
+		pthread_mutex_lock(&s->lock);
+		staged_drop(w, s, NULL);
+		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_lock(&w->opt.tree->lock);
+		tree_unref(w->opt.tree, i);
+		pthread_mutex_unlock(&w->opt.tree->lock);
+	}
 	mem_close_fd(&w->staging_fd);
 	pthread_mutex_destroy(&w->lock);
 	pthread_mutex_destroy(&w->rename_lock);

@@ -44,7 +44,7 @@ struct writer_options {
 };
 
 struct writer *writer_new(const struct writer_options *, struct err *);
-/* No file may be open. */
+/* No file may be open; before tree_free.  Staged files stay where they are. */
 void	writer_free(struct writer *);
 /* For tree_options. */
 void	writer_drop_staged(void *staged);

@@ -26,6 +26,7 @@ struct ending {
 	struct writer	*writer;
 	pthread_mutex_t	 lock;		/* guards the rest */
 	int		 over;		/* what is not done now is lost */
+	int		 holders;	/* who ends, and the crew */
 	struct piece	*pieces;
 	size_t		 n, size;
 };
@@ -187,11 +188,16 @@ clean_staging(struct writer *w)
 }
 
 static void
-free_ending(struct ending *e)
+let_go(struct ending *e, int holders)
 {
 	struct tree *t = e->writer->opt.tree;
 	size_t k;
 
+	pthread_mutex_lock(&e->lock);
+	holders = e->holders -= holders;
+	pthread_mutex_unlock(&e->lock);
+	if (holders > 0)
+		return;
 	pthread_mutex_lock(&t->lock);
 	for (k = 0; k < e->n; k++)
 		tree_unref(t, e->pieces[k].inode);
@@ -201,18 +207,25 @@ free_ending(struct ending *e)
 	free(e);
 }
 
+static void
+late(void *arg)
+{
+	let_go(arg, 1);
+}
+
 void
 writer_finish(struct writer *w, int64_t deadline_ms, void (*lost)(void *, const struct err *),
     void *arg, struct writer_end *ret)
 {
 	struct ending *e = mem_zalloc(sizeof(*e));
 	struct crew_work work = { .threads = UPLOADS, .deadline_ms = deadline_ms,
-	    .one = send_piece, .arg = e };
+	    .one = send_piece, .late = late, .arg = e };
 	size_t k;
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
 	e->writer = w;
+	e->holders = 2;
 	pthread_mutex_init(&e->lock, NULL);
 	collect(e);
 	work.n = e->n;
@@ -228,6 +241,5 @@ writer_finish(struct writer *w, int64_t deadline_ms, void (*lost)(void *, const 
 			ret->files++;
 	}
 	clean_staging(w);
-	if (rc >= 0)
-		free_ending(e);		/* else threads still use it; the process is about to end */
+	let_go(e, rc < 0 ? 1 : 2);
 }

@@ -27,7 +27,8 @@ static const struct refusal refusals[] = {
 	{ "AccountRequiresHttps", 400, "The account being accessed does not support http." },
 	{ "AuthenticationFailed", 403, "Server failed to authenticate the request. Make sure the "
 	    "value of Authorization header is formed correctly including the signature." },
-	{ "AuthorizationFailure", 403, "This request is not authorized to perform this operation." },
+	{ "AuthorizationFailure", 403, "This request is not authorized to perform this "
+	    "operation." },
 	{ "AuthorizationPermissionMismatch", 403, "This request is not authorized to perform this "
 	    "operation using this permission." },
 	{ "AuthorizationProtocolMismatch", 403, "This request is not authorized to perform this "
@@ -323,13 +324,6 @@ int
 answer_length(struct exchange *ex, int status, int64_t len)
 {
 	return (send_answer(ex, status, len, NULL));
-}
-
-int
-refuse(struct exchange *ex, const char *code)
-{
-	ex->code = code;
-	return (-1);
 }
 
 static void

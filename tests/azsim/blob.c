@@ -109,7 +109,7 @@ blob_version_from(const struct exchange *ex, const char *version)
 	return (strcmp(ex->version, version) >= 0);
 }
 
-/* The first path segment from *path on, decoded; *path moves behind its '/'.  NULL: none, or bad. */
+/* The first segment of *path, decoded; *path moves behind its '/'.  NULL: none, or bad. */
 static char *
 take_segment(struct exchange *ex, const char **path)
 {
@@ -273,7 +273,8 @@ check_params(struct exchange *ex, const struct blob_op *op)
 	for (i = 0; i < ex->nparams; i++) {
 		const struct param *p = &ex->params[i];
 
-		if (is_listed(" restype comp timeout ", p->name) || is_listed(op->params, p->name) ||
+		if (is_listed(" restype comp timeout ", p->name) ||
+		    is_listed(op->params, p->name) ||
 		    (has_sas && is_listed(sas_params, p->name)))
 			continue;
 		if (is_listed(" snapshot versionid ", p->name))

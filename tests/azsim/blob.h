@@ -14,6 +14,7 @@
  */
 
 #include "exchange.h"
+#include "sum.h"
 
 enum blob_level { LEVEL_SERVICE, LEVEL_CONTAINER, LEVEL_BLOB };
 
@@ -65,6 +66,8 @@ void	blob_etag(uint64_t etag, char out[ETAG_SIZE]);	/* without quotes */
 struct container *blob_container(struct exchange *);
 /* ETag, Last-Modified. */
 void	blob_add_identity(struct exchange *, const struct version *);
+/* A body of known length into a new extent; sum (may be NULL) sees all.  -1: as a handler. */
+int	blob_receive(struct exchange *, struct sum *sum, struct extent **ret);
 /* x-ms-meta-* of the request; -1: recorded. */
 int	blob_read_meta(struct exchange *, struct pairs *ret);
 /* Version of the request is at least this; none counts as the oldest. */

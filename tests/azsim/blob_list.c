@@ -268,7 +268,7 @@ fill_page(struct listing *l, const char *start)
 	}
 }
 
-/* ---- markers: "2!LEN!BASE64", opaque, and none but ours are taken ------------------------------- */
+/* ---- markers: "2!LEN!BASE64", opaque, and none but ours are taken ---------------------------- */
 
 static uint64_t
 marker_tag(const struct exchange *ex, const char *text)

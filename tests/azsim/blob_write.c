@@ -73,9 +73,8 @@ check_sums(struct exchange *ex, const struct sum *sum, const char *md5, const ch
 	return (0);
 }
 
-/* The body into a new extent; sum sees every byte. */
-static int
-receive(struct exchange *ex, struct sum *sum, struct extent **ret)
+int
+blob_receive(struct exchange *ex, struct sum *sum, struct extent **ret)
 {
 	int64_t len = ex->req->content_length, at = 0;
 	struct depot *d = &ex->sim->model.depot;
@@ -86,7 +85,8 @@ receive(struct exchange *ex, struct sum *sum, struct extent **ret)
 		ex->peer->scratch = mem_alloc(PEER_SCRATCH);
 	while (at < len && (n = httpd_read_body(ex->conn, ex->peer->scratch,
 	    PEER_SCRATCH)) > 0) {
-		sum_add(sum, ex->peer->scratch, (size_t)n);
+		if (sum != NULL)
+			sum_add(sum, ex->peer->scratch, (size_t)n);
 		if (fd_pwrite_all(d->fd, ex->peer->scratch, (size_t)n, x->offset + at) != 0)
 			break;
 		at += n;
@@ -201,7 +201,7 @@ blob_put(struct exchange *ex)
 	struct conditions conditions;
 	const char *md5, *crc64;
 	struct container *c;
-	struct extent *x;
+	struct extent *x = NULL;
 	struct version *v;
 	struct sum sum;
 
@@ -209,7 +209,7 @@ blob_put(struct exchange *ex)
 	    read_sums(ex, &md5, &crc64) != 0 || (c = blob_container(ex)) == NULL)
 		return (-1);
 	sum_init(&sum, 1, crc64 != NULL);
-	if (receive(ex, &sum, &x) != 0)
+	if (blob_receive(ex, &sum, &x) != 0)
 		return (-1);
 	v = version_new(x->size);
 	version_add_segment(v, x, NULL);
@@ -284,7 +284,7 @@ blob_put_block(struct exchange *ex)
 	const char *id = exchange_param(ex, "blockid"), *md5, *crc64;
 	auto_buf struct buf text = BUF_EMPTY;
 	struct container *c;
-	struct extent *x;
+	struct extent *x = NULL;
 	struct sum sum;
 
 	if (check_block_id(ex, id) != 0 || read_sums(ex, &md5, &crc64) != 0)
@@ -296,7 +296,7 @@ blob_put_block(struct exchange *ex)
 	if ((c = blob_container(ex)) == NULL)
 		return (-1);
 	sum_init(&sum, md5 != NULL, crc64 != NULL);
-	if (receive(ex, &sum, &x) != 0)
+	if (blob_receive(ex, &sum, &x) != 0)
 		return (-1);
 	if (check_sums(ex, &sum, md5, crc64) != 0) {
 		extent_drop(x);
@@ -312,7 +312,7 @@ blob_put_block(struct exchange *ex)
 	return (answer(ex, 201, NULL, "", 0));
 }
 
-/* ---- Put Block List ----------------------------------------------------------------------------- */
+/* ---- Put Block List -------------------------------------------------------------------------- */
 
 enum block_kind { BLOCK_LATEST, BLOCK_COMMITTED, BLOCK_UNCOMMITTED };
 

@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/json.h"
 #include "base/uri.h"
+#include "blob.h"
 #include "words.h"
 
 #define WORDS_MAX	65536
@@ -219,11 +219,11 @@ set_account(struct account *a, const struct pairs *words)
 int
 control_add_account(struct sim *sim, const char *text)
 {
-	static const char *const known[] = { "name", "key", "tenant", "hns", "shared_key", "network",
-	    "public", "https_only", NULL };
+	static const char *const known[] = { "name", "key", "tenant", "hns", "shared_key",
+	    "network", "public", "https_only", NULL };
 	/* Published with the storage emulator; everyone's test key. */
-	static const char emulator_key[] = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4"
-	    "I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+	static const char emulator_key[] = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"
+	    "IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 	struct pairs words = { NULL, 0 };
 	const char *name, *tenant;
 	_Atomic int hns = 0;
@@ -385,7 +385,8 @@ control_add_synthetic(struct sim *sim, const char *text, int many)
 static int
 do_synthetic(struct exchange *ex, const struct pairs *words)
 {
-	const char *account = pairs_get(words, "account"), *container = pairs_get(words, "container");
+	const char *account = pairs_get(words, "account");
+	const char *container = pairs_get(words, "container");
 	const char *name = pairs_get(words, "name"), *size = pairs_get(words, "size");
 	const char *count = pairs_get(words, "count");
 	long long bytes, n = -1;
@@ -422,42 +423,19 @@ find_place(struct exchange *ex, const char *path, struct place *ret)
 	    (ret->blob != NULL && uri_decode(ret->blob) <= 0) ? -1 : 0);
 }
 
-static struct extent *
-receive(struct exchange *ex)
-{
-	struct depot *d = &ex->sim->model.depot;
-	int64_t len = ex->req->content_length, at = 0;
-	struct extent *x;
-	ssize_t n = 0;
-
-	if (len < 0)
-		return (NULL);
-	x = extent_new(d, len);
-	if (ex->peer->scratch == NULL)
-		ex->peer->scratch = mem_alloc(PEER_SCRATCH);
-	while (at < len && (n = httpd_read_body(ex->conn, ex->peer->scratch,
-	    PEER_SCRATCH)) > 0) {
-		if (fd_pwrite_all(d->fd, ex->peer->scratch, (size_t)n, x->offset + at) != 0)
-			break;
-		at += n;
-	}
-	if (at == len)
-		return (x);
-	extent_drop(x);
-	return (NULL);
-}
-
 static int
 put_blob(struct exchange *ex, const struct place *place, const struct pairs *words)
 {
 	struct container *c;
 	struct version *v;
-	struct extent *x = receive(ex);
+	struct extent *x;
 	size_t i;
 	int failed;
 
-	if (x == NULL)
+	if (ex->req->content_length < 0)
 		return (say(ex, 411, "a length is needed\n"));
+	if (blob_receive(ex, NULL, &x) != 0)
+		return (-1);
 	v = version_new(x->size);
 	version_add_segment(v, x, NULL);
 	v->is_dir = pairs_get(words, "dir") != NULL && place->account->hns;
@@ -539,7 +517,7 @@ do_ping(struct exchange *ex, const struct pairs *words)
 static int
 is_loopback(int fd)
 {
-	struct sockaddr_storage from;
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(from);
 
 	if (getpeername(fd, (struct sockaddr *)&from, &len) != 0 || from.ss_family != AF_INET)

@@ -120,8 +120,9 @@ read_answer(int fd)
 		if (end == NULL)
 			continue;
 		end += 4;
-		if (sscanf(head.data, "HTTP/1.1 %3d", &status) != 1)
+		if (!str_starts(head.data, "HTTP/1.1 "))
 			return (-1);
+		status = (int)strtol(head.data + strlen("HTTP/1.1 "), NULL, 10);
 		if (fd_write_all(STDOUT_FILENO, end, head.len - (size_t)(end - head.data)) != 0)
 			return (-1);
 	}

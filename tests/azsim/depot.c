@@ -12,7 +12,7 @@
 #define ALIGN		INT64_C(4096)
 #define STRIDE		UINT64_C(40503)		/* odd: neighbouring blocks start elsewhere */
 
-/* Twice DEPOT_BLOCK bytes of xorshift64: every start below DEPOT_BLOCK has a whole block behind it. */
+/* Two blocks of xorshift64: every start in the first has a whole block behind it. */
 static int
 fill_pattern(int fd, struct err *err)
 {

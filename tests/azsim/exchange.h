@@ -89,10 +89,15 @@ int	answer_bytes(struct exchange *, int status, const struct version *v, int64_t
 int	answer_length(struct exchange *, int status, int64_t len);
 
 /* Storage refusals: the table in answer.c has status and message by code.  Return -1. */
-int	refuse(struct exchange *, const char *code);
+static inline int
+refuse(struct exchange *ex, const char *code)
+{
+	ex->code = code;
+	return (-1);
+}
 /* With <ELEMENT>text</ELEMENT> in the body; the text is escaped. */
-int	refuse_detail(struct exchange *, const char *code, const char *element, const char *fmt, ...)
-	    __attribute__((format(printf, 4, 5)));
+int	refuse_detail(struct exchange *, const char *code, const char *element, const char *fmt,
+	    ...) __attribute__((format(printf, 4, 5)));
 int	refuse_header(struct exchange *, const char *code, const char *name, const char *value);
 int	refuse_param(struct exchange *, const char *code, const char *name, const char *value);
 void	answer_refusal(struct exchange *);

@@ -23,4 +23,15 @@ void	gate_user_delegation_key(const struct exchange *, const char *oid, const ch
 	    const char *start, const char *expiry, const char *service, const char *version,
 	    unsigned char out[32]);
 
+/* gate_key.c; credential: "ACCOUNT:SIGNATURE" */
+int	gate_shared_key(struct exchange *, const char *credential);
+/* HMAC-SHA256 in base64, with any key or with the account's. */
+void	gate_hmac(const unsigned char *key, size_t key_len, const char *text, size_t len,
+	    struct buf *ret);
+void	gate_sign(struct account *, const char *text, size_t len, struct buf *ret);
+/* gate_sas.c */
+int	gate_sas(struct exchange *);
+/* 1: set holds one of letters; either may be NULL. */
+int	gate_has_any(const char *set, const char *letters);
+
 #endif

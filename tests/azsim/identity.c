@@ -8,7 +8,7 @@
 #include "base/json.h"
 
 #define JSON_TYPE	"application/json; charset=utf-8"
-#define LIFETIME_S	86400		/* managed identity best practices: tokens live about 24 h */
+#define LIFETIME_S	86400	/* entra-docs "managed-identity-best-practice": about 24 h */
 #define LIFETIME_USER_S	4500
 
 enum expiry { EXPIRY_TEXT, EXPIRY_NUMBER };
@@ -46,13 +46,13 @@ fail_appservice(struct exchange *ex, int status, const char *message)
 	return (answer(ex, status, JSON_TYPE, body.data, body.len));
 }
 
-/* What the Azure ML endpoint says of an identity it cannot find (seen in azure-sdk-for-python 30427). */
+/* What the Azure ML endpoint says of an identity it cannot find: azure-sdk-for-python 30427. */
 static int
 fail_aml(struct exchange *ex)
 {
 	ex->code = "InternalError";
-	return (answer_text(ex, 500, "text/plain", "InternalError - :{\n  \"error\": \"failed to get "
-	    "token from MSI, status code: 404\"\n}\n"));
+	return (answer_text(ex, 500, "text/plain", "InternalError - :{\n"
+	    "  \"error\": \"failed to get token from MSI, status code: 404\"\n}\n"));
 }
 
 static int64_t
@@ -235,7 +235,7 @@ handle_appservice(struct exchange *ex)
 	int many;
 
 	if (secret == NULL || strcmp(secret, ex->sim->secret) != 0)
-		return (fail_appservice(ex, 401, "The X-IDENTITY-HEADER header is missing or wrong"));
+		return (fail_appservice(ex, 401, "X-IDENTITY-HEADER is missing or wrong"));
 	ex->auth = AUTH_SECRET;
 	if (strcmp(ex->req->method, "GET") != 0)
 		return (fail_appservice(ex, 405, "The method is not allowed"));

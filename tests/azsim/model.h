@@ -50,7 +50,7 @@ struct version {
 	uint64_t seed;			/* of a synthetic one */
 	struct segment *segments;
 	size_t	 nsegments;
-	struct pairs headers;		/* Content-Type, ..., under the names they are answered with */
+	struct pairs headers;		/* Content-Type, ..., as answers name them */
 	struct pairs meta;
 	char	*copy_id, *copy_source;	/* NULL: not a copy */
 	int64_t	 copy_until_ms;		/* clock_ms(): pending before */

@@ -25,13 +25,13 @@ struct peer {
 	int64_t	 received, sent;
 	int64_t	 send_max;		/* -1; else bytes that may still be sent: then the end */
 	int	 is_reset;
-	void	*scratch;		/* PEER_SCRATCH bytes for whoever reads a body; freed at the end */
+	void	*scratch;		/* PEER_SCRATCH bytes for who reads a body; NULL at first */
 };
 
-ssize_t	peer_recv(void *peer, void *, size_t);
-int	peer_send(void *peer, const void *, size_t);
+ssize_t	peer_recv(void *arg, void *, size_t);
+int	peer_send(void *arg, const void *, size_t);
 int	peer_send_more(struct peer *, const void *, size_t);	/* something follows at once */
-int	peer_send_file(struct peer *, int fd, int64_t offset, int64_t len);
+int	peer_send_file(struct peer *, int from, int64_t offset, int64_t len);
 /* No more will be sent; waits a little for the other side to have read it and to end, too. */
 void	peer_end(struct peer *);
 /* The descriptor's close will be a TCP reset. */

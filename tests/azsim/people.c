@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "words.h"
 
-/* Resources of the public cloud; a trailing '/' makes no difference (entra-docs, "how-to-use-vm-token"). */
+/* Of the public cloud; a '/' at the end makes no difference (entra-docs, "how-to-use-vm-token"). */
 static const char *const resources[] = {
 	"https://storage.azure.com",
 	"https://datalake.azure.net",

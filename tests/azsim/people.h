@@ -44,9 +44,9 @@ struct people {
  * "kind=system|user-assigned|user,client_id=,object_id=,resource_id=,upn=,tenant="; what is left
  * out is derived from the order.  -1: bad words.
  */
-int	people_add(struct people *, const char *words);
+int	people_add(struct people *, const char *text);
 /* "oid=,role=reader|contributor|owner,account=,container="; -1: bad words. */
-int	people_add_role(struct people *, const char *words);
+int	people_add_role(struct people *, const char *text);
 void	people_drop_roles(struct people *, const char *oid);	/* NULL: all */
 
 /* How a token endpoint's query names an identity; NULL: not by this. */

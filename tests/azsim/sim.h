@@ -24,8 +24,8 @@ struct knobs {
 	_Atomic int64_t list_page_max;		/* 0: as asked; else a page has at most so many */
 	_Atomic int64_t list_empty_pages;	/* 1: before each page comes an empty one */
 	_Atomic int64_t copy_pending_ms;	/* a copy is pending for so long */
-	_Atomic int64_t obo_empty;		/* 1: the on-behalf-of endpoint answers 200, empty */
-	_Atomic int64_t compute_instance;	/* 1: MSI/auth without clientid gives a person's token */
+	_Atomic int64_t obo_empty;		/* 1: OBO/token answers 200, empty */
+	_Atomic int64_t compute_instance;	/* 1: MSI/auth wants no clientid */
 	_Atomic int64_t log;			/* 0: nothing is recorded */
 };
 int	knobs_set(struct knobs *, const char *name, int64_t value);	/* -1: no such knob */

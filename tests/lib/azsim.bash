@@ -17,8 +17,9 @@
 #   azsim_env KIND             the variables by which a job finds the token endpoint, one a line:
 #                              imds, aml, appservice, obo
 #   azsim_ctl METHOD PATH...   a control request (tests/azsim/control.h)
-#   azsim_put CONTAINER[/PREFIX] FILE...   files and trees, without authentication
-#   azsim_get CONTAINER/NAME   a blob's bytes, without authentication
+#   azsim_put CONTAINER[/PREFIX] FILE...   files and trees, without authentication; into the account
+#                              AZSIM_TO if that is set, else the flat one
+#   azsim_get CONTAINER/NAME   a blob's bytes, likewise
 #   azsim_fault WORD=VALUE...  what shall go wrong (tests/azsim/fault.h); prints the rule's id
 #   azsim_faults_off           nothing goes wrong any more
 #   azsim_knob NAME=N...       turn knobs (tests/azsim/sim.h)

@@ -1,6 +1,8 @@
 # Jobs for the end-to-end suites: functions for bats.
 #
-#   jobs_begin [azurite]      in setup_file: azsim with a directory of identities, and Azurite too
+#   jobs_begin [azurite] [OPTION...]
+#                             in setup_file: azsim with a directory of identities and these options
+#                             besides, and Azurite too
 #   jobs_end                  in teardown_file
 #   azsim_reset               no faults, knobs as at the start, the journal empty
 #   store_use STORE           azsim, lake or azurite: the store of what follows; STORE_* tell more
@@ -36,7 +38,11 @@ export SYSTEM_OID FIRST_OID SECOND_OID READER_OID OUTSIDER_OID USER_OID
 
 jobs_begin()
 {
-	local oid secret roles=()
+	local oid secret roles=() azurite=''
+	if [ "${1-}" = azurite ]; then
+		azurite=1
+		shift
+	fi
 	for oid in $SYSTEM_OID $FIRST_OID $SECOND_OID $USER_OID; do
 		roles+=(--role "oid=$oid,role=contributor")
 	done
@@ -49,9 +55,9 @@ jobs_begin()
 	    --identity "kind=user-assigned,client_id=$READER_ID,oid=$READER_OID" \
 	    --identity "kind=user-assigned,client_id=$OUTSIDER_ID,oid=$OUTSIDER_OID" \
 	    --user "oid=$USER_OID,upn=person@test.local" \
-	    --role "oid=$READER_OID,role=reader" "${roles[@]}"
+	    --role "oid=$READER_OID,role=reader" "${roles[@]}" "$@"
 	export AZSIM_SECRET=$secret
-	if [ "${1-}" = azurite ]; then
+	if [ -n "$azurite" ]; then
 		azurite_start "$BATS_FILE_TMPDIR/azurite" >/dev/null
 		store_use azurite
 		store_blob mkcontainer data

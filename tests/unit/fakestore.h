@@ -310,7 +310,7 @@ fake_reset(void)
 	fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
 	fake.fail_lists = fake.fail_reads = fake.fail_uploads = 0;
 	fake.fail_deletes = fake.fail_copies = 0;
-	fake.read_bytes = 0;
+	fake.read_bytes = fake.versions = 0;
 	pthread_cond_broadcast(&fake.changed);
 	pthread_mutex_unlock(&fake.lock);
 }

@@ -127,9 +127,9 @@ test_exact(void)
 	check_int(fake_get(read_bytes), 4 * BLOCKS_PAGE + 123);
 	check(read_ok(f, 7 * MIB - 5, BLOCKS_READ_MAX));
 	check(read_ok(f, 3 * MIB, 8192) && read_ok(f, 3 * MIB + 16384, 4096));
-	check_int(fake_get(reads), 6);
+	check_int(fake_get(reads), 7);
 	check(read_ok(f, 3 * MIB, 32768));		/* what is missing between and after them */
-	check_int(fake_get(reads), 8);
+	check_int(fake_get(reads), 9);
 	blocks_close(pool, f);
 	end();
 }

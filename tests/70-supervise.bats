@@ -133,14 +133,14 @@ bg_says() {
 }
 
 @test "reap: 2,000 orphaned grandchildren leave no zombie" {
-	both 0 -- sh -c "\"$TOOLS/orphans\" 2000; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | xargs -r grep -h '^PPid:' | awk -v p=\$PPID '\$2 == p' | wc -l"
+	both 0 -- sh -c "\"$TOOLS/orphans\" 2000; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | xargs -r grep -sh '^PPid:' | awk -v p=\$PPID '\$2 == p' | wc -l"
 	assert_equal "$out" "2000
 0"
 	silent
 }
 
 @test "reap: 1,000 that end in one instant are all reaped, after one SIGCHLD" {
-	run_status 0 "$AMLSHIM" -- sh -c "\"$TOOLS/orphans\" 1000 \$PPID; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | xargs -r grep -h '^PPid:' | awk -v p=\$PPID '\$2 == p' | wc -l"
+	run_status 0 "$AMLSHIM" -- sh -c "\"$TOOLS/orphans\" 1000 \$PPID; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | xargs -r grep -sh '^PPid:' | awk -v p=\$PPID '\$2 == p' | wc -l"
 	assert_equal "$out" "1000
 0"
 	run_status 4 "$AMLSHIM" -- sh -c "\"$TOOLS/orphans\" 1000 \$PPID; exit 4"

@@ -655,13 +655,15 @@ static void
 handle_deadline(struct init *in)
 {
 	struct err err = ERR_EMPTY;
+	char names[256];
 
 	if (in->deadline_ms == 0 || clock_ms() < in->deadline_ms)
 		return;
 	in->deadline_ms = 0;
 	if (in->state == SUP_PREPARING) {
-		err_set(&err, ERR_UNREACHABLE, REMEDY_CHECK_ENDPOINT, "get identities and data ready",
-		    "no progress within the start timeout");
+		err_set(&err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "get identities and data ready",
+		    "no progress within the start timeout (--start-timeout); not ready: %s",
+		    workers_waited_for(&in->workers, names, sizeof(names)));
 		log_err(&err);
 		keep_failure(in, &err);
 	} else if (in->limit_ms != 0 && clock_ms() >= in->limit_ms && !in->job.gone &&

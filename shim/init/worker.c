@@ -364,6 +364,21 @@ workers_all_ready(const struct workers *w)
 	return (1);
 }
 
+const char *
+workers_waited_for(const struct workers *w, char *buf, size_t size)
+{
+	size_t i, len = 0;
+
+	buf[0] = '\0';
+	for (i = 0; i < w->n && len + 1 < size; i++) {
+		if (w->list[i].state != WORKER_STARTING || w->list[i].done)
+			continue;
+		str_format(buf + len, size - len, "%s%s", len == 0 ? "" : ", ", w->list[i].name);
+		len += strlen(buf + len);
+	}
+	return (buf);
+}
+
 struct worker *
 workers_find(struct workers *w, pid_t pid)
 {

@@ -69,6 +69,8 @@ size_t	workers_alive(const struct workers *);
 int	workers_only_agent(const struct workers *);
 /* 1: every worker has said ready (or, a download, is done). */
 int	workers_all_ready(const struct workers *);
+/* The names of those that did not say ready, with commas; returns buf. */
+const char *workers_waited_for(const struct workers *, char *buf, size_t size);
 struct worker *workers_find(struct workers *, pid_t);
 /* A worker's process was reaped. */
 void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);

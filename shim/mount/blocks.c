@@ -101,6 +101,8 @@ list_remove(struct chunk *c)
 {
 	struct chunks *l = c->list;
 
+	if (l == NULL)
+		return;
 	*(c->prev != NULL ? &c->prev->next : &l->head) = c->next;
 	*(c->next != NULL ? &c->next->prev : &l->tail) = c->prev;
 	c->prev = c->next = NULL;
@@ -546,7 +548,7 @@ fetch_new(struct blocks *b, struct blocks_file *f, int64_t first, int64_t end, i
 		end = first + BLOCKS_FETCH_MAX / BLOCKS_PAGE;
 	x->nchunks = 0;
 	for (page = first; page < end; page++) {
-		if (page == first || page % PAGES_PER_CHUNK == 0) {
+		if (c == NULL || page % PAGES_PER_CHUNK == 0) {
 			c = chunk_get(b, f, page / PAGES_PER_CHUNK, page >= ahead_from);
 			if (c == NULL || !is_missing(c, page))
 				break;
@@ -617,7 +619,8 @@ static int
 try_pin_span(struct blocks *b, struct blocks_span *s)
 {
 	int64_t first = s->offset / BLOCKS_CHUNK;
-	unsigned int i, n = (unsigned int)((s->offset + (int64_t)s->len - 1) / BLOCKS_CHUNK - first) + 1;
+	int64_t last = (s->offset + (int64_t)s->len - 1) / BLOCKS_CHUNK;
+	unsigned int i, n = (unsigned int)(last - first) + 1;
 	size_t missing = 0, own_idle = 0;
 
 	for (i = 0; i < n; i++) {

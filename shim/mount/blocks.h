@@ -46,7 +46,7 @@ struct blocks_options {
 	struct store	*store;			/* borrowed */
 	int64_t		 memory_bytes;
 	int64_t		 timeout_ms;		/* of one fetch; 0: 5 minutes */
-	size_t		 user_bytes;		/* for the caller in each file, zeroed: blocks_user() */
+	size_t		 user_bytes;		/* for the caller, in each file, zeroed */
 };
 
 struct blocks *blocks_new(const struct blocks_options *, struct err *);
@@ -61,8 +61,8 @@ int64_t	blocks_memory(const struct blocks *);
  */
 struct blocks_file *blocks_find(struct blocks *, uint64_t key);
 /* The same; made if not known.  name and etag are copied.  A key never gets a second version. */
-struct blocks_file *blocks_open(struct blocks *, uint64_t key, const char *name, const char *etag,
-	    int64_t size);
+struct blocks_file *blocks_open(struct blocks *, uint64_t key, const char *name,
+	    const char *etag, int64_t size);
 void	blocks_close(struct blocks *, struct blocks_file *);
 int64_t	blocks_size(const struct blocks_file *);
 void	*blocks_user(struct blocks_file *);
@@ -109,7 +109,7 @@ struct blocks_range {
 	int64_t	from, until;
 };
 int	blocks_start(struct blocks *, struct blocks_file *, const struct blocks_range *,
-	    struct blocks_wait *, struct blocks_span *ret, int *ret_missing, struct err *);
+	    struct blocks_wait *, struct blocks_span *, int *ret_missing, struct err *);
 /*
  * Wait until all of the span is valid.
  * fails    with what the service said (ERR_CHANGED: for ever), sys_errno EINTR

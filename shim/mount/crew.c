@@ -25,10 +25,10 @@ free_crew(struct crew *c)
 	free(c);
 }
 
-static void *
-member_main(void *arg)
+/* Returns 1 when the caller of crew_run() is gone and this was the last. */
+static int
+take_part(struct crew *c)
 {
-	struct crew *c = arg;
 	size_t i;
 	int failed, last;
 
@@ -43,7 +43,15 @@ member_main(void *arg)
 	last = --c->running == 0 && c->abandoned;
 	pthread_cond_signal(&c->ended);
 	pthread_mutex_unlock(&c->lock);
-	if (last) {
+	return (last);
+}
+
+static void *
+member_main(void *arg)
+{
+	struct crew *c = arg;
+
+	if (take_part(c)) {
 		if (c->work.late != NULL)
 			c->work.late(c->work.arg);
 		free_crew(c);
@@ -75,7 +83,7 @@ start(struct crew *c)
 	pthread_attr_destroy(&attr);
 	if (i == 0 && c->work.n > 0) {	/* no thread to be had: do it here */
 		c->running++;
-		member_main(c);
+		(void)take_part(c);
 	}
 }
 

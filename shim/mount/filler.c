@@ -1,9 +1,6 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -53,20 +50,23 @@ read_number(const char *path, const char *key)
 {
 	auto_buf struct buf text = BUF_EMPTY;
 	const char *at;
+	char *end;
 	long long n;
 
-	if (fd_read_file(path, 65536, &text, NULL) != 0)
+	if (fd_read_file(path, 65536, &text, NULL) != 0 ||
+	    (at = strstr(buf_str(&text), key)) == NULL)
 		return (-1);
-	at = key != NULL ? strstr(buf_str(&text), key) : buf_str(&text);
-	return (at != NULL && sscanf(at + (key != NULL ? strlen(key) : 0), "%lld", &n) == 1 ? n : -1);
+	at += strlen(key);
+	n = strtoll(at, &end, 10);
+	return (end != at ? n : -1);
 }
 
 static int64_t
 free_memory(void)
 {
 	int64_t available = read_number("/proc/meminfo", "MemAvailable:");
-	int64_t max = read_number("/sys/fs/cgroup/memory.max", NULL);
-	int64_t used = read_number("/sys/fs/cgroup/memory.current", NULL);
+	int64_t max = read_number("/sys/fs/cgroup/memory.max", "");
+	int64_t used = read_number("/sys/fs/cgroup/memory.current", "");
 	int64_t cache = read_number("/sys/fs/cgroup/memory.stat", "inactive_file ");
 
 	available = available > 0 ? available * 1024 : 0;
@@ -138,7 +138,7 @@ filler_saw(struct filler *f, struct inode *i)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* ---- filling ------------------------------------------------------------------------------------ */
+/* ---- filling ----------------------------------------------------------------------- */
 
 /* 1: the kernel knows it and has not asked for it. */
 static int
@@ -242,7 +242,8 @@ finish(struct filler *f, struct item *it)
 	wanted = is_wanted(it->inode);
 	pthread_mutex_unlock(&t->lock);
 	blocks_wait_init(&wait, clock_ms() + FILE_TIMEOUT_MS);
-	if (wanted && blocks_start(f->opt.blocks, it->file, &all, &wait, &span, &missing, NULL) == 0) {
+	if (wanted && blocks_start(f->opt.blocks, it->file, &all, &wait, &span, &missing,
+	    NULL) == 0) {
 		if (blocks_wait(f->opt.blocks, &span, &wait, NULL) == 0 &&
 		    push_span(f, it->inode, &span) == 0) {
 			pthread_mutex_lock(&t->lock);

@@ -158,8 +158,11 @@ link_child(struct tree *t, struct inode *parent, struct inode *i)
 static void
 unlink_child(struct tree *t, struct inode *i)
 {
-	struct directory *d = i->parent->dir;
+	struct directory *d;
 
+	if (i->parent == NULL)
+		return;
+	d = i->parent->dir;
 	hash_remove(t, i);
 	*(i->prev != NULL ? &i->prev->next : &d->children) = i->next;
 	*(i->next != NULL ? &i->next->prev : &d->last) = i->prev;
@@ -215,11 +218,15 @@ forget_listing(struct tree *t, struct inode *i)
 static void
 free_dir(struct tree *t, struct inode *i)
 {
+	struct inode *c, *next;
+
 	if (i->dir == NULL)
 		return;
 	forget_listing(t, i);
-	while (i->dir->children != NULL)
-		tree_detach(t, i->dir->children);
+	for (c = i->dir->children; c != NULL; c = next) {
+		next = c->next;
+		tree_detach(t, c);
+	}
 	free(i->dir->failure);
 	free(i->dir);
 	i->dir = NULL;

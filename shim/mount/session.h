@@ -31,7 +31,7 @@ struct session_options {
 struct session;
 struct session *session_new(const struct session_options *, struct err *);
 /* tree_options.replaced, with the session as its argument. */
-void	session_replaced(void *session, struct inode *parent, const char *name);
+void	session_replaced(void *arg, struct inode *parent, const char *name);
 /* Serves until the mount is gone.  writer NULL: read-only. */
 int	session_run(struct session *, struct tree *, struct writer *, struct err *);
 

@@ -47,7 +47,7 @@ struct writer *writer_new(const struct writer_options *, struct err *);
 /* No file may be open; before tree_free.  Staged files stay where they are. */
 void	writer_free(struct writer *);
 /* For tree_options. */
-void	writer_drop_staged(void *staged);
+void	writer_drop_staged(void *arg);
 
 /*
  * For writing; pairs with writer_release; any number of times.

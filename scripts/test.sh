@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 LOGS=build/test
-PACKAGES="bats openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates"
+PACKAGES="bats file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates"
 ALL_STEPS="unit unit-sanitized fuzz lint bats bats-sanitized valgrind"
 
 mkdir -p "$LOGS"

@@ -11,6 +11,7 @@
 #define FIRST_ANSWER_MS		(120 * 1000)	/* IMDS alone may be away for 70 s */
 #define ANSWER_MS		(30 * 1000)	/* then ask again: it may have restarted */
 #define RETRY_MS		(30 * 1000)	/* after a refresh that failed; as azure-identity */
+#define RETRY_MIN_MS		500		/* the same, when little of its life is left */
 #define REFUSED_AGAIN_MS	(60 * 1000)	/* refused so young: it never was any good */
 #define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
 #define THREAD_STACK		(256 * 1024)
@@ -26,6 +27,7 @@ struct cred {
 	uint64_t	 generation;		/* ours: an agent that restarts counts anew */
 	uint64_t	 agent_generation;	/* what the agent calls it */
 	int64_t		 born_ms;
+	int64_t		 expires_unix_s;	/* 0: never */
 	int64_t		 refresh_ms;		/* ask again from here on */
 	int		 refused;		/* the current one was; the thread is to ask */
 	int		 born_of_refusal;
@@ -33,6 +35,17 @@ struct cred {
 	int64_t		 hopeless_until_ms;
 	int		 stopping;
 };
+
+/* No newer one was to be had: again in a fifth of what is left of its life. */
+static int64_t
+retry_time(int64_t expires_unix_s)
+{
+	int64_t delay_ms = RETRY_MS, left_s = expires_unix_s - clock_wall_s();
+
+	if (expires_unix_s != 0 && left_s < 5 * RETRY_MS / 1000)
+		delay_ms = left_s < 5 ? RETRY_MIN_MS : left_s * 1000 / 5;
+	return (clock_ms() + clock_jitter(delay_ms / 2, delay_ms));
+}
 
 /* Somewhat before the time given: many mounts share one agent. */
 static int64_t
@@ -44,7 +57,7 @@ refresh_time(const struct wire_cred *w)
 		return (NEVER);
 	early_s = left_s / 10 < EARLY_MAX_S ? left_s / 10 : EARLY_MAX_S;
 	if (left_s <= 0)
-		return (clock_ms() + clock_jitter(RETRY_MS / 2, RETRY_MS));
+		return (retry_time(w->expires_unix_s));
 	return (clock_ms() + left_s * 1000 - clock_jitter(0, early_s * 1000));
 }
 
@@ -64,6 +77,7 @@ take(struct cred *c, const struct wire_cred *w, struct err *err)
 		    "the agent's message is malformed"));
 	c->agent_generation = w->generation;
 	c->refresh_ms = refresh_time(w);
+	c->expires_unix_s = w->expires_unix_s;
 	if (c->generation > 0 && same_as_now(c, w))
 		return (0);
 	if (secret_set(&c->text, w->text, w->len, err) != 0)
@@ -118,7 +132,7 @@ settle(struct cred *c, int was_refused, int failed, uint64_t asked_for)
 
 	c->refused = 0;
 	if (failed)
-		c->refresh_ms = now_ms + clock_jitter(RETRY_MS / 2, RETRY_MS);
+		c->refresh_ms = retry_time(c->expires_unix_s);
 	if (was_refused && c->generation == asked_for) {	/* none, or the same again */
 		c->hopeless = asked_for;
 		c->hopeless_until_ms = now_ms + RETRY_MS;
@@ -281,6 +295,13 @@ cred_current(struct cred *c, enum wire_cred_kind *ret_kind, uint64_t *ret_genera
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* A refusal then says nothing of what comes next. */
+static int
+has_expired(const struct cred *c)
+{
+	return (c->expires_unix_s != 0 && clock_wall_s() >= c->expires_unix_s);
+}
+
 /* Lock held. */
 static int
 judge_refusal(struct cred *c, uint64_t generation)
@@ -290,7 +311,7 @@ judge_refusal(struct cred *c, uint64_t generation)
 	if (generation < c->generation)
 		return (1);
 	if (c->agent_fd < 0 || (c->hopeless == generation && now_ms < c->hopeless_until_ms) ||
-	    (c->born_of_refusal && now_ms - c->born_ms < REFUSED_AGAIN_MS))
+	    (c->born_of_refusal && now_ms - c->born_ms < REFUSED_AGAIN_MS && !has_expired(c)))
 		return (-1);
 	if (!c->refused) {
 		c->refused = 1;

@@ -3,6 +3,7 @@
 #
 #   V=1        show the commands
 #   DEBUG=1    the host's gcc and libc with address and undefined sanitizers, in build/debug
+#   DEBUG=thread, DEBUG=valgrind   the same with the thread sanitizer, with none, in build/$(DEBUG)
 #   BUILD=DIR  a build directory of one's own; the third-party libraries stay in build/
 
 VERSION      := 0.1.0
@@ -15,16 +16,21 @@ prefix       := /usr/local
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+sanitize_thread   := -fsanitize=thread
+sanitize_valgrind :=
+sanitize_debug    := -fsanitize=address,undefined -fno-sanitize-recover=all
+
 ifdef DEBUG
-O        := $(BUILD)/debug
+mode     := $(or $(filter thread valgrind,$(DEBUG)),debug)
+O        := $(BUILD)/$(mode)
 DEPS     := $(DEPS_BUILD)/debug/deps
 CC       := gcc
 LD_MODE  := -pie
-OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMISE := -O1 -fno-omit-frame-pointer $(sanitize_$(mode))
 else
 O        := $(BUILD)
 DEPS     := $(DEPS_BUILD)/deps
@@ -76,7 +82,7 @@ Q   = @
 say = @printf '  %-7s %s\n'
 endif
 
-.PHONY: all deps check check-unit check-bats test run lint lint-layers lint-style \
+.PHONY: all deps check check-unit check-bats units valgrind-units test run lint lint-layers lint-style \
         lint-scripts lint-tidy fuzz install clean distclean help FORCE
 
 all: $(O)/libamlshim.a $(programs) $(tests_bin)  ## amlshim, azsim and the tests' small programs (the default)
@@ -87,6 +93,11 @@ check: check-unit check-bats lint  ## all that needs no privilege
 
 check-unit: $(tests_unit)  ## unit tests (DEBUG=1: under sanitizers)
 	$(Q)scripts/check-unit.sh $(tests_unit)
+
+units: $(tests_unit)
+
+valgrind-units:  ## the unit tests without sanitizers, for scripts/check-valgrind.sh
+	$(Q)$(MAKE) DEBUG=valgrind units
 
 check-bats: all  ## the .bats tests but those tagged "root"
 	$(Q)scripts/apt-install.sh $(BATS_PACKAGES)
@@ -104,9 +115,14 @@ lint-layers lint-style:
 	$(say) LINT $(@:lint-%=%)
 	$(Q)scripts/$@.sh
 
+# Tests are functions that shellcheck does not see called: helpers set what they read, and ${{...}}
+# is not the shell's.
+bats_excuses := SC2015,SC2016,SC2030,SC2031,SC2034,SC2154,SC1091
+
 lint-scripts: $(BUILD)/lint-packages
 	$(say) LINT shellcheck
 	$(Q)shellcheck -e SC2015 $(scripts)
+	$(Q)shellcheck -e $(bats_excuses) $(bats)
 
 lint-tidy: $(patsubst %.c,$(O)/tidy/%.ok,$(main) $(sources))
 
@@ -116,12 +132,12 @@ install: $(O)/amlshim  ## amlshim into $(DESTDIR)$(prefix)/bin
 	install -D -m 755 $< $(DESTDIR)$(prefix)/bin/amlshim
 
 clean:  ## remove what was built, but for the libraries
-	$(Q)rm -rf $(foreach d,$(BUILD) $(BUILD)/debug,$(addprefix $(d)/,obj tidy tests amlshim \
+	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind),$(addprefix $(d)/,obj tidy tests amlshim \
 	    amlshim.debug azsim libamlshim.a flags members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well
-	$(Q)rm -rf $(BUILD)/deps $(BUILD)/src $(BUILD)/debug
+	$(Q)rm -rf $(addprefix $(BUILD)/,deps src debug thread valgrind)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1	\2/p' Makefile | expand -t 14

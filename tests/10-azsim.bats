@@ -46,6 +46,7 @@ sdk() {
 whose_token() {
 	local kind=$1
 	shift
+	# shellcheck disable=SC2046 # NAME=VALUE words
 	env $(azsim_env "$kind") timeout 60 node "$BATS_TEST_DIRNAME/sdk/broker.mjs" token "$@"
 }
 

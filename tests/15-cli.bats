@@ -19,11 +19,11 @@ load helpers
 
 @test "the binary is static, position independent, hardened, without glibc" {
 	file -b "$AMLSHIM" | grep -q 'static-pie linked'
-	! readelf -lW "$AMLSHIM" | grep -q INTERP
-	! readelf -dW "$AMLSHIM" | grep -q NEEDED
+	refute_in "$(readelf -lW "$AMLSHIM")" INTERP
+	refute_in "$(readelf -dW "$AMLSHIM")" NEEDED
 	readelf -lW "$AMLSHIM" | grep -q GNU_RELRO
 	readelf -dW "$AMLSHIM" | grep -q 'BIND_NOW\|NOW'
-	! grep -qa 'GLIBC_2' "$AMLSHIM"
+	refute grep -qa GLIBC_2 "$AMLSHIM"
 	ldd "$AMLSHIM" 2>&1 | grep -qE "statically linked|not a dynamic executable"
 	[ "$(stat -c %s "$AMLSHIM")" -le $((1536 * 1024)) ]
 }

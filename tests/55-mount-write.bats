@@ -121,7 +121,7 @@ every_operation() {
 		[ "$(cat untouched)" = same ]
 	END
 	for how in pid1 plain; do
-		rm -rf "$T/ours" "$T/$PREFIX"
+		rm -rf "$T/ours" "$T/${PREFIX:?}"
 		mkdir -p "$T/ours/keep" "$T/ours/folder/deep"
 		echo hello >"$T/ours/keep/a"
 		echo abcdefg >"$T/ours/keep/b"
@@ -376,7 +376,7 @@ kept() { # FILE
 		job_run 123 $how
 		assert_in "$err" AuthorizationPermissionMismatch
 		kept "$T/f"
-		rm -rf "$JOB/cache" "$JOB/mnt"
+		rm -rf "${JOB:?}/cache" "${JOB:?}/mnt"
 	done
 }
 

@@ -21,6 +21,7 @@ run_status() {
 	timeout --foreground -k 5 "$LIMIT" "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
 	out=$(cat "$BATS_TEST_TMPDIR/out")
 	err=$(cat "$BATS_TEST_TMPDIR/err")
+	# shellcheck disable=SC2034 # for the tests
 	output="$out$err"
 	if [ "$status" -ne "$want" ]; then
 		printf 'command: %s\nstatus: %s, wanted %s\nstdout: %s\nstderr: %s\n' "$*" "$status" "$want" "$out" "$err"
@@ -61,6 +62,14 @@ refute_in() {
 		return 1
 		;;
 	esac
+}
+
+# refute COMMAND...: it must fail ("! command" would not end a test).
+refute() {
+	if "$@"; then
+		echo "should not have succeeded: $*"
+		return 1
+	fi
 }
 
 assert_equal() {

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -261,6 +262,12 @@ check_options(const struct store_options *o, struct err *err)
 	return (0);
 }
 
+void
+store_set_timeout(struct store *s, int64_t timeout_ms)
+{
+	atomic_store(&s->timeout_ms, timeout_ms > 0 ? timeout_ms : TIMEOUT_MS);
+}
+
 struct store *
 store_new(const struct store_options *o, struct err *err)
 {
@@ -278,7 +285,7 @@ store_new(const struct store_options *o, struct err *err)
 	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
 	s->auth = (struct auth){ s->account, o->cred, s->version };
 	s->http = o->http;
-	s->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS;
+	store_set_timeout(s, o->timeout_ms);
 	s->single_blob = is_single_blob(o->cred);
 	return (s);
 }

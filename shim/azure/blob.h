@@ -18,7 +18,7 @@ struct store {
 	char		*account, *version;
 	struct auth	 auth;
 	struct http	*http;
-	int64_t		 timeout_ms;
+	_Atomic int64_t	 timeout_ms;
 	int		 single_blob;	/* the SAS is for one blob: it cannot list */
 };
 

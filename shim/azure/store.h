@@ -33,6 +33,8 @@ struct store_options {
 struct store;
 struct store *store_new(const struct store_options *, struct err *);
 void	store_free(struct store *);
+/* Of the operations that start from now on; 0: 5 minutes. */
+void	store_set_timeout(struct store *, int64_t timeout_ms);
 
 #define STORE_NAME_MAX	1024		/* characters of a blob name (up to 4 bytes each) */
 

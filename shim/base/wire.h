@@ -44,6 +44,7 @@ struct wire_msg {
 /* A worker asks the agent for the credential of its own access. */
 struct wire_ask {
 	uint32_t	refresh;	/* 1: the one you gave me was refused */
+	uint32_t	unused;		/* in place of padding: no stray bytes on a socket */
 	uint64_t	generation;	/* of the refused one; 0: first */
 };
 

@@ -453,8 +453,10 @@ options_help(FILE *out)
 	char left[64], word[48];
 	size_t i;
 
-	fputs("usage: amlshim [FLAGS] [--] COMMAND [ARG...]   run it with the job's data and identity\n"
-	    "       amlshim plan [FLAGS] [-- COMMAND...]    print what would be done, as whom, and why\n"
+	fputs("usage: amlshim [FLAGS] [--] COMMAND [ARG...]   "
+	    "run it with the job's data and identity\n"
+	    "       amlshim plan [FLAGS] [-- COMMAND...]    "
+	    "print what would be done, as whom, and why\n"
 	    "       amlshim version | help\n\n", out);
 	for (i = 0; i < LENGTH(rows); i++) {
 		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",
@@ -466,8 +468,11 @@ options_help(FILE *out)
 			str_format(left, sizeof(left), "    --%s%s", rows[i].flag, word);
 		fprintf(out, "  %-34s %s\n", left, rows[i].help);
 	}
-	fputs("\nEach flag has a variable: AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
-	    "Exit: the command's own code; 2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
-	    "122 access denied, 123 outputs not delivered, 124 time limit, 125 other failure of amlshim,\n"
+	fputs("\nEach flag has a variable: "
+	    "AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
+	    "Exit: the command's own code; "
+	    "2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
+	    "122 access denied, 123 outputs not delivered, 124 time limit, "
+	    "125 other failure of amlshim,\n"
 	    "126/127 command cannot run/not found, 128+n ended by signal n.\n", out);
 }

@@ -31,7 +31,7 @@ struct source {
 		    const char *resource, int64_t deadline_ms, struct token *ret, struct err *);
 };
 
-/* The source for this kind of identity here, or NULL with ERR_NO_IDENTITY naming what was looked for. */
+/* The source for this kind of identity here; NULL: ERR_NO_IDENTITY names what was looked for. */
 const struct source *source_find(enum plan_identity_kind, const struct facts *, struct err *);
 /* find + acquire + check that the token is for whom it was asked. */
 int	source_acquire(const struct facts *, struct http *, const struct plan_identity *,

@@ -1,6 +1,7 @@
 /*
- * Azure ML compute: GET $MSI_ENDPOINT?api-version=2017-09-01&resource=R&clientid=C, header "secret".
- * The client id is sent even for the system-assigned identity, or the body comes back empty.
+ * Azure ML compute: GET $MSI_ENDPOINT?api-version=2017-09-01&resource=R&clientid=C, with the
+ * header "secret".  The client id is sent even for the system-assigned identity, or the body comes
+ * back empty.
  * AzureAD/microsoft-authentication-library-for-go apps/managedidentity/azure_ml.go.
  */
 

@@ -1,6 +1,6 @@
 /*
- * App Service and online endpoints: GET $IDENTITY_ENDPOINT?api-version=2019-08-01&resource=R, header
- * X-IDENTITY-HEADER.  Azure/azure-sdk-for-python
+ * App Service and online endpoints: GET $IDENTITY_ENDPOINT?api-version=2019-08-01&resource=R, with
+ * the header X-IDENTITY-HEADER.  Azure/azure-sdk-for-python
  * sdk/identity/azure-identity/azure/identity/_credentials/app_service.py.
  */
 

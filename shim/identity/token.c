@@ -114,7 +114,7 @@ renew_at(const struct json *answer, int64_t now, int64_t expires)
 	return (expires - RENEW_BEFORE_S);
 }
 
-/* What a text/plain answer says, for the message: its first line, nothing that looks like a token. */
+/* What a text/plain answer says, for the message: its first line, nothing like a token. */
 static void
 first_line(const char *body, size_t len, char *out, size_t size)
 {

@@ -25,7 +25,7 @@ int	token_copy(struct token *, const struct token *from, struct err *);
 
 struct token_claims {		/* "" when absent */
 	char	tid[40], oid[40], appid[40], aud[128], idtyp[16], upn[128], xms_mirid[256];
-	int	is_user;	/* has scp, or idtyp is neither "app" nor absent together with scp */
+	int	is_user;	/* idtyp is "user", or it is not "app" and there is scp */
 };
 /* -1: the text is no JWT (opaque tokens are legal). */
 int	token_read_claims(const char *text, size_t len, struct token_claims *ret);

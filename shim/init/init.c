@@ -30,7 +30,7 @@
 #define START_DRAIN_MS		500	/* nothing is lost yet: a probe need not end by itself */
 #define REAP_BATCH		256
 #define KILL_ROUNDS		100
-#define KILL_WORKERS_ROUNDS	5		/* once a second: then they are left to the kernel */
+#define KILL_WORKERS_ROUNDS	5	/* once a second: then they are left to the kernel */
 
 /* While the job is prepared, what will be its signals stays queued in the kernel. */
 #define PREPARING_SIGNALS	(SYS_SIG(SIGCHLD) | SYS_SIG(SIGTERM) | SYS_SIG(SIGINT) | \

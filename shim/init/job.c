@@ -19,6 +19,8 @@
 #include "base/mem.h"
 #include "base/sys.h"
 
+#define QUEUE_TRIES	300
+
 enum { CHILD_AT_EXEC, CHILD_AT_CHDIR };
 struct child_report {			/* through the pipe; nothing when exec worked */
 	int at, error;
@@ -225,23 +227,37 @@ job_read_report(struct job *job, struct err *err)
 	return (err_on(err, "%s", job->command));
 }
 
+/* With its value.  The queue may be full for a moment; a plain kill(2) would merge signals then. */
+static int
+pass_on(pid_t pid, int sig, const struct signalfd_siginfo *info)
+{
+	siginfo_t value;
+	int tries;
+
+	memset(&value, 0, sizeof(value));
+	value.si_signo = sig;
+	value.si_code = SI_QUEUE;
+	value.si_pid = (pid_t)info->ssi_pid;
+	value.si_uid = info->ssi_uid;
+	value.si_value.sival_ptr = (void *)(uintptr_t)info->ssi_ptr;
+	for (tries = 0; tries < QUEUE_TRIES; tries++) {
+		if (syscall(SYS_rt_sigqueueinfo, pid, sig, &value) == 0)
+			return (0);
+		if (errno != EAGAIN)
+			break;
+		clock_sleep_ms(1);
+	}
+	return (-1);
+}
+
 void
 job_signal(struct job *job, int sig, const struct signalfd_siginfo *info)
 {
-	siginfo_t value;
-
 	if (job->pid == 0)
 		return;
-	if (info != NULL && info->ssi_code == SI_QUEUE && !job->group) {
-		memset(&value, 0, sizeof(value));
-		value.si_signo = sig;
-		value.si_code = SI_QUEUE;
-		value.si_pid = (pid_t)info->ssi_pid;
-		value.si_uid = info->ssi_uid;
-		value.si_value.sival_ptr = (void *)(uintptr_t)info->ssi_ptr;
-		if (syscall(SYS_rt_sigqueueinfo, job->pid, sig, &value) == 0)
-			return;
-	}
+	if (info != NULL && info->ssi_code == SI_QUEUE && !job->group &&
+	    pass_on(job->pid, sig, info) == 0)
+		return;
 	if (!job->group || kill(-job->pid, sig) != 0)
 		kill(job->pid, sig);
 	if (sig == SIGTERM && job->stopped)

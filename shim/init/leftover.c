@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,11 +17,10 @@
 static pid_t
 parent_of(pid_t pid, int *ret_zombie)
 {
-	char path[32], text[512];
-	const char *after_name;
+	char path[32], text[512], *at;
+	long long parent;
 	ssize_t len;
-	int fd, ppid;
-	char state;
+	int fd;
 
 	str_format(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -33,11 +31,13 @@ parent_of(pid_t pid, int *ret_zombie)
 	if (len <= 0)
 		return (-1);
 	text[len] = '\0';
-	after_name = strrchr(text, ')');	/* the name may hold anything */
-	if (after_name == NULL || sscanf(after_name + 1, " %c %d", &state, &ppid) != 2)
+	at = strrchr(text, ')');	/* the name may hold anything; then comes " S PARENT " */
+	if (at == NULL || strlen(at) < strlen(") S 1"))
 		return (-1);
-	*ret_zombie = state == 'Z' || state == 'X';
-	return ((pid_t)ppid);
+	*ret_zombie = at[2] == 'Z' || at[2] == 'X';
+	at += strlen(") S ");
+	at[strcspn(at, " ")] = '\0';
+	return (str_to_i64(at, 0, INT32_MAX, &parent) != 0 ? -1 : (pid_t)parent);
 }
 
 static int

@@ -28,8 +28,8 @@ struct worker {
 	pid_t		 pid;			/* 0: not alive */
 	int		 fd;			/* wire to it; -1 */
 	enum worker_state state;
-	int		 done;			/* said WIRE_DONE, or a download that said WIRE_READY:
-						   its end is no loss */
+	int		 done;			/* said WIRE_DONE, or is a download that said
+						   WIRE_READY: its end is no loss */
 	int		 told;			/* why it ends was said: its end needs no message */
 	struct wire_stats stats;		/* last told */
 	int		 mounted;		/* target is a mount point that we made */

@@ -19,7 +19,7 @@
 #define MAX_READ	1048576
 #define SYSFS_FLAGS	(MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-/* ---- mounting ----------------------------------------------------------------------------- */
+/* ---- mounting ------------------------------------------------------------------------ */
 
 static int
 no_fuse(struct err *err, const char *op, const char *resource)
@@ -69,12 +69,13 @@ int
 mountd_detach(const char *target, struct err *err)
 {
 	/* EINVAL: nothing is mounted there. */
-	if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT)
+	if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL ||
+	    errno == ENOENT)
 		return (0);
 	return (err_errno(err, "unmount", target));
 }
 
-/* ---- readahead ------------------------------------------------------------------------------ */
+/* ---- readahead ----------------------------------------------------------------------- */
 
 /* \040 and the like, in place. */
 static void
@@ -102,7 +103,8 @@ absolute(const char *target, char out[PATH_MAX])
 
 	if (dir == NULL)
 		return (-1);
-	return (str_format(out, PATH_MAX, "%s/%s", strcmp(dir, "/") != 0 ? dir : "", basename(two)));
+	return (str_format(out, PATH_MAX, "%s/%s", strcmp(dir, "/") != 0 ? dir : "",
+	    basename(two)));
 }
 
 /* "MAJOR:MINOR" of what was mounted last at target. */

@@ -83,7 +83,7 @@ struct blocks {
 	struct blocks_counts counts;
 };
 
-/* ---- lists of chunks ----------------------------------------------------- */
+/* ---- lists of chunks ----------------------------------------------------------------- */
 
 static void
 list_add(struct chunks *l, struct chunk *c)
@@ -130,7 +130,7 @@ find(const struct blocks *b, const struct blocks_file *f, int64_t index)
 	return (NULL);
 }
 
-/* ---- waiting --------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------- */
 
 void
 blocks_wait_init(struct blocks_wait *w, int64_t deadline_ms)
@@ -207,7 +207,7 @@ wake_for_room(const struct blocks *b)
 		pthread_cond_signal(&w->cond);
 }
 
-/* ---- files ------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------------------- */
 
 static struct blocks_file **
 file_place(struct blocks *b, uint64_t key)
@@ -312,14 +312,17 @@ blocks_forget(struct blocks *b, uint64_t key)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* ---- chunks: taken, pinned, given back ----------------------------------- */
+/* ---- chunks: taken, pinned, given back ----------------------------------------------- */
 
 static void
 evict(struct blocks *b, struct chunk *c)
 {
-	struct chunk **p = bucket(b, c->file, c->index);
 	struct blocks_file *f = c->file;
+	struct chunk **p;
 
+	if (f == NULL)
+		return;
+	p = bucket(b, f, c->index);
 	while (*p != c)
 		p = &(*p)->next_hash;
 	*p = c->next_hash;
@@ -344,10 +347,8 @@ victim(struct blocks *b, int ahead)
 	    (c = b->unread.head) == NULL)
 		return (NULL);
 	list_remove(c);
-	if (c->file != NULL) {
-		evict(b, c);
-		b->counts.evicted++;
-	}
+	b->counts.evicted += c->file != NULL;
+	evict(b, c);
 	return (c);
 }
 
@@ -391,7 +392,7 @@ unpin(struct blocks *b, struct chunk *c)
 	wake_for_room(b);
 }
 
-/* ---- fetches ---------------------------------------------------------------- */
+/* ---- fetches ------------------------------------------------------------------------- */
 
 static uint64_t
 bit(int64_t page)
@@ -430,21 +431,20 @@ chunk_of_page(const struct fetch *x, unsigned int i)
 static void
 pages_end(struct fetch *x, unsigned int done, int valid)
 {
-	struct chunk *c, *last = NULL;
+	struct chunk *c;
+	int64_t page;
 
-	for (; x->pages_done < done; x->pages_done++) {
-		c = chunk_of_page(x, x->pages_done);
-		if (c != last && last != NULL)
-			wake(last);
-		last = c;
-		c->pending &= ~bit(x->first_page + x->pages_done);
+	while (x->pages_done < done) {
+		page = x->first_page + x->pages_done;
+		c = chunk_of_page(x, x->pages_done++);
+		c->pending &= ~bit(page);
 		if (valid)
-			c->valid |= bit(x->first_page + x->pages_done);
+			c->valid |= bit(page);
 		else
-			c->unread &= ~bit(x->first_page + x->pages_done);
+			c->unread &= ~bit(page);
+		if (x->pages_done == done || (page + 1) % PAGES_PER_CHUNK == 0)
+			wake(c);
 	}
-	if (last != NULL)
-		wake(last);
 }
 
 static int
@@ -592,7 +592,7 @@ fetch_new(struct blocks *b, struct blocks_file *f, int64_t first, int64_t end, i
 	return (x);
 }
 
-/* ---- reading ------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------- */
 
 static int
 check_usable(const struct blocks_file *f, struct err *err)
@@ -856,7 +856,7 @@ blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t unti
 	return (page * BLOCKS_PAGE < until ? page * BLOCKS_PAGE : until);
 }
 
-/* ---- the pool ----------------------------------------------------------------- */
+/* ---- the pool ------------------------------------------------------------------------ */
 
 struct blocks *
 blocks_new(const struct blocks_options *o, struct err *err)

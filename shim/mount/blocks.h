@@ -115,7 +115,8 @@ int	blocks_start(struct blocks *, struct blocks_file *, const struct blocks_rang
  * fails    with what the service said (ERR_CHANGED: for ever), sys_errno EINTR
  *          (interrupted) or ETIMEDOUT (the deadline); the span stays pinned
  */
-int	blocks_wait(struct blocks *, const struct blocks_span *, struct blocks_wait *, struct err *);
+int	blocks_wait(struct blocks *, const struct blocks_span *, struct blocks_wait *,
+	    struct err *);
 /* Let go; what the span covers counts as read. */
 void	blocks_put(struct blocks *, struct blocks_span *);
 

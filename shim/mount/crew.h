@@ -17,7 +17,7 @@ struct crew_work {
 	int		 stop_at_failure;	/* begin no more pieces then */
 	int64_t		 deadline_ms;		/* clock_ms(); 0: none */
 	int		(*one)(void *arg, size_t i);	/* non-zero: failed */
-	void		(*late)(void *arg);	/* after the deadline: all have ended; may be NULL */
+	void		(*late)(void *arg);	/* all ended, but after the deadline; or NULL */
 	void		*arg;
 };
 

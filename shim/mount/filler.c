@@ -43,7 +43,7 @@ struct item {
 	int64_t		 size;
 };
 
-/* ---- how much memory is free --------------------------------------------------------------- */
+/* ---- how much memory is free --------------------------------------------------------- */
 
 static int64_t
 read_number(const char *path, const char *key)
@@ -78,7 +78,7 @@ free_memory(void)
 	return (available > 0 ? available : 0);
 }
 
-/* ---- what was seen --------------------------------------------------------------------------- */
+/* ---- what was seen ------------------------------------------------------------------- */
 
 static void
 drop_hot(struct filler *f)
@@ -138,7 +138,7 @@ filler_saw(struct filler *f, struct inode *i)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* ---- filling ----------------------------------------------------------------------- */
+/* ---- filling ------------------------------------------------------------------------- */
 
 /* 1: the kernel knows it and has not asked for it. */
 static int

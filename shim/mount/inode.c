@@ -29,7 +29,7 @@ inode_is_below(const struct inode *i, const struct inode *ancestor)
 	return (i == ancestor);
 }
 
-/* ---- the hash ---------------------------------------------------------------- */
+/* ---- the hash ------------------------------------------------------------------------ */
 
 static uint64_t
 hash_of(const struct inode *parent, const char *name)
@@ -108,7 +108,7 @@ number(struct tree *t, const struct inode *parent, const char *name)
 	return (ino);
 }
 
-/* ---- the tree ------------------------------------------------------------------ */
+/* ---- the tree ------------------------------------------------------------------------ */
 
 static void
 set_text(struct inode *i, const char *name, const char *etag)
@@ -321,7 +321,7 @@ tree_mark_changed(struct tree *t, struct inode *i)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- what the kernel and the service are told ---------------------------------- */
+/* ---- what the kernel and the service are told ---------------------------------------- */
 
 void
 tree_attr(struct tree *t, const struct inode *i, struct inode_attr *ret)
@@ -383,7 +383,7 @@ tree_blob_name(struct tree *t, const struct inode *i, char buf[INODE_PATH_MAX])
 	return (0);
 }
 
-/* ---- making and ending it ------------------------------------------------------ */
+/* ---- making and ending it ------------------------------------------------------------ */
 
 /* A prefix that names one blob: its directory; the blob is the root's only child. */
 static char *

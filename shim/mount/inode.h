@@ -57,7 +57,7 @@ struct inode {
 	uint32_t	 uid, gid;
 	uint16_t	 etag_at;	/* in text */
 	unsigned int	 changed : 1;	/* the service has another version: ask again */
-	unsigned int	 local : 1;	/* file: staged here; directory: made here, may have no blob */
+	unsigned int	 local : 1;	/* file: staged here; directory: made here, perhaps only */
 	unsigned int	 stale : 1;	/* staged here, and changed over there */
 	unsigned int	 filled : 1;	/* file: the kernel asked for its data, or was given it */
 	unsigned int	 marker : 1;	/* directory: it may have a blob of its own */
@@ -89,11 +89,12 @@ struct tree_options {
 	int		 writable;
 	int64_t		 ttl_ms;		/* of attributes, names and absence */
 	uint32_t	 uid, gid;
-	size_t		 max_inodes;		/* 0: half a million; beyond, listings nobody uses are dropped */
+	size_t		 max_inodes;		/* then idle listings go; 0: half a million */
 	/* The kernel must forget parent/name; called with the mutex held: must not wait. */
 	void		(*replaced)(void *arg, struct inode *parent, const char *name);
 	/* A name that cannot be shown; at most once a listing. */
-	void		(*hidden)(void *arg, const char *directory, const char *name, const char *why);
+	void		(*hidden)(void *arg, const char *directory, const char *name,
+			    const char *why);
 	/* Free inode->staged. */
 	void		(*drop_staged)(void *staged);
 	void		*arg;
@@ -204,7 +205,7 @@ struct tree_entry {
 	uint64_t	 ino;
 	uint32_t	 mode;
 };
-struct tree_names {			/* the tree's mutex guards all but ino, parent_ino, is_unchanged */
+struct tree_names {			/* guarded by the tree's mutex but for what is constant */
 	struct tree_entry *entries;
 	size_t		 n, size;
 	unsigned int	 refs, waiting;

@@ -9,7 +9,7 @@
 #define LISTERS	8		/* threads */
 #define STACK	(256 * 1024)
 
-/* ---- one name from the service into the tree; mutex held --------------------- */
+/* ---- one name from the service into the tree; mutex held ----------------------------- */
 
 void
 listing_replace(struct tree *t, struct inode *i)
@@ -54,7 +54,7 @@ listing_merge(struct tree *t, struct inode *parent, const char *name, const stru
 	return (i);
 }
 
-/* ---- the names of a directory, complete or still coming ------------------------------- */
+/* ---- the names of a directory, complete or still coming ------------------------------ */
 
 static struct tree_names *
 names_new(const struct inode *dir)
@@ -104,7 +104,7 @@ end_stream(struct directory *d, struct tree_names *names, const struct err *fail
 	names_unref(names);
 }
 
-/* ---- a whole directory -------------------------------------------------------- */
+/* ---- a whole directory --------------------------------------------------------------- */
 
 struct filling {
 	struct tree	*tree;
@@ -138,7 +138,8 @@ hide(struct filling *f, const char *name, size_t len, const char *why)
 
 	if (f->told++ > 0 || f->tree->opt.hidden == NULL)
 		return;
-	str_format(text, sizeof(text), "%.*s", len < INODE_NAME_MAX ? (int)len : INODE_NAME_MAX, name);
+	str_format(text, sizeof(text), "%.*s", (int)(len < INODE_NAME_MAX ? len : INODE_NAME_MAX),
+	    name);
 	pthread_mutex_lock(&f->tree->lock);
 	if (tree_path(f->tree, f->dir, directory) != 0)
 		directory[0] = '\0';
@@ -429,7 +430,7 @@ tree_end_change(struct tree *t, struct inode *a, struct inode *b)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- for readers of the directory ------------------------------------------------------- */
+/* ---- for readers of the directory ---------------------------------------------------- */
 
 static struct tree_names *
 snapshot(struct inode *dir)

@@ -11,7 +11,7 @@
 #define PROBE_NAMES		5000	/* one page */
 #define TRIES			8	/* of a lookup while others change the directory */
 
-/* ---- one lookup ----------------------------------------------------------------- */
+/* ---- one lookup ---------------------------------------------------------------------- */
 
 /* Mutex held: a directory whose names are asked for one by one is listed instead. */
 static void
@@ -137,7 +137,7 @@ tree_lookup(struct tree *t, struct inode *parent, const char *name, struct inode
 	return (0);
 }
 
-/* ---- the first question ------------------------------------------------------- */
+/* ---- the first question -------------------------------------------------------------- */
 
 static int
 probe_file(struct tree *t, struct err *err)

@@ -13,9 +13,10 @@
 #include "mount/mountd.h"
 #include "mount/session.h"
 
-#define TTL_READ_ONLY_MS	(60 * 60 * 1000)	/* a job's inputs stand still while it runs */
+#define TTL_READ_ONLY_MS	(60 * 60 * 1000)	/* inputs stand still while a job runs */
 #define TTL_WRITABLE_MS		(30 * 1000)		/* other nodes may write there as well */
 #define REQUEST_TIMEOUT_MS	(5 * 60 * 1000)
+#define FIRST_TIMEOUT_MS	(30 * 1000)	/* of the first listing: init waits for it */
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
 
@@ -34,7 +35,7 @@ struct mountd {
 	pthread_mutex_t	 end_lock;		/* taken once, for ever, by who ends the process */
 };
 
-/* ---- what init is told ------------------------------------------------------------------ */
+/* ---- what init is told --------------------------------------------------------------- */
 
 static void
 tell(struct mountd *m, struct wire_msg *msg)
@@ -78,11 +79,11 @@ tell_hidden(void *arg, const char *directory, const char *name, const char *why)
 	struct mountd *m = arg;
 
 	if (atomic_fetch_add(&m->hidden, 1) < HIDDEN_TOLD)
-		log_warning("hiding \"%s\" in \"/%s\": %s (and perhaps more there)", name, directory,
-		    why);
+		log_warning("hiding \"%s\" in \"/%s\": %s (and perhaps more there)", name,
+		    directory, why);
 }
 
-/* ---- the end ------------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn))
 end(struct mountd *m, int64_t flush_ms)
@@ -135,7 +136,7 @@ start_listening(struct mountd *m, struct err *err)
 	return (rc == 0 ? 0 : err_errno(err, "start a thread", NULL));
 }
 
-/* ---- the beginning -------------------------------------------------------------------------- */
+/* ---- the beginning ------------------------------------------------------------------- */
 
 static void
 raise_fd_limit(void)
@@ -205,8 +206,11 @@ make_tree(struct mountd *m, struct err *err)
 	writer.tree = m->tree;
 	if (m->opt->writable_root && (m->writer = writer_new(&writer, err)) == NULL)
 		return (-1);
-	if (tree_probe(m->tree, !a->is_output, err) == 0)
+	store_set_timeout(m->store, FIRST_TIMEOUT_MS);
+	if (tree_probe(m->tree, !a->is_output, err) == 0) {
+		store_set_timeout(m->store, 0);
 		return (0);
+	}
 	return (err_on(err, "%s/%s/%s", a->base_url, a->container, a->prefix));
 }
 

@@ -41,7 +41,7 @@ int	mountd_attach(const char *target, const char *source, int read_only, int *re
 	    struct err *);
 /* Lazy unmount; missing is fine. */
 int	mountd_detach(const char *target, struct err *);
-/* read_ahead_kb of the mount's bdi, best effort (private sysfs mount); 0 or -1 without *err noise. */
+/* read_ahead_kb of the mount's bdi, best effort (private sysfs mount).  0 or -1. */
 int	mountd_raise_readahead(const char *target, int kib);
 
 #endif

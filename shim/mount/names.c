@@ -77,7 +77,7 @@ name_below(struct writer *w, struct inode *dir, const char *name, int is_blob,
 	return (0);
 }
 
-/* ---- create, mkdir ----------------------------------------------------------------------- */
+/* ---- create, mkdir ------------------------------------------------------------------- */
 
 static int
 open_existing(struct writer *w, struct inode *i, const struct names_create *how,
@@ -196,7 +196,7 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 	return (failed ? -1 : 0);
 }
 
-/* ---- unlink, rmdir -------------------------------------------------------------------------- */
+/* ---- unlink, rmdir ------------------------------------------------------------------- */
 
 /* Nothing is left in it: from now on it exists only here, if at all. */
 static void
@@ -339,7 +339,7 @@ names_rmdir(struct writer *w, struct inode *parent, const char *name, struct err
 	return (failed);
 }
 
-/* ---- rename ----------------------------------------------------------------------------------- */
+/* ---- rename -------------------------------------------------------------------------- */
 
 struct renaming {
 	struct inode	*from, *to;		/* directories */
@@ -347,7 +347,7 @@ struct renaming {
 	struct inode	*what;			/* these two with a reference */
 	struct inode	*victim;		/* NULL: the new name is free */
 	char		 blob[INODE_PATH_MAX], new_blob[INODE_PATH_MAX];
-	char		 path[INODE_PATH_MAX], new_path[INODE_PATH_MAX];	/* in the staging directory */
+	char		 path[INODE_PATH_MAX], new_path[INODE_PATH_MAX];	/* staged */
 };
 
 static int

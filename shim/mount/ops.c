@@ -13,7 +13,7 @@
 #define STATFS_BLOCK	4096
 #define STATFS_BLOCKS	(UINT64_C(1) << 38)	/* 1 PiB: read-only, somebody else's */
 #define PLUS_MAX	200000	/* so many names of a directory the kernel gets with attributes */
-#define READ_AHEAD	(16 << 20)	/* what the kernel may have asked for; the bdi's value is less or equal */
+#define READ_AHEAD	(16 << 20)	/* at most; the bdi's value may be less */
 #define BACKGROUND	256
 
 static struct ops *
@@ -50,7 +50,7 @@ fail(fuse_req_t req, const struct err *e)
 	fuse_reply_err(req, refusal_errno(e));
 }
 
-/* ---- attributes ------------------------------------------------------------------ */
+/* ---- attributes ---------------------------------------------------------------------- */
 
 static double
 seconds(int64_t ms)
@@ -206,7 +206,7 @@ op_statfs(fuse_req_t req, fuse_ino_t ino)
 	fuse_reply_statfs(req, &v);
 }
 
-/* ---- directories ------------------------------------------------------------------- */
+/* ---- directories --------------------------------------------------------------------- */
 
 struct open_dir {
 	struct tree_names *names;

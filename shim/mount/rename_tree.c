@@ -13,7 +13,7 @@ struct moved {
 	struct err err;
 };
 
-/* ---- what is there ------------------------------------------------------------------------ */
+/* ---- what is there ------------------------------------------------------------------- */
 
 static int
 on_entry(void *arg, const char *name, size_t len, const struct store_attr *a)
@@ -56,7 +56,7 @@ list(struct rename_tree *r, struct err *err)
 	return (0);
 }
 
-/* ---- copies and deletions -------------------------------------------------------------------- */
+/* ---- copies and deletions ------------------------------------------------------------ */
 
 static const char *
 join(struct buf *b, const char *dir, const char *name)
@@ -143,7 +143,7 @@ delete_directories(struct rename_tree *r, struct err *err)
 	return (r->dir->marker ? store_delete(store, r->from, err) : 0);
 }
 
-/* ---- staged files ------------------------------------------------------------------------------- */
+/* ---- staged files -------------------------------------------------------------------- */
 
 static void
 hold_staged(struct writer *w, struct rename_tree *r)
@@ -180,7 +180,7 @@ rename_tree_begin(struct writer *w, struct rename_tree *r, struct err *err)
 	return (delete_directories(r, err));
 }
 
-/* ---- afterwards ---------------------------------------------------------------------------------- */
+/* ---- afterwards ---------------------------------------------------------------------- */
 
 /* The inode's ETag in its new place, "" if it was not copied.  Tree's mutex held. */
 static const char *

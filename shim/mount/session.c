@@ -10,7 +10,7 @@
 #include "mount/ops.h"
 #include "mount/session.h"
 
-#define THREADS_READ_ONLY	64	/* random readers wait in them; their buffers stay untouched */
+#define THREADS_READ_ONLY	64	/* readers wait in them; their buffers stay untouched */
 #define THREADS_WRITABLE	32	/* a 1 MiB buffer each */
 #define THREADS_IDLE		16
 #define THREAD_STACK		"262144"	/* musl's default is 128 KiB */
@@ -65,7 +65,7 @@ session_new(const struct session_options *o, struct err *err)
 	return (s);
 }
 
-/* ---- telling the kernel ------------------------------------------------------------ */
+/* ---- telling the kernel -------------------------------------------------------------- */
 
 void
 session_replaced(void *arg, struct inode *parent, const char *name)
@@ -181,7 +181,7 @@ start_filler(struct session *s, struct err *err)
 	return (s->ops.filler != NULL ? 0 : -1);
 }
 
-/* ---- serving -------------------------------------------------------------------------- */
+/* ---- serving ------------------------------------------------------------------------- */
 
 static int
 open_fuse(struct session *s, int writable, struct err *err)

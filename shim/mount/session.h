@@ -24,7 +24,7 @@ struct session_options {
 	struct reader	*reader;
 	struct report	*report;
 	int64_t		 timeout_ms;	/* of one request */
-	void		(*ready)(void *arg);	/* the kernel's INIT was answered; on a session's thread */
+	void		(*ready)(void *arg);	/* INIT is being answered; on a thread of ours */
 	void		*arg;
 };
 

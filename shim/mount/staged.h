@@ -12,7 +12,7 @@ struct staged {
 	struct inode	*inode;		/* owns this; referenced from here while is_local */
 	pthread_mutex_t	 lock;		/* guards what follows */
 	pthread_cond_t	 idle;		/* busy ended */
-	int		 busy;		/* somebody uploads, fetches or renames it, without the lock */
+	int		 busy;		/* is uploaded, fetched or renamed, without the lock */
 	int		 is_local;
 	int		 fd;		/* -1: not open; stays while opens or holds */
 	unsigned int	 opens, holds;
@@ -25,7 +25,7 @@ struct staged {
 	struct err	 why;		/* of the last failure */
 	/* writer.lock */
 	struct staged	*prev, *next;	/* all that are local */
-	int64_t		 kept;		/* bytes, when it is kept only for a next use; -1: it is in use */
+	int64_t		 kept;		/* bytes, if only kept for a next use; -1: in use */
 };
 
 struct writer {

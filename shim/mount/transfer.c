@@ -27,6 +27,7 @@
 #define UPLOADERS	4
 #define PROGRESS_MS	1000
 #define DEPTH_MAX	128
+#define FIRST_TIMEOUT_MS (30 * 1000)	/* of a page of the listing: init waits for it */
 
 struct file {
 	struct file	*next;
@@ -82,7 +83,10 @@ send_msg(struct transfer *t, enum wire_type type, const struct err *err)
 static void __attribute__((noreturn))
 fail(struct transfer *t, const struct err *err)
 {
-	send_msg(t, WIRE_FAILED, err);
+	struct err full = *err;
+
+	err_as(&full, t->access->identity.label);
+	send_msg(t, WIRE_FAILED, &full);
 	_exit(err_exit_status(err));
 }
 
@@ -412,10 +416,12 @@ transfer_download_main(const struct transfer_options *opt)
 	struct err err = ERR_EMPTY;
 
 	begin(&t, opt);
+	store_set_timeout(t.store, FIRST_TIMEOUT_MS);
 	if (list_input(&t, &err) != 0) {
 		err_doing(&err, "download");
 		fail(&t, &err);
 	}
+	store_set_timeout(t.store, 0);
 	t.current = t.files;
 	start_threads(&t, thread_count(&t), downloader);
 	wait_for_threads(&t, 1);

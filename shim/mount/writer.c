@@ -11,12 +11,12 @@
 #include "mount/cond.h"
 #include "mount/staged.h"
 
-#define KEEP_MAX	((int64_t)1 << 30)	/* of uploaded files, and at most 1/8 of the free space */
+#define KEEP_MAX	((int64_t)1 << 30)	/* of uploaded files, or 1/8 of the free space */
 #define KEEP_PART	8
 #define RESERVED_BYTES	((int64_t)150 << 20)	/* left free when a file is fetched to be changed */
 #define FETCH_TIMEOUT_MS	(5 * 60 * 1000)
 
-/* ---- the staged file's own state ---------------------------------------------------- */
+/* ---- the staged file's own state ----------------------------------------------------- */
 
 struct staged *
 staged_of(struct writer *w, struct inode *i)
@@ -87,7 +87,7 @@ staged_is_dirty(const struct staged *s)
 	return (s->is_local && !s->unlinked && s->written != s->uploaded);
 }
 
-/* ---- the list of all that are local ---------------------------------------------------- */
+/* ---- the list of all that are local -------------------------------------------------- */
 
 static void
 list_remove(struct writer *w, struct staged *s)
@@ -122,7 +122,7 @@ list_move(struct writer *w, struct staged *s, int64_t kept)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* ---- files in the staging directory ---------------------------------------------------- */
+/* ---- files in the staging directory -------------------------------------------------- */
 
 static int
 path_of(struct writer *w, struct inode *i, char path[INODE_PATH_MAX], struct err *err)
@@ -237,7 +237,7 @@ staged_drop(struct writer *w, struct staged *s, const char *path)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- room ----------------------------------------------------------------------------- */
+/* ---- room ---------------------------------------------------------------------------- */
 
 /* A file that is only kept, with a reference to its inode; NULL: there is none. */
 static struct staged *
@@ -314,7 +314,7 @@ check_room(struct writer *w, int64_t bytes, struct err *err)
 	return (err_errno(err, "stage", w->staging));
 }
 
-/* ---- fetching a file that will be changed --------------------------------------------- */
+/* ---- fetching a file that will be changed -------------------------------------------- */
 
 static int
 write_span(int fd, const struct blocks_span *span, int64_t offset)
@@ -404,7 +404,7 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 	return (0);
 }
 
-/* ---- uploading --------------------------------------------------------------------------- */
+/* ---- uploading ----------------------------------------------------------------------- */
 
 static void
 set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t generation)
@@ -438,7 +438,8 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, const char *
 	if (fstat(s->fd, &st) != 0)
 		return (err_errno(err, "upload", blob));
 	pthread_mutex_unlock(&s->lock);
-	failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL, NULL, &why);
+	failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL, NULL,
+	    &why);
 	pthread_mutex_lock(&s->lock);
 	if (!failed) {
 		set_uploaded(w, s, etag, generation);
@@ -491,7 +492,7 @@ writer_flush(struct writer *w, struct inode *i, struct err *err)
 	return (failed);
 }
 
-/* ---- open, write, close ------------------------------------------------------------------ */
+/* ---- open, write, close -------------------------------------------------------------- */
 
 /* Lock held. */
 static int
@@ -710,7 +711,7 @@ writer_statfs(struct writer *w, struct statvfs *v, struct err *err)
 	return (0);
 }
 
-/* ---- making it ---------------------------------------------------------------------------- */
+/* ---- making it ----------------------------------------------------------------------- */
 
 struct writer *
 writer_new(const struct writer_options *o, struct err *err)

@@ -1,6 +1,6 @@
 /*
- * orphans N [PID]: makes N grandchildren whose parents end at once; prints how many, waits for none.
- * With PID the grandchildren end in the same instant, while that process is stopped.
+ * orphans N [PID]: makes N grandchildren whose parents end at once; prints how many, waits for
+ * none.  With PID the grandchildren end in the same instant, while that process is stopped.
  */
 
 #include <signal.h>

@@ -1,8 +1,9 @@
 /*
- * sigprint SECONDS [EXIT]: prints "ready", then each signal it gets ("15", "34 value 7"); ends with EXIT
- * after SIGUSR2 or when the time is over.  Everything catchable is caught.
+ * sigprint SECONDS [EXIT]: prints "ready", then each signal it gets ("15", "34 value 7"); ends with
+ * EXIT after SIGUSR2 or when the time is over.  Everything catchable is caught.
  */
 
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ main(int argc, char **argv)
 	fflush(stdout);
 	for (;;) {
 		sig = (int)syscall(SYS_rt_sigtimedwait, &all, &info, &limit, sizeof(all));
+		if (sig < 0 && errno == EINTR)		/* stopped and continued */
+			continue;
 		if (sig < 0)
 			break;
 		if (info.si_code == SI_QUEUE)

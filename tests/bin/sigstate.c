@@ -1,4 +1,4 @@
-/* sigstate: prints the blocked and ignored masks it was started with, its group, session and open fds. */
+/* sigstate: prints its masks of blocked and ignored signals, if it leads a group, its open fds. */
 
 #include <fcntl.h>
 #include <signal.h>

@@ -130,6 +130,7 @@ store_sas()
 job_as()
 {
 	local msi=http://127.0.0.1:$AZSIM_PORT/MSI/auth
+	# shellcheck disable=SC2034 # for the tests
 	WHO=$1 job_credentials='' job_identity='' job_env=() job_flags=()
 	case $1 in
 	key)
@@ -164,7 +165,7 @@ job_datastore()
 		name: store
 		type: $STORE_TYPE
 		account_name: $STORE_ACCOUNT
-		$STORE_CONTAINER_FIELD: data
+		$STORE_CONTAINER_FIELD: ${STORE_CONTAINER:-data}
 		endpoint: $STORE_HOST
 		$job_credentials
 	END
@@ -230,6 +231,7 @@ job_end()
 	wait "$watchdog" 2>/dev/null || true
 	out=$(cat "$BATS_TEST_TMPDIR/out")
 	err=$(cat "$BATS_TEST_TMPDIR/err")
+	# shellcheck disable=SC2034 # for the tests
 	output=$out$err
 	if [ "$status" -ne "$want" ]; then
 		printf 'status: %s, wanted %s\nstdout: %s\nstderr: %s\n' "$status" "$want" "$out" "$err"
@@ -241,6 +243,7 @@ job_end()
 job_processes()
 {
 	local file
+	# shellcheck disable=SC2013 # paths without blanks
 	for file in $(grep -lsxz -- "JOB_MARK=$JOB" /proc/[0-9]*/environ); do
 		file=${file#/proc/}
 		echo "${file%/environ}"

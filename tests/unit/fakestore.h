@@ -40,11 +40,11 @@ static struct {
 	struct store_read *queue[512];
 	size_t		 nqueue;
 	int		 hold;		/* reads stay in the queue */
-	int64_t		 hold_after;	/* >= 0: the read being answered stops after so many bytes */
+	int64_t		 hold_after;	/* >= 0: a read being answered stops there */
 	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
-	int		 cut_reads;	/* the next so many say that all came, though half of it did */
+	int		 cut_reads;	/* the next so many say "all", after half */
 	struct err	 error;
 	int		 delay_ms;	/* of lists, stats, uploads */
 	char		 last_if_match[HTTP_ETAG_MAX];	/* of the last upload; "" none */
@@ -225,7 +225,7 @@ fake_fails(int *counter, struct err *err)
 	return (1);
 }
 
-/* ---- the network thread ------------------------------------------------------------------ */
+/* ---- the network thread -------------------------------------------------------------- */
 
 /* Lock held, given up for the callbacks. */
 static inline void
@@ -323,7 +323,7 @@ fake_end(void)
 	pthread_join(fake.thread, NULL);
 }
 
-/* ---- azure/store.h ------------------------------------------------------------------------ */
+/* ---- azure/store.h ------------------------------------------------------------------- */
 
 static inline void
 fake_pause(void)
@@ -348,6 +348,13 @@ void
 store_free(struct store *s)
 {
 	(void)s;
+}
+
+void
+store_set_timeout(struct store *s, int64_t timeout_ms)
+{
+	(void)s;
+	(void)timeout_ms;
 }
 
 static inline void
@@ -379,8 +386,9 @@ fake_collect(const char *prefix, int delimited, size_t *ret_n)
 			continue;
 		slash = delimited ? strchr(b->name + strlen(prefix), '/') : NULL;
 		len = slash != NULL ? (size_t)(slash - b->name) : strlen(b->name);
-		if (slash != NULL && n > 0 && list[n - 1].attr.is_dir && list[n - 1].attr.size < 0 &&
-		    strlen(list[n - 1].name) == len && strncmp(list[n - 1].name, b->name, len) == 0)
+		if (slash != NULL && n > 0 && list[n - 1].attr.size < 0 &&
+		    strlen(list[n - 1].name) == len &&
+		    strncmp(list[n - 1].name, b->name, len) == 0)
 			continue;	/* the same prefix again */
 		if (n == size) {
 			size = size > 0 ? size * 2 : 256;
@@ -534,7 +542,8 @@ store_upload(struct store *s, const char *name, int fd, int64_t size, const char
 	pthread_mutex_lock(&fake.lock);
 	fake.uploads++;
 	if (!failed)
-		failed = fake_fails(&fake.fail_uploads, err) || fake_check(name, if_match, err) != 0;
+		failed = fake_fails(&fake.fail_uploads, err) ||
+		    fake_check(name, if_match, err) != 0;
 	if (!failed && ret_etag != NULL)
 		fake_etag(fake_store(name, data, size, 0), ret_etag);
 	else if (!failed)

@@ -482,7 +482,8 @@ stress_main(void *arg)
 			len = (size_t)(24 * MIB - offset);
 		if (r % 5 == 0)
 			blocks_ahead(pool, x->files[r % 3], offset, 24 * MIB, (size_t)MIB);
-		if (read_span(x->files[r % 3], offset, len, offset + (int64_t)len, &s, 10000, &err) != 0)
+		if (read_span(x->files[r % 3], offset, len, offset + (int64_t)len, &s, 10000,
+		    &err) != 0)
 			continue;
 		*(is_pattern(&s) ? x->good : x->bad) += 1;
 		blocks_put(pool, &s);

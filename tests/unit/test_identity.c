@@ -1,4 +1,7 @@
-/* Sources, cache and broker against an endpoint inside the test: what is asked, what comes of each answer. */
+/*
+ * Sources, cache and broker against an endpoint inside the test: what is asked, what comes of each
+ * answer.
+ */
 
 #include <stdio.h>
 
@@ -42,6 +45,17 @@ endpoint_reset(void)
 	pthread_mutex_unlock(&endpoint.lock);
 }
 
+static int
+endpoint_requests(void)
+{
+	int n;
+
+	pthread_mutex_lock(&endpoint.lock);
+	n = endpoint.requests;
+	pthread_mutex_unlock(&endpoint.lock);
+	return (n);
+}
+
 static void
 note(char *to, size_t size, const char *text)
 {
@@ -78,7 +92,8 @@ answer(struct httpd_conn *conn)
 	endpoint.requests++;
 	note(endpoint.target, sizeof(endpoint.target), conn->req.target);
 	note(endpoint.secret, sizeof(endpoint.secret), httpd_header(&conn->req, "secret"));
-	note(endpoint.header, sizeof(endpoint.header), httpd_header(&conn->req, "x-identity-header"));
+	note(endpoint.header, sizeof(endpoint.header),
+	    httpd_header(&conn->req, "x-identity-header"));
 	note(endpoint.metadata, sizeof(endpoint.metadata), httpd_header(&conn->req, "metadata"));
 	status = endpoint.fail_times > 0 ? 500 : endpoint.status;
 	endpoint.fail_times -= endpoint.fail_times > 0;
@@ -90,7 +105,8 @@ answer(struct httpd_conn *conn)
 	else if (status == 200 && !endpoint.empty)
 		token_body(&body);
 	else if (status != 200)
-		buf_adds(&body, "{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}");
+		buf_adds(&body, "{\"error\":\"invalid_request\","
+		    "\"error_description\":\"Identity not found\"}");
 	pthread_mutex_unlock(&endpoint.lock);
 	clock_sleep_ms(hang_ms);
 	if (cut_body)
@@ -148,13 +164,13 @@ test_requests(void)
 
 	endpoint_reset();
 	check_int(ask(&aml, &managed_a, 5000, &t, &err), 0);
-	check_str(endpoint.target, "/ep?api-version=2017-09-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
-	    "&clientid=" CLIENT_A);
+	check_str(endpoint.target, "/ep?api-version=2017-09-01"
+	    "&resource=https%3A%2F%2Fstorage.azure.com%2F&clientid=" CLIENT_A);
 	check_str(endpoint.secret, "s3cret");
 	token_done(&t);
 	check_int(ask(&app, &by_object, 5000, &t, &err), 0);
-	check_str(endpoint.target, "/ep?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
-	    "&object_id=o");
+	check_str(endpoint.target, "/ep?api-version=2019-08-01"
+	    "&resource=https%3A%2F%2Fstorage.azure.com%2F&object_id=o");
 	check_str(endpoint.header, "hdr");
 	token_done(&t);
 	check_int(ask(&imds, &managed_a, 5000, &t, &err), 0);
@@ -181,7 +197,7 @@ test_whose_token(void)
 	struct err err;
 
 	endpoint_reset();
-	endpoint.as_user = 1;		/* a compute instance without identity answers as a person */
+	endpoint.as_user = 1;	/* a compute instance without identity answers as a person */
 	check_int(ask(&aml, &managed_a, 5000, &t, &err), -1);
 	check_int(err.kind, ERR_NO_IDENTITY);
 	check(strstr(err.cause, "person") != NULL);
@@ -232,7 +248,7 @@ test_answers(void)
 	endpoint_reset();
 	endpoint.fail_times = 2;
 	check_int(ask(&aml, &managed_a, 8000, &t, &err), 0);
-	check_int(endpoint.requests, 3);
+	check_int(endpoint_requests(), 3);
 	token_done(&t);
 	endpoint_reset();
 	endpoint.hang_ms = 3000;
@@ -284,17 +300,17 @@ test_cache(void)
 		failed += askers[i].failed != 0;
 	}
 	check_int(failed, 0);
-	check_int(endpoint.requests, 1);		/* single flight */
+	check_int(endpoint_requests(), 1);		/* single flight */
 	endpoint.hang_ms = 0;
 	check_int(cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, &err), 0);
 	first = t.generation;
-	check_int(endpoint.requests, 1);
+	check_int(endpoint_requests(), 1);
 	check_int(cache_get(cache, &managed_a, STORAGE, first, clock_ms() + 5000, &t, &err), 0);
 	check(t.generation > first);
-	check_int(endpoint.requests, 2);		/* refused: exactly one more */
+	check_int(endpoint_requests(), 2);		/* refused: exactly one more */
 	check_int(cache_get(cache, &managed_a, "https://vault.azure.net", 0, clock_ms() + 5000, &t,
 	    &err), 0);
-	check_int(endpoint.requests, 3);		/* another audience */
+	check_int(endpoint_requests(), 3);		/* another audience */
 	token_done(&t);
 	cache_free(cache);
 	secret_done(&aml.msi_secret);
@@ -323,7 +339,7 @@ test_cache_patience(void)
 		pthread_join(patient[i].thread, NULL);
 		check_int(patient[i].failed, 0);
 	}
-	check_int(endpoint.requests, 2);
+	check_int(endpoint_requests(), 2);
 	cache_free(cache);
 	secret_done(&aml.msi_secret);
 }
@@ -354,7 +370,7 @@ test_cache_bounds(void)
 	endpoint.life_s = 2;
 	check_int(cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 5000, &t, &err), 0);
 	clock_sleep_ms(4500);
-	check_int(endpoint.requests, 2);	/* renewed once: it had been used before */
+	check_int(endpoint_requests(), 2);	/* renewed once: it had been used before */
 	token_done(&t);
 	cache_free(cache);
 	secret_done(&aml.msi_secret);
@@ -379,12 +395,13 @@ test_renewal(void)
 	pthread_mutex_unlock(&endpoint.lock);
 	until = clock_ms() + 2900;
 	while (clock_ms() < until) {
-		failures += cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 100, &t, &err) != 0;
+		failures += cache_get(cache, &managed_a, STORAGE, 0, clock_ms() + 100, &t,
+		    &err) != 0;
 		clock_sleep_ms(20);
 	}
 	check_int(failures, 0);
-	check(endpoint.requests > 1);		/* it was tried */
-	check(endpoint.requests < 8);		/* not all the time */
+	check(endpoint_requests() > 1);		/* it was tried */
+	check(endpoint_requests() < 8);		/* not all the time */
 	pthread_mutex_lock(&endpoint.lock);
 	endpoint.status = 200;
 	endpoint.life_s = 3600;
@@ -442,6 +459,24 @@ test_broker(enum plan_broker kind)
 	static const struct spec_uai uais[] = {
 		{ .client_id = CLIENT_A, .object_id = OBJECT_A, .resource_id = "/r/a" },
 	};
+	static const char good[] = "open sesame";
+	static const struct { const char *path, *secret; int if_managed, if_user; } rows[] = {
+		{ MSI, good, 200, 403 },
+		{ MSI "&clientid=" CLIENT_A, good, 200, 403 },
+		{ MSI "&clientid=clientid", good, 200, 403 },
+		{ MSI "&clientid=" CLIENT_B, good, 403, 403 },
+		{ MSI "&mi_res_id=%2Fr%2Fa", good, 200, 403 },
+		{ MSI "&object_id=" OBJECT_A, good, 200, 403 },
+		{ MSI "&mi_res_id=%2Fr%2Fb", good, 403, 403 },
+		{ MSI "&object_id=" CLIENT_A, good, 403, 403 },
+		{ MSI, "wrong", 403, 403 },
+		{ MSI, NULL, 403, 403 },
+		{ "/MSI/auth?api-version=2019-08-01&resource=x", good, 400, 400 },
+		{ "/MSI/auth?api-version=2017-09-01", good, 400, 400 },
+		{ "/OBO/open%20sesame/token?resource=x", NULL, 404, 404 },
+		{ "/OBO/wrong/token?resource=x", NULL, 404, 404 },
+		{ "/", good, 404, 404 },
+	};
 	struct facts facts = kind == PLAN_BROKER_USER ? facts_for('o') : facts_for('m');
 	struct plan plan = { .broker = kind, .broker_uais = uais, .nbroker_uais = 1,
 	    .broker_default = kind == PLAN_BROKER_USER ? user : managed_a };
@@ -450,34 +485,23 @@ test_broker(enum plan_broker kind)
 	struct broker_options opt = { .plan = &plan, .cache = cache, .secret = &secret };
 	struct broker *broker;
 	int port = 0, managed = kind == PLAN_BROKER_MANAGED;
+	size_t i;
 
 	endpoint_reset();
 	endpoint.as_user = !managed;
-	secret_set(&secret, "open sesame", 11, NULL);
+	secret_set(&secret, good, strlen(good), NULL);
 	opt.listen_fd = broker_listen(&port, NULL);
 	broker = broker_new(&opt, NULL);
-	check_int(broker_status(port, MSI, "open sesame"), managed ? 200 : 403);
-	check_int(broker_status(port, MSI "&clientid=" CLIENT_A, "open sesame"), managed ? 200 : 403);
-	check_int(broker_status(port, MSI "&clientid=clientid", "open sesame"), managed ? 200 : 403);
-	check_int(broker_status(port, MSI "&clientid=" CLIENT_B, "open sesame"), 403);
-	check_int(broker_status(port, MSI "&mi_res_id=%2Fr%2Fa", "open sesame"), managed ? 200 : 403);
-	check_int(broker_status(port, MSI "&object_id=" OBJECT_A, "open sesame"), managed ? 200 : 403);
-	check_int(broker_status(port, MSI "&mi_res_id=%2Fr%2Fb", "open sesame"), 403);
-	check_int(broker_status(port, MSI "&object_id=" CLIENT_A, "open sesame"), 403);
-	check_int(broker_status(port, MSI, "wrong"), 403);
-	check_int(broker_status(port, MSI, NULL), 403);
-	check_int(broker_status(port, "/MSI/auth?api-version=2019-08-01&resource=x", "open sesame"), 400);
-	check_int(broker_status(port, "/MSI/auth?api-version=2017-09-01", "open sesame"), 400);
-	check_int(broker_status(port, "/OBO/open%20sesame/token?resource=x", NULL), 404);
-	check_int(broker_status(port, "/OBO/wrong/token?resource=x", NULL), 404);
-	check_int(broker_status(port, "/", "open sesame"), 404);
+	for (i = 0; i < LENGTH(rows); i++)
+		check_int(broker_status(port, rows[i].path, rows[i].secret),
+		    managed ? rows[i].if_managed : rows[i].if_user);
 	check_int(broker_grants(broker), managed ? 5 : 0);
 	broker_free(broker);
 	secret_set(&secret, "sesame", 6, NULL);
 	opt.listen_fd = broker_listen(&port, NULL);
 	broker = broker_new(&opt, NULL);
-	check_int(broker_status(port, "/OBO/sesame/token?resource=https%3A%2F%2Fstorage.azure.com%2F",
-	    NULL), managed ? 403 : 200);
+	check_int(broker_status(port, "/OBO/sesame/token?resource=https%3A%2F%2Fx", NULL),
+	    managed ? 403 : 200);
 	broker_free(broker);
 	cache_free(cache);
 	secret_done(&secret);

@@ -1,6 +1,6 @@
 /*
- * The life of the workers around a job: init as it is, with agent, mounts and transfers whose behaviour is
- * in the name of their access.  What they do goes to a page that all processes share.
+ * The life of the workers around a job: init as it is, with agent, mounts and transfers whose
+ * behaviour is in the name of their access.  What they do goes to a page that all processes share.
  */
 
 #include <signal.h>
@@ -528,8 +528,6 @@ count(void)
 int
 main(int argc, char **argv)
 {
-	char self[] = "/proc/self/exe";
-
 	if (argc > 1 && strcmp(argv[1], "count") == 0)
 		return (count());
 	log_setup(-1, LOG_TEXT);
@@ -546,7 +544,7 @@ main(int argc, char **argv)
 	test_stop_while_flushing();
 	test_stop_before_the_job();
 	test_start_timeout();
-	test_early_signals(self);
+	test_early_signals(argv[0]);
 	test_time_limit();
 	test_broker_environment();
 	test_command_missing();

@@ -96,7 +96,8 @@ test_refusals(void)
 {
 	static const char *const bad[] = { "--nope", "-z", "--grace=soon", "--grace=",
 	    "--memory=1", "--memory=9999999999999999999G", "--fuse=maybe", "--log-format=xml",
-	    "-pNOSUCH", "-e300", "--verbose=much", "-e1,", "--json=perhaps", "--leftover=99999999999s" };
+	    "-pNOSUCH", "-e300", "--verbose=much", "-e1,", "--json=perhaps",
+	    "--leftover=99999999999s" };
 	struct options opt;
 	char word[64];
 	size_t i;

@@ -71,6 +71,18 @@ bytes_asked(void)
 	return (c.fetched_bytes);
 }
 
+/* Nothing is under way any more. */
+static void
+settle(void)
+{
+	int64_t asked, until_ms = clock_ms() + 5000;
+
+	do {
+		asked = fake_get(read_bytes);
+		clock_sleep_ms(20);
+	} while ((fake_get(nqueue) > 0 || fake_get(read_bytes) != asked) && clock_ms() < until_ms);
+}
+
 static void
 test_small(void)
 {
@@ -116,6 +128,7 @@ test_sequential(void)
 	begin(96 * MIB, 64 * MIB);
 	check_int(read_at(0, 131072), 131072);
 	check_int(bytes_asked(), MIB);		/* nothing ahead of a first read */
+	settle();
 	check_int(read_at(131072, 131072), 131072);
 	check(bytes_asked() <= 2 * MIB);
 	for (offset = 262144; offset < 96 * MIB; offset += 131072)
@@ -137,11 +150,9 @@ test_window(void)
 	check_int(read_at(0, 131072), 131072);
 	check_int(read_at(131072, 131072), 131072);
 	before = bytes_asked();
-	while (fake_get(nqueue) > 0)
-		clock_sleep_ms(1);
-	clock_sleep_ms(20);
+	settle();
 	check_int(read_at(262144, 131072), 131072);
-	clock_sleep_ms(20);
+	settle();
 	check_int(read_at(393216, 131072), 131072);
 	check(bytes_asked() <= before + MIB);
 	end();

@@ -1,6 +1,7 @@
 /*
- * Walks every world that the supervisor's table can reach, with a model of what the actions do: the job
- * starts at most once, the end is never reached with a process alive, and every world can still end.
+ * Walks every world that the supervisor's table can reach, with a model of what the actions do:
+ * the job starts at most once, the end is never reached with a process alive, and every world can
+ * still end.
  */
 
 #include <string.h>

@@ -34,12 +34,13 @@ test_expiries(void)
 		{ "{\"access_token\":\"t\",\"expires_in\":3600,\"refresh_in\":1800}", NOW + 3600,
 		    NOW + 1800 },
 		/* On-behalf-of proxy */
-		{ "{\"token\":\"t\",\"expiresOn\":\"2023-11-14T23:13:20Z\"}", NOW + 3600, NOW + 3300 },
+		{ "{\"token\":\"t\",\"expiresOn\":\"2023-11-14T23:13:20Z\"}", NOW + 3600,
+		    NOW + 3300 },
 		/* a life of a minute: half of it */
 		{ "{\"access_token\":\"t\",\"expires_in\":60}", NOW + 60, NOW + 30 },
 		/* expires_on wins; one that is out of range does not */
-		{ "{\"access_token\":\"t\",\"expires_on\":253402300800,\"expires_in\":60}", NOW + 60,
-		    NOW + 30 },
+		{ "{\"access_token\":\"t\",\"expires_on\":253402300800,\"expires_in\":60}",
+		    NOW + 60, NOW + 30 },
 	};
 	struct token t = { .generation = 0 };
 	struct err err;

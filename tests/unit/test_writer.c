@@ -216,7 +216,7 @@ is_staged(const char *path)
 	return (stat(full, &st) == 0);
 }
 
-/* ---- files -------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------- */
 
 static void
 test_create(void)
@@ -409,6 +409,7 @@ test_single_flight(void)
 static void
 test_keep_nothing(void)
 {
+	char sixty[61] = "";
 	struct err err = ERR_EMPTY;
 	struct inode *i;
 
@@ -428,8 +429,8 @@ test_keep_nothing(void)
 	end();
 	fake_reset();
 	start(0, 100, 60000);
-	i = make_file(&tree->root, "a", "0123456789012345678901234567890123456789012345678901234567890");
-	make_file(&tree->root, "b", "0123456789012345678901234567890123456789012345678901234567890");
+	memset(sixty, 'x', 60);
+	check(make_file(&tree->root, "a", sixty) && make_file(&tree->root, "b", sixty));
 	check(!is_staged("a") && is_staged("b"));	/* the older one went */
 	end();
 }
@@ -455,7 +456,7 @@ test_stale(void)
 	end();
 }
 
-/* ---- names ---------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------- */
 
 static void
 test_unlink(void)
@@ -671,7 +672,7 @@ test_rename_directory(void)
 	end();
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------- */
 
 static void
 test_deadline(void)

@@ -15,7 +15,7 @@
 #include "mount/transfer.h"
 
 #define BROKER_SECRET_BYTES	24
-#define MOUNT_READAHEAD_KIB	16384
+#define MOUNT_READAHEAD_KIB	1024
 
 /* The descriptors that one worker needs, made before any is forked. */
 struct ends {

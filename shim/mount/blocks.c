@@ -1,49 +1,25 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mount/blocks.h"
+#include "mount/chunks.h"
 #include "mount/cond.h"
 
-#define PAGES_PER_CHUNK	(BLOCKS_CHUNK / BLOCKS_PAGE)
 #define FETCHES		128	/* GETs under way */
 #define FETCHES_AHEAD	64	/* of those, nobody waits for */
 #define FETCH_CHUNKS	(BLOCKS_FETCH_MAX / BLOCKS_CHUNK + 1)
-#define RESERVE		8	/* reading ahead leaves 1/8 of the chunks alone */
-#define STALE_MS	10000	/* fetched ahead and not read for so long: a stream that ended */
 #define FILE_BUCKETS	1024
 #define TIMEOUT_MS	(5 * 60 * 1000)
 
-struct chunk {
-	struct chunk	*next_hash;
-	struct chunk	*prev, *next;		/* in an idle list or the free list */
-	struct chunks	*list;			/* that it is in; NULL: pinned */
-	struct blocks_file *file;
-	int64_t		 index;			/* offset / BLOCKS_CHUNK */
-	uint64_t	 valid, pending;	/* pages; never both */
-	uint64_t	 unread;		/* fetched ahead, not read yet */
-	unsigned int	 pins;			/* spans, fetches */
-	int64_t		 touched_ms;
-	struct blocks_wait *waiters;
-	char		*memory;
-};
-
-struct chunks {		/* oldest first */
-	struct chunk	*head, *tail;
-	size_t		 n;
-};
-
 struct blocks_file {
+	struct chunk_owner owner;		/* first; its key is the file's */
 	struct blocks_file *next_hash;
-	uint64_t	 key;
 	char		*name;
 	char		 etag[HTTP_ETAG_MAX];
 	int64_t		 size;
 	unsigned int	 opens, nfetches;
-	size_t		 nchunks;
 	int		 changed;		/* the service has another version */
 	struct err	*failure;		/* of the last fetch that failed; NULL: none yet */
 	void		*user;
@@ -70,65 +46,13 @@ struct blocks {
 	 * Innermost: nothing is locked inside.
 	 */
 	pthread_mutex_t	 lock;
-	char		*memory;
-	struct chunk	*chunks;
-	size_t		 nchunks;
-	struct chunk	**hash;			/* by file and index */
-	size_t		 hash_mask;
-	struct chunks	 free, read, unread;
+	struct chunks	 chunks;
 	struct fetch	*fetches, *idle_fetches;
 	unsigned int	 nfetches, nahead;	/* under way */
 	struct blocks_wait *room_waiters;
 	struct blocks_file *files[FILE_BUCKETS];
 	struct blocks_counts counts;
 };
-
-/* ---- lists of chunks ----------------------------------------------------------------- */
-
-static void
-list_add(struct chunks *l, struct chunk *c)
-{
-	c->list = l;
-	c->prev = l->tail;
-	c->next = NULL;
-	*(l->tail != NULL ? &l->tail->next : &l->head) = c;
-	l->tail = c;
-	l->n++;
-}
-
-static void
-list_remove(struct chunk *c)
-{
-	struct chunks *l = c->list;
-
-	if (l == NULL)
-		return;
-	*(c->prev != NULL ? &c->prev->next : &l->head) = c->next;
-	*(c->next != NULL ? &c->next->prev : &l->tail) = c->prev;
-	c->prev = c->next = NULL;
-	c->list = NULL;
-	l->n--;
-}
-
-static struct chunk **
-bucket(const struct blocks *b, const struct blocks_file *f, int64_t index)
-{
-	uint64_t h = (f->key + (uint64_t)index * UINT64_C(0x9e3779b97f4a7c15)) ^ (f->key >> 29);
-
-	h *= UINT64_C(0xbf58476d1ce4e5b9);
-	return (&b->hash[(h >> 32) & b->hash_mask]);
-}
-
-static struct chunk *
-find(const struct blocks *b, const struct blocks_file *f, int64_t index)
-{
-	struct chunk *c;
-
-	for (c = *bucket(b, f, index); c != NULL; c = c->next_hash)
-		if (c->file == f && c->index == index)
-			return (c);
-	return (NULL);
-}
 
 /* ---- waiting ------------------------------------------------------------------------- */
 
@@ -214,7 +138,7 @@ file_place(struct blocks *b, uint64_t key)
 {
 	struct blocks_file **p = &b->files[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
 
-	while (*p != NULL && (*p)->key != key)
+	while (*p != NULL && (*p)->owner.key != key)
 		p = &(*p)->next_hash;
 	return (p);
 }
@@ -222,9 +146,9 @@ file_place(struct blocks *b, uint64_t key)
 static void
 file_release(struct blocks *b, struct blocks_file *f)
 {
-	if (f->opens > 0 || f->nfetches > 0 || f->nchunks > 0)
+	if (f->opens > 0 || f->nfetches > 0 || f->owner.nchunks > 0)
 		return;
-	*file_place(b, f->key) = f->next_hash;
+	*file_place(b, f->owner.key) = f->next_hash;
 	free(f->name);
 	free(f->failure);
 	free(f->user);
@@ -248,7 +172,7 @@ blocks_open(struct blocks *b, uint64_t key, const char *name, const char *etag, 
 {
 	struct blocks_file **p, *f, *spare = mem_zalloc(sizeof(*spare));
 
-	spare->key = key;
+	spare->owner.key = key;
 	spare->name = mem_strdup(name);
 	str_format(spare->etag, sizeof(spare->etag), "%s", etag);
 	spare->size = size;
@@ -297,119 +221,32 @@ void
 blocks_forget(struct blocks *b, uint64_t key)
 {
 	struct blocks_file *f;
-	struct chunk *c, *next;
 
 	pthread_mutex_lock(&b->lock);
 	if ((f = *file_place(b, key)) != NULL)
-		for (c = b->unread.head; c != NULL; c = next) {
-			next = c->next;
-			if (c->file != f)
-				continue;
-			c->unread = 0;
-			list_remove(c);
-			list_add(&b->read, c);
-		}
+		chunks_forget(&b->chunks, &f->owner);
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* ---- chunks: taken, pinned, given back ----------------------------------------------- */
-
 static void
-evict(struct blocks *b, struct chunk *c)
+on_left(void *arg, struct chunk_owner *o)
 {
-	struct blocks_file *f = c->file;
-	struct chunk **p;
-
-	if (f == NULL)
-		return;
-	p = bucket(b, f, c->index);
-	while (*p != c)
-		p = &(*p)->next_hash;
-	*p = c->next_hash;
-	c->next_hash = NULL;
-	c->file = NULL;
-	c->valid = c->unread = 0;
-	f->nchunks--;
-	file_release(b, f);
-}
-
-/* A chunk that may be used for something else, in no list; NULL: none. */
-static struct chunk *
-victim(struct blocks *b, int ahead)
-{
-	struct chunk *c;
-
-	if (ahead && b->free.n + b->read.n <= b->nchunks / RESERVE) {
-		c = b->unread.head;
-		if (c == NULL || clock_ms() - c->touched_ms < STALE_MS)
-			return (NULL);
-	} else if ((c = b->free.head) == NULL && (c = b->read.head) == NULL &&
-	    (c = b->unread.head) == NULL)
-		return (NULL);
-	list_remove(c);
-	b->counts.evicted += c->file != NULL;
-	evict(b, c);
-	return (c);
-}
-
-/* The chunk of the file at index; made if there is room.  May be in an idle list. */
-static struct chunk *
-chunk_get(struct blocks *b, struct blocks_file *f, int64_t index, int ahead)
-{
-	struct chunk *c = find(b, f, index), **p;
-
-	if (c != NULL)
-		return (c);
-	if ((c = victim(b, ahead)) == NULL)
-		return (NULL);
-	p = bucket(b, f, index);
-	c->file = f;
-	c->index = index;
-	c->next_hash = *p;
-	c->touched_ms = clock_ms();
-	*p = c;
-	f->nchunks++;
-	return (c);
-}
-
-static void
-pin(struct chunk *c)
-{
-	if (c->pins++ == 0 && c->list != NULL)
-		list_remove(c);
+	file_release(arg, (struct blocks_file *)(void *)o);
 }
 
 static void
 unpin(struct blocks *b, struct chunk *c)
 {
-	if (--c->pins > 0)
-		return;
-	if (c->valid == 0) {
-		evict(b, c);
-		list_add(&b->free, c);
-	} else
-		list_add(c->unread != 0 ? &b->unread : &b->read, c);
-	wake_for_room(b);
+	if (chunks_unpin(&b->chunks, c))
+		wake_for_room(b);
 }
 
 /* ---- fetches ------------------------------------------------------------------------- */
 
-static uint64_t
-bit(int64_t page)
-{
-	return (UINT64_C(1) << (page % PAGES_PER_CHUNK));
-}
-
-static int
-is_missing(const struct chunk *c, int64_t page)
-{
-	return (((c->valid | c->pending) & bit(page)) == 0);
-}
-
 static void
 copy_in(const struct fetch *x, size_t at, const char *data, size_t n)
 {
-	size_t skip = (size_t)(x->first_page % PAGES_PER_CHUNK) * BLOCKS_PAGE + at, part;
+	size_t skip = (size_t)(x->first_page % CHUNK_PAGES) * BLOCKS_PAGE + at, part;
 
 	for (; n > 0; n -= part, data += part, skip += part) {
 		part = BLOCKS_CHUNK - skip % BLOCKS_CHUNK;
@@ -424,7 +261,7 @@ chunk_of_page(const struct fetch *x, unsigned int i)
 {
 	int64_t page = x->first_page + i;
 
-	return (x->chunks[page / PAGES_PER_CHUNK - x->first_page / PAGES_PER_CHUNK]);
+	return (x->chunks[page / CHUNK_PAGES - x->first_page / CHUNK_PAGES]);
 }
 
 /* Pages up to done (not counting it) are no longer under way.  Lock held. */
@@ -437,12 +274,12 @@ pages_end(struct fetch *x, unsigned int done, int valid)
 	while (x->pages_done < done) {
 		page = x->first_page + x->pages_done;
 		c = chunk_of_page(x, x->pages_done++);
-		c->pending &= ~bit(page);
+		c->pending &= ~chunk_bit(page);
 		if (valid)
-			c->valid |= bit(page);
+			c->valid |= chunk_bit(page);
 		else
-			c->unread &= ~bit(page);
-		if (x->pages_done == done || (page + 1) % PAGES_PER_CHUNK == 0)
+			c->unread &= ~chunk_bit(page);
+		if (x->pages_done == done || (page + 1) % CHUNK_PAGES == 0)
 			wake(c);
 	}
 }
@@ -548,18 +385,19 @@ fetch_new(struct blocks *b, struct blocks_file *f, int64_t first, int64_t end, i
 		end = first + BLOCKS_FETCH_MAX / BLOCKS_PAGE;
 	x->nchunks = 0;
 	for (page = first; page < end; page++) {
-		if (c == NULL || page % PAGES_PER_CHUNK == 0) {
-			c = chunk_get(b, f, page / PAGES_PER_CHUNK, page >= ahead_from);
-			if (c == NULL || !is_missing(c, page))
+		if (c == NULL || page % CHUNK_PAGES == 0) {
+			c = chunks_get(&b->chunks, &f->owner, page / CHUNK_PAGES,
+			    page >= ahead_from);
+			if (c == NULL || !chunk_is_missing(c, page))
 				break;
-			pin(c);
+			chunks_pin(c);
 			x->chunks[x->nchunks++] = c;
 		}
-		if (!is_missing(c, page))
+		if (!chunk_is_missing(c, page))
 			break;
-		c->pending |= bit(page);
+		c->pending |= chunk_bit(page);
 		if (page >= ahead_from)
-			c->unread |= bit(page);
+			c->unread |= chunk_bit(page);
 	}
 	if (page == first)
 		return (NULL);
@@ -624,20 +462,20 @@ try_pin_span(struct blocks *b, struct blocks_span *s)
 	size_t missing = 0, own_idle = 0;
 
 	for (i = 0; i < n; i++) {
-		s->chunks[i] = find(b, s->file, first + i);
+		s->chunks[i] = chunks_find(&b->chunks, &s->file->owner, first + i);
 		missing += s->chunks[i] == NULL;
 		own_idle += s->chunks[i] != NULL && s->chunks[i]->list != NULL;
 	}
-	if (missing > b->free.n + b->read.n + b->unread.n - own_idle)
+	if (missing > chunks_room(&b->chunks) - own_idle)
 		return (-1);
 	s->n = n;
 	for (i = 0; i < n; i++)
 		if (s->chunks[i] != NULL)
-			pin(s->chunks[i]);
+			chunks_pin(s->chunks[i]);
 	for (i = 0; i < n; i++)
 		if (s->chunks[i] == NULL) {
-			s->chunks[i] = chunk_get(b, s->file, first + i, 0);
-			pin(s->chunks[i]);
+			s->chunks[i] = chunks_get(&b->chunks, &s->file->owner, first + i, 0);
+			chunks_pin(s->chunks[i]);
 		}
 	return (0);
 }
@@ -660,14 +498,14 @@ fill_iov(struct blocks_span *s)
 static uint64_t
 need_of(const struct blocks_span *s, unsigned int i)
 {
-	int64_t base = (s->offset / BLOCKS_CHUNK + i) * PAGES_PER_CHUNK;
+	int64_t base = (s->offset / BLOCKS_CHUNK + i) * CHUNK_PAGES;
 	int64_t first = s->offset / BLOCKS_PAGE - base;
 	int64_t last = (s->offset + (int64_t)s->len - 1) / BLOCKS_PAGE - base;
 
 	if (first < 0)
 		first = 0;
-	if (last >= PAGES_PER_CHUNK)
-		last = PAGES_PER_CHUNK - 1;
+	if (last >= CHUNK_PAGES)
+		last = CHUNK_PAGES - 1;
 	return (~UINT64_C(0) >> (63 - (last - first)) << first);
 }
 
@@ -689,8 +527,8 @@ stretch_back(struct blocks *b, struct blocks_file *f, int64_t page, int64_t from
 	struct chunk *c;
 
 	for (; page > from; page--) {
-		c = chunk_get(b, f, (page - 1) / PAGES_PER_CHUNK, 1);
-		if (c == NULL || !is_missing(c, page - 1))
+		c = chunks_get(&b->chunks, &f->owner, (page - 1) / CHUNK_PAGES, 1);
+		if (c == NULL || !chunk_is_missing(c, page - 1))
 			break;
 	}
 	return (page);
@@ -707,7 +545,7 @@ fetch_missing(struct blocks *b, const struct blocks_range *r, struct blocks_span
 	struct fetch *x;
 
 	for (page = s->offset / BLOCKS_PAGE; page < end; page++) {
-		if (!is_missing(s->chunks[page / PAGES_PER_CHUNK - base], page))
+		if (!chunk_is_missing(s->chunks[page / CHUNK_PAGES - base], page))
 			continue;
 		if (b->idle_fetches == NULL)
 			return (-1);
@@ -782,12 +620,13 @@ blocks_start(struct blocks *b, struct blocks_file *f, const struct blocks_range 
 
 /* Lock held. */
 static int
-wait_for_chunk(struct blocks *b, struct chunk *c, struct blocks_wait *w, struct err *err)
+wait_for_chunk(struct blocks *b, const struct blocks_file *f, struct chunk *c,
+    struct blocks_wait *w, struct err *err)
 {
 	while ((w->need & ~c->valid) != 0) {
 		if ((w->need & ~(c->valid | c->pending)) != 0) {
 			if (err != NULL)
-				*err = *c->file->failure;
+				*err = *f->failure;
 			return (-1);
 		}
 		if (sleep_in(b, &c->waiters, w, err) != 0)
@@ -805,7 +644,7 @@ blocks_wait(struct blocks *b, const struct blocks_span *s, struct blocks_wait *w
 	pthread_mutex_lock(&b->lock);
 	for (i = 0; i < s->n && !failed; i++) {
 		w->need = need_of(s, i);
-		failed = wait_for_chunk(b, s->chunks[i], w, err);
+		failed = wait_for_chunk(b, s->file, s->chunks[i], w, err);
 	}
 	w->need = 0;
 	pthread_mutex_unlock(&b->lock);
@@ -837,8 +676,8 @@ blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t unti
 
 	pthread_mutex_lock(&b->lock);
 	while (page < end && !f->changed) {
-		c = find(b, f, page / PAGES_PER_CHUNK);
-		if (c != NULL && !is_missing(c, page)) {
+		c = chunks_find(&b->chunks, &f->owner, page / CHUNK_PAGES);
+		if (c != NULL && !chunk_is_missing(c, page)) {
 			page++;
 			continue;
 		}
@@ -866,24 +705,13 @@ blocks_new(const struct blocks_options *o, struct err *err)
 	size_t i;
 
 	b->opt = *o;
-	b->nchunks = (size_t)(bytes / BLOCKS_CHUNK);
-	b->memory = mmap(NULL, b->nchunks * BLOCKS_CHUNK, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (b->memory == MAP_FAILED) {
-		err_errno(err, "map the memory for reading", NULL);
+	if (chunks_init(&b->chunks, bytes, err) != 0) {
 		free(b);
 		return (NULL);
 	}
+	b->chunks.left = on_left;
+	b->chunks.arg = b;
 	pthread_mutex_init(&b->lock, NULL);
-	for (b->hash_mask = 1; b->hash_mask < b->nchunks; b->hash_mask *= 2)
-		continue;
-	b->hash = mem_zalloc(b->hash_mask * sizeof(struct chunk *));
-	b->hash_mask--;
-	b->chunks = mem_zalloc(b->nchunks * sizeof(*b->chunks));
-	for (i = 0; i < b->nchunks; i++) {
-		b->chunks[i].memory = b->memory + i * BLOCKS_CHUNK;
-		list_add(&b->free, &b->chunks[i]);
-	}
 	b->fetches = mem_zalloc(FETCHES * sizeof(*b->fetches));
 	for (i = 0; i < FETCHES; i++) {
 		b->fetches[i].blocks = b;
@@ -897,7 +725,6 @@ void
 blocks_free(struct blocks *b)
 {
 	struct blocks_wait w;
-	struct chunk *c;
 
 	if (b == NULL)
 		return;
@@ -905,24 +732,18 @@ blocks_free(struct blocks *b)
 	pthread_mutex_lock(&b->lock);
 	while (b->nfetches > 0)
 		sleep_in(b, &b->room_waiters, &w, NULL);
-	while ((c = b->read.head) != NULL || (c = b->unread.head) != NULL) {
-		list_remove(c);
-		evict(b, c);
-	}
+	chunks_done(&b->chunks);
 	pthread_mutex_unlock(&b->lock);
 	blocks_wait_done(&w);
-	munmap(b->memory, b->nchunks * BLOCKS_CHUNK);
 	pthread_mutex_destroy(&b->lock);
 	free(b->fetches);
-	free(b->chunks);
-	free(b->hash);
 	free(b);
 }
 
 int64_t
 blocks_memory(const struct blocks *b)
 {
-	return ((int64_t)b->nchunks * BLOCKS_CHUNK);
+	return ((int64_t)b->chunks.n * BLOCKS_CHUNK);
 }
 
 void
@@ -930,7 +751,8 @@ blocks_counts(struct blocks *b, struct blocks_counts *ret)
 {
 	pthread_mutex_lock(&b->lock);
 	*ret = b->counts;
-	ret->chunks = (int64_t)b->nchunks;
-	ret->idle_chunks = (int64_t)(b->read.n + b->unread.n);
+	ret->evicted = b->chunks.evicted;
+	ret->chunks = (int64_t)b->chunks.n;
+	ret->idle_chunks = (int64_t)(b->chunks.read.n + b->chunks.unread.n);
 	pthread_mutex_unlock(&b->lock);
 }

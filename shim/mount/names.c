@@ -90,20 +90,24 @@ open_existing(struct writer *w, struct inode *i, const struct names_create *how,
 	return (writer_open(w, i, how->truncate, err));
 }
 
-/* A name that nobody has, with one lookup. */
+/* A name that nobody has, with one lookup; NULL: it has come meanwhile, look again. */
 static struct inode *
-add(struct writer *w, struct inode *parent, const char *name, uint32_t mode)
+add(struct writer *w, struct inode *parent, const char *name, uint32_t mode, struct err *err)
 {
 	struct tree *t = w->opt.tree;
-	struct inode *i;
+	struct inode *i = NULL;
 
 	pthread_mutex_lock(&t->lock);
-	i = tree_add(t, parent, name, mode);
-	i->mode = mode;
-	i->mtime_s = clock_wall_s();
-	tree_make_local(t, i);
-	i->lookups++;
+	if (tree_find(t, parent, name) == NULL) {
+		i = tree_add(t, parent, name, mode);
+		i->mode = mode;
+		i->mtime_s = clock_wall_s();
+		tree_make_local(t, i);
+		i->lookups++;
+	}
 	pthread_mutex_unlock(&t->lock);
+	if (i == NULL)
+		refuse(ESTALE, "create", name, err);
 	return (i);
 }
 
@@ -120,10 +124,13 @@ static int
 create_new(struct writer *w, struct inode *parent, const char *name,
     const struct names_create *how, struct inode **ret, struct err *err)
 {
-	struct inode *i = add(w, parent, name, S_IFREG | (how->mode & 07777));
-	struct staged *s = staged_of(w, i);
+	struct inode *i = add(w, parent, name, S_IFREG | (how->mode & 07777), err);
+	struct staged *s;
 	int failed;
 
+	if (i == NULL)
+		return (-1);
+	s = staged_of(w, i);
 	pthread_mutex_lock(&s->lock);
 	s->exclusive = how->exclusive;
 	failed = staged_make(w, s, err);
@@ -146,14 +153,15 @@ names_create(struct writer *w, struct inode *parent, const char *name,
 
 	if (tree_lookup(t, parent, name, &i, a, err) != 0)
 		return (-1);
-	tree_begin_change(t, parent, NULL);
 	if (i != NULL) {
 		failed = open_existing(w, i, how, name, err);
 		if (failed)
 			tree_forget(t, i, 1);
-	} else
+	} else {
+		tree_begin_change(t, parent, NULL);
 		failed = create_new(w, parent, name, how, &i, err);
-	tree_end_change(t, parent, NULL);
+		tree_end_change(t, parent, NULL);
+	}
 	if (failed)
 		return (-1);
 	pthread_mutex_lock(&t->lock);
@@ -180,9 +188,9 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 	}
 	tree_begin_change(t, parent, NULL);
 	failed = name_below(w, parent, name, 1, blob, err) != 0 ||
-	    (w->opt.hns && store_mkdir(w->opt.store, blob, err) != 0);
+	    (w->opt.hns && store_mkdir(w->opt.store, blob, err) != 0) ||
+	    (i = add(w, parent, name, S_IFDIR | (mode & 07777), err)) == NULL;
 	if (!failed) {
-		i = add(w, parent, name, S_IFDIR | (mode & 07777));
 		pthread_mutex_lock(&t->lock);
 		i->local = !w->opt.hns;
 		i->marker = w->opt.hns != 0;

@@ -38,6 +38,7 @@ struct writer {
 	pthread_mutex_t	 lock;		/* guards the rest and the tail of struct staged */
 	struct staged	*first, *last;	/* least recently closed first */
 	int64_t		 kept_bytes;
+	int64_t		 uploads;	/* that succeeded */
 };
 
 /* Of this inode; made if there is none yet. */

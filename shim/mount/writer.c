@@ -421,6 +421,9 @@ set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t gene
 	s->inode->epoch = ++t->epoch;
 	s->inode->valid_until_ms = clock_ms() + t->opt.ttl_ms;
 	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&w->lock);
+	w->uploads++;
+	pthread_mutex_unlock(&w->lock);
 }
 
 int

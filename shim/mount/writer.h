@@ -80,7 +80,8 @@ int	writer_statfs(struct writer *, struct statvfs *, struct err *);
  * failed: err->resource is its staged path, which stays.  The others are removed.
  */
 struct writer_end {
-	int64_t	files, bytes, failed;
+	int64_t	files;		/* uploads that succeeded, from the start */
+	int64_t	failed;
 };
 void	writer_finish(struct writer *, int64_t deadline_ms,
 	    void (*lost)(void *arg, const struct err *), void *arg, struct writer_end *ret);

@@ -18,7 +18,6 @@ struct piece {
 	struct inode	*inode;		/* a reference */
 	int		 is_dir;
 	enum { WAITING, WORKING, DONE, LOST } state;
-	int64_t		 bytes;
 	struct err	 why;
 };
 
@@ -233,13 +232,14 @@ writer_finish(struct writer *w, int64_t deadline_ms, void (*lost)(void *, const 
 	pthread_mutex_lock(&e->lock);
 	e->over = 1;
 	pthread_mutex_unlock(&e->lock);
-	for (k = 0; k < e->n; k++) {
+	for (k = 0; k < e->n; k++)
 		if (e->pieces[k].state != DONE) {
 			ret->failed++;
 			tell_lost(e, &e->pieces[k], lost, arg);
-		} else if (!e->pieces[k].is_dir)
-			ret->files++;
-	}
+		}
+	pthread_mutex_lock(&w->lock);
+	ret->files = w->uploads;
+	pthread_mutex_unlock(&w->lock);
 	clean_staging(w);
 	let_go(e, rc < 0 ? 1 : 2);
 }

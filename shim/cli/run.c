@@ -4,50 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/mem.h"
-#include "plan/facts.h"
-#include "plan/plan.h"
-#include "spec/spec.h"
-
-/* Spec, facts and plan live as long as the container. */
-struct story {
-	struct arena	mem;
-	struct facts	facts;
-	struct spec	spec;
-	struct plan	plan;
-};
-
-static void
-log_remarks(const struct spec *spec)
-{
-	size_t i;
-
-	for (i = 0; i < spec->nremarks; i++) {
-		const struct spec_remark *r = &spec->remarks[i];
-
-		if (r->kind == SPEC_REMARK_UNUSED)
-			log_info("%s:%d:%d: %s", r->at.file, r->at.line, r->at.column, r->text);
-		else
-			log_warning("%s:%d:%d: %s", r->at.file, r->at.line, r->at.column, r->text);
-	}
-}
-
-static int
-tell(struct story *story, const struct options *opt, char *const *envp, struct err *err)
-{
-	struct spec_sources sources = { .job = opt->job, .step = opt->step,
-	    .datastores = opt->datastores, .ndatastores = opt->ndatastores,
-	    .compute = opt->compute };
-	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
-	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
-	    .memory_bytes = opt->memory_bytes };
-
-	if (facts_gather(&story->facts, envp, &story->mem, err) != 0 ||
-	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
-		return (-1);
-	log_remarks(&story->spec);
-	return (plan_decide(&story->plan, &story->spec, &story->facts, &plan, &story->mem, err));
-}
+#include "cli/story.h"
 
 static void
 log_plan_warnings(const struct plan *plan)
@@ -141,7 +98,7 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 
 	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain)
 		return (run_bare(opt, &init));
-	if (tell(&story, opt, envp, &err) != 0)
+	if (story_tell(&story, opt, envp, &err) != 0)
 		return (fail(&err));
 	if (opt->dry_run || opt->command == OPTIONS_PLAN)
 		return (plan_print(&story.plan, opt->json, stdout) == 0 ? 0 : 125);

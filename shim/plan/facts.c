@@ -50,6 +50,18 @@ copy_environ(char *const *envp, struct arena *mem)
 	return (copy);
 }
 
+/* An unknown name is somebody's private cloud: --cloud describes it. */
+static const struct cloud *
+find_cloud(const struct facts *f, char *const *envp)
+{
+	const char *name = look_up(envp, "AZUREML_CURRENT_CLOUD");
+	const struct cloud *cloud = name != NULL ? cloud_find(name) : NULL;
+
+	if (cloud == NULL && f->authority_host != NULL)
+		cloud = cloud_of_authority(f->authority_host);
+	return (cloud != NULL ? cloud : &cloud_public);
+}
+
 int
 facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, struct err *err)
 {
@@ -62,6 +74,11 @@ facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, stru
 	f.obo_endpoint = look_up(envp, "OBO_ENDPOINT");
 	f.pod_identity_authority_host = look_up(envp, "AZURE_POD_IDENTITY_AUTHORITY_HOST");
 	f.identity_server_thumbprint = look_up(envp, "IDENTITY_SERVER_THUMBPRINT");
+	f.federated_token_file = look_up(envp, "AZURE_FEDERATED_TOKEN_FILE");
+	f.client_id = look_up(envp, "AZURE_CLIENT_ID");
+	f.tenant_id = look_up(envp, "AZURE_TENANT_ID");
+	f.authority_host = look_up(envp, "AZURE_AUTHORITY_HOST");
+	f.cloud = find_cloud(&f, envp);
 	f.default_client_id_raw = look_up(envp, "DEFAULT_IDENTITY_CLIENT_ID");
 	if (f.default_client_id_raw != NULL && str_is_guid(f.default_client_id_raw))
 		f.default_client_id = f.default_client_id_raw;
@@ -77,6 +94,12 @@ facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, stru
 	}
 	*ret = f;
 	return (0);
+}
+
+const struct cloud *
+facts_cloud(const struct facts *f)
+{
+	return (f->cloud != NULL ? f->cloud : &cloud_public);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "spec/cloud.h"
 
 enum facts_fuse {
 	FACTS_FUSE_OK,			/* /dev/fuse opens and mount(2) is allowed */
@@ -28,6 +29,11 @@ struct facts {
 	const char	*pod_identity_authority_host;	/* AZURE_POD_IDENTITY_AUTHORITY_HOST */
 	const char	*identity_server_thumbprint;
 	struct secret	 msi_secret, identity_header;
+	/* Workload identity: AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID, AZURE_TENANT_ID,
+	   AZURE_AUTHORITY_HOST. */
+	const char	*federated_token_file, *client_id, *tenant_id, *authority_host;
+	/* AZUREML_CURRENT_CLOUD, else that of AZURE_AUTHORITY_HOST, else the public one. */
+	const struct cloud *cloud;	/* read through facts_cloud() */
 	const char	*default_client_id;	/* DEFAULT_IDENTITY_CLIENT_ID if it is a GUID */
 	const char	*default_client_id_raw;		/* as set; NULL if not */
 	const char	*run_id, *experiment;		/* AZUREML_RUN_ID, ... */
@@ -48,6 +54,8 @@ struct facts {
 int	facts_gather(struct facts *ret, char *const *envp, struct arena *, struct err *);
 /* The same from envp alone, no probing: for tests; all else stays zero. */
 int	facts_from_environ(struct facts *ret, char *const *envp, struct arena *, struct err *);
+/* Never NULL: the public cloud where nothing was said. */
+const struct cloud *facts_cloud(const struct facts *);
 void	facts_forget_secrets(struct facts *);
 
 #endif

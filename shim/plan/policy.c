@@ -5,11 +5,6 @@
 #include "base/uri.h"
 #include "plan/parts.h"
 
-/* Resources as the services know them: the trailing '/' belongs to the first. */
-#define AUDIENCE_STORAGE	"https://storage.azure.com/"
-#define AUDIENCE_GEN1		"https://datalake.azure.net/"
-#define AUTHORITY		"https://login.microsoftonline.com"
-
 /* A question, sorted into classes; each field holds one bit of its enum. */
 struct sorted {
 	unsigned	credential, store, job, named, selector, offer, kind, reach, obo, endpoint;
@@ -556,8 +551,9 @@ complain(const struct row *row, const struct policy_question *q, struct arena *m
 }
 
 static void
-use_cached(struct plan_identity *ret, const struct spec_datastore *ds, struct arena *mem)
+use_cached(struct plan_identity *ret, const struct policy_question *q, struct arena *mem)
 {
+	const struct spec_datastore *ds = q->datastore;
 	static const enum plan_identity_kind kinds[] = {
 		[SPEC_CRED_NONE] = PLAN_ID_NONE,
 		[SPEC_CRED_ACCOUNT_KEY] = PLAN_ID_ACCOUNT_KEY,
@@ -575,7 +571,8 @@ use_cached(struct plan_identity *ret, const struct spec_datastore *ds, struct ar
 	}
 	ret->client_id = ds->client_id;
 	ret->tenant_id = ds->tenant_id;
-	ret->authority_url = ds->authority_url != NULL ? ds->authority_url : AUTHORITY;
+	ret->authority_url = ds->authority_url != NULL ? ds->authority_url :
+	    facts_cloud(q->facts)->authority;
 	ret->audience = ds->resource_url;
 	ret->label = arena_printf(mem, "service principal %s%s of datastore %s",
 	    ds->client_id != NULL ? ds->client_id : "without id",
@@ -644,10 +641,12 @@ use_environment(struct plan_identity *ret, const struct policy_question *q, stru
 static void
 apply(struct plan_identity *ret, enum use use, const struct policy_question *q, struct arena *mem)
 {
+	const struct cloud *cloud = facts_cloud(q->facts);
+
 	ret->kind = PLAN_ID_MANAGED;
 	switch (use) {
 	case USE_CACHED:
-		use_cached(ret, q->datastore, mem);
+		use_cached(ret, q, mem);
 		break;
 	case USE_USER:
 		ret->kind = PLAN_ID_USER;
@@ -672,7 +671,8 @@ apply(struct plan_identity *ret, enum use use, const struct policy_question *q, 
 		break;
 	}
 	if (ret->audience == NULL && ret->kind != PLAN_ID_ACCOUNT_KEY && ret->kind != PLAN_ID_SAS)
-		ret->audience = q->store == SPEC_GEN1 ? AUDIENCE_GEN1 : AUDIENCE_STORAGE;
+		ret->audience = q->store == SPEC_GEN1 && cloud->gen1_resource != NULL ?
+		    cloud->gen1_resource : cloud->storage_resource;
 }
 
 int

@@ -1,0 +1,35 @@
+#include "cli/story.h"
+
+#include "base/log.h"
+
+static void
+log_remarks(const struct spec *spec)
+{
+	size_t i;
+
+	for (i = 0; i < spec->nremarks; i++) {
+		const struct spec_remark *r = &spec->remarks[i];
+
+		if (r->kind == SPEC_REMARK_UNUSED)
+			log_info("%s:%d:%d: %s", r->at.file, r->at.line, r->at.column, r->text);
+		else
+			log_warning("%s:%d:%d: %s", r->at.file, r->at.line, r->at.column, r->text);
+	}
+}
+
+int
+story_tell(struct story *story, const struct options *opt, char *const *envp, struct err *err)
+{
+	struct spec_sources sources = { .job = opt->job, .step = opt->step,
+	    .datastores = opt->datastores, .ndatastores = opt->ndatastores,
+	    .compute = opt->compute };
+	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
+	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
+	    .memory_bytes = opt->memory_bytes };
+
+	if (facts_gather(&story->facts, envp, &story->mem, err) != 0 ||
+	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
+		return (-1);
+	log_remarks(&story->spec);
+	return (plan_decide(&story->plan, &story->spec, &story->facts, &plan, &story->mem, err));
+}

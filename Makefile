@@ -60,6 +60,7 @@ HOST_PACKAGES := gcc libc6-dev linux-libc-dev make dpkg-dev patch xz-utils meson
 LINT_PACKAGES := clang-tidy shellcheck
 FUZZ_PACKAGES := clang libclang-rt-dev llvm
 BATS_PACKAGES := bats
+BENCH_PACKAGES := python3 curl openssl procps psmisc util-linux
 
 main       := $(wildcard shim/main.c)
 sources    := $(wildcard shim/*/*.c shim/*/*/*.c)
@@ -67,7 +68,7 @@ azsim      := $(wildcard tests/azsim/*.c)
 unit       := $(wildcard tests/unit/test_*.c)
 unit_aid   := $(filter-out $(unit),$(wildcard tests/unit/*.c))
 bats       := $(wildcard tests/*.bats)
-scripts    := $(wildcard scripts/*.sh .ci/run tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
+scripts    := $(wildcard scripts/*.sh bench/*.sh .ci/run tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 objects     = $(patsubst %.c,$(O)/obj/%.o,$(1))
@@ -82,7 +83,7 @@ Q   = @
 say = @printf '  %-7s %s\n'
 endif
 
-.PHONY: all deps check check-unit check-bats units valgrind-units test run lint lint-layers lint-style \
+.PHONY: all deps check check-unit check-bats units valgrind-units test run bench lint lint-layers lint-style \
         lint-scripts lint-tidy fuzz install clean distclean help FORCE
 
 all: $(O)/libamlshim.a $(programs) $(tests_bin)  ## amlshim, azsim and the tests' small programs (the default)
@@ -108,6 +109,10 @@ test: all  ## the whole test suite
 
 run: all  ## a demonstration
 	$(Q)scripts/demo.sh
+
+bench: all  ## measurements, as ratios (not part of the tests)
+	$(Q)scripts/apt-install.sh $(BENCH_PACKAGES) && scripts/npm-tools.sh >/dev/null
+	$(Q)for b in bench/*.sh; do $$b || exit 1; done
 
 lint: lint-layers lint-style lint-scripts lint-tidy  ## layers, style, shellcheck, clang-tidy
 

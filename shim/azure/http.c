@@ -9,6 +9,7 @@
 #include "azure/http_answer.h"
 #include "azure/http_lib.h"
 #include "base/clock.h"
+#include "base/trace.h"
 
 #define CONNECTIONS_DEFAULT	64
 #define CONNECT_TIMEOUT_MS	10000
@@ -43,6 +44,7 @@ struct job {
 	int64_t		 timer_ms;		/* when to look at it again */
 	size_t		 timer_at;		/* place in the heap + 1; 0: in none */
 	int64_t		 base;			/* body_received when the try began */
+	int64_t		 began_us;		/* of the try, for the trace */
 	int		 failures;		/* in a row, without progress */
 	int		 stalls;
 	struct err	 last;			/* why the last try failed */
@@ -332,6 +334,7 @@ start(struct http *h, struct job *j)
 		return;
 	}
 	h->running++;
+	j->began_us = trace_begin();
 	atomic_fetch_add_explicit(&h->requests, 1, memory_order_relaxed);
 	j->state = JOB_RUNNING;
 	watch(h, j);
@@ -426,8 +429,20 @@ fail_try(struct http *h, struct job *j)
 }
 
 static void
+trace_try(const struct job *j)
+{
+	char url[256];
+
+	if (trace_on())
+		trace_span("http", j->call->op, j->began_us,
+		    http_printable_url(j->try.request.url, url, sizeof(url)), "status",
+		    j->call->response.status);
+}
+
+static void
 count(struct http *h, const struct job *j)
 {
+	trace_try(j);
 	h->running--;
 	atomic_fetch_add_explicit(&h->bytes_in, j->call->response.body_received - j->base,
 	    memory_order_relaxed);

@@ -44,6 +44,8 @@ static const struct row rows[] = {
 	    "print the plan to stderr, then run" },
 	{ "json", 0, ROW_YES, "AMLSHIM_JSON", AT(json), NULL,
 	    "print the plan as JSON" },
+	{ "trace", 0, ROW_TEXT, "AMLSHIM_TRACE", AT(trace), "FILE",
+	    "write a timeline of phases and requests, for Perfetto" },
 	{ "verbose", 'v', ROW_COUNT, "AMLSHIM_VERBOSE", AT(verbosity), NULL,
 	    "say what is done; -vv: each request" },
 	{ "log-format", 0, ROW_LOG_FORMAT, "AMLSHIM_LOG_FORMAT", AT(log_json), "text|json",

@@ -31,6 +31,7 @@ struct options {
 	int		 fuse_copy;	/* --fuse=copy */
 	int64_t		 memory_bytes;	/* 0: default */
 
+	const char	*trace;		/* file for a timeline; NULL: none */
 	int		 json;		/* plan --json */
 	int		 dry_run, explain;
 	int		 verbosity;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/trace.h"
 #include "cli/story.h"
 
 static void
@@ -95,13 +96,18 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
 	    .exit_as_zero = opt->exit_as_zero };
 	struct err err = ERR_EMPTY;
+	int64_t began_us;
 
+	if (opt->trace != NULL && trace_open(opt->trace, &err) != 0)
+		return (fail(&err));
+	began_us = trace_begin();
 	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain)
 		return (run_bare(opt, &init));
 	if (story_tell(&story, opt, envp, &err) != 0)
 		return (fail(&err));
 	if (opt->dry_run || opt->command == OPTIONS_PLAN)
 		return (plan_print(&story.plan, opt->json, stdout) == 0 ? 0 : 125);
+	trace_span("phase", "read the spec and plan", began_us, NULL, NULL, 0);
 	log_plan_warnings(&story.plan);
 	if (opt->explain)
 		plan_print(&story.plan, opt->json, stderr);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/trace.h"
 
 #define REFUSAL_KEPT_MS	60000
 #define RETRY_MIN_MS	1000
@@ -152,6 +153,7 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 {
 	struct token t = { .generation = 0 };
 	struct err err = ERR_EMPTY;
+	int64_t began_us = trace_begin();
 	uint64_t generation;
 	int failed;
 
@@ -160,6 +162,7 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 	pthread_mutex_unlock(&c->lock);
 	failed = source_acquire(c->facts, c->http, &e->identity, e->resource, deadline_ms, &t,
 	    &err);
+	trace_span("token", e->identity.label, began_us, e->resource, "failed", failed != 0);
 	pthread_mutex_lock(&c->lock);
 	e->fetching = 0;
 	e->attempts++;

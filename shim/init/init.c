@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "init/job.h"
 #include "init/leftover.h"
 #include "init/progress.h"
@@ -42,6 +43,8 @@ struct init {
 	struct job	 job;
 	enum sup_state	 state;
 	int64_t		 deadline_ms;		/* of the state; 0: none */
+	int64_t		 since_us;		/* of the state, for the trace */
+	int64_t		 start_us;		/* of the command */
 	int64_t		 limit_ms;		/* the job's time limit; 0: none */
 	int64_t		 leftover_deadline_ms;	/* 0: not waiting for leftovers */
 	int		 signal_fd;
@@ -63,6 +66,7 @@ struct init {
 };
 
 enum { POLL_SIGNALS, POLL_REPORT, POLL_WORKERS };
+#define KEPT_FDS	3	/* signals, the report, the trace; then the workers */
 
 /*
  * A closed 0, 1 or 2 must not become a socket of ours.  Reading and writing
@@ -149,6 +153,7 @@ let_go_of_inheritance(struct init *in)
 
 	in->kept_fds[n++] = in->signal_fd;
 	in->kept_fds[n++] = in->job.report_fd;
+	in->kept_fds[n++] = trace_fd();
 	for (i = 0; i < in->workers.n; i++)
 		if (in->workers.list[i].fd >= 0)
 			in->kept_fds[n++] = in->workers.list[i].fd;
@@ -168,6 +173,7 @@ start_job(struct init *in)
 	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
 	struct err err = ERR_EMPTY;
 
+	in->start_us = trace_begin();
 	progress_clear(&in->progress);
 	in->job.group = in->opt->group >= 0 ? in->opt->group :
 	    plan != NULL && plan->through_shell;
@@ -187,8 +193,11 @@ static void
 read_report(struct init *in)
 {
 	struct err err = ERR_EMPTY;
+	int failed = job_read_report(&in->job, &err) < 0;
 
-	if (job_read_report(&in->job, &err) >= 0)
+	if (in->job.report_fd < 0)
+		trace_span("phase", "exec", in->start_us, NULL, "failed", failed);
+	if (!failed)
 		return;
 	log_err(&err);
 	in->start_failure = err.kind == ERR_NOT_FOUND ? 127 : 126;
@@ -319,6 +328,8 @@ enter_state(struct init *in, enum sup_state state)
 	if (state == in->state)
 		return;
 	log_debug("%s -> %s", supervise_state_name(in->state), supervise_state_name(state));
+	trace_span("phase", supervise_state_name(in->state), in->since_us, NULL, NULL, 0);
+	in->since_us = trace_begin();
 	in->state = state;
 	switch (state) {
 	case SUP_RUNNING:
@@ -768,7 +779,7 @@ begin(struct init *in)
 		}
 	}
 	in->polls = arena_alloc(&in->mem, (POLL_WORKERS + in->workers.n) * sizeof(*in->polls));
-	in->kept_fds = arena_alloc(&in->mem, (POLL_WORKERS + in->workers.n) *
+	in->kept_fds = arena_alloc(&in->mem, (KEPT_FDS + in->workers.n) *
 	    sizeof(*in->kept_fds));
 	if (in->failure.kind != ERR_NONE)
 		post(in, EV_LOST);
@@ -784,7 +795,7 @@ init_run(const struct init_options *opt)
 	int status;
 
 	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
-	    .job.report_fd = -1 };
+	    .job.report_fd = -1, .since_us = trace_begin() };
 	log_set_process("init");
 	if (begin(&in) != 0)
 		return (125);
@@ -795,6 +806,7 @@ init_run(const struct init_options *opt)
 		closing_line(&in);
 	workers_done(&in.workers);
 	mem_close_fd(&in.signal_fd);
+	trace_close();
 	arena_done(&in.mem);
 	return (status);
 }

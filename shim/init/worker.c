@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "identity/agent.h"
 #include "identity/broker.h"
 #include "mount/mountd.h"
@@ -103,6 +104,7 @@ become_worker(const char *name, const int *keep, size_t nkeep, pid_t init_pid)
 	str_format(text, sizeof(text), "amlshim:%s", name);
 	sys_set_comm(text);
 	log_set_process(name);
+	trace_process(text);
 	if (sys_harden_worker(init_pid) != 0)
 		_exit(125);
 }
@@ -115,7 +117,7 @@ run_agent(const struct workers *w, const struct workers_options *opt, struct end
 	    .init_fd = ends[0].worker_side, .broker_fd = broker_fd,
 	    .broker_secret = &w->broker_secret };
 	int *access_fds = mem_alloc((opt->plan->naccesses + 1) * sizeof(*access_fds));
-	int *keep = mem_alloc((w->n + 2) * sizeof(*keep));
+	int *keep = mem_alloc((w->n + 3) * sizeof(*keep));
 	size_t i, nkeep = 0;
 
 	for (i = 0; i < opt->plan->naccesses; i++)
@@ -127,6 +129,7 @@ run_agent(const struct workers *w, const struct workers_options *opt, struct end
 	keep[nkeep++] = agent.init_fd;
 	if (broker_fd >= 0)
 		keep[nkeep++] = broker_fd;
+	keep[nkeep++] = trace_fd();
 	agent.access_fds = access_fds;
 	become_worker("agent", keep, nkeep, init_pid);
 	agent_main(&agent);
@@ -136,7 +139,7 @@ static void __attribute__((noreturn))
 run_access(struct workers *w, const struct worker *self, const struct workers_options *opt,
     struct ends *ends, pid_t init_pid)
 {
-	const int keep[] = { ends->worker_side, ends->ask_side, ends->fuse_fd };
+	const int keep[] = { ends->worker_side, ends->ask_side, ends->fuse_fd, trace_fd() };
 	struct transfer_options transfer = { .access = self->access, .init_fd = ends->worker_side,
 	    .agent_fd = ends->ask_side, .memory_bytes = memory_share(opt->plan) };
 	struct mountd_options mount = { .access = self->access, .fuse_fd = ends->fuse_fd,

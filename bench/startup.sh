@@ -9,9 +9,9 @@ cd "$(dirname "$0")/.."
 RUNS=${RUNS:-21} LATENCY_MS=${LATENCY_MS:-20}
 work=$(mktemp -d)
 export BATS_TEST_DIRNAME=$PWD/tests BATS_TEST_TMPDIR=$work BATS_FILE_TMPDIR=$work
-# shellcheck source=tests/helpers.bash
+# shellcheck source=tests/helpers.bash disable=SC1091
 . tests/helpers.bash
-# shellcheck source=tests/lib/jobs.bash
+# shellcheck source=tests/lib/jobs.bash disable=SC1091
 . tests/lib/jobs.bash
 
 finish() {
@@ -31,6 +31,7 @@ three_stores() {
 
 mkdir "$work/data"
 echo hello >"$work/data/hello.txt"
+# shellcheck disable=SC2119 # its options are not ours
 jobs_begin
 store_use azsim
 store_blob put data "$work/data"

@@ -154,7 +154,8 @@ bg_says() {
 
 @test "child: mask, dispositions and descriptors are those amlshim was started with" {
 	local direct
-	direct=$("$TOOLS/with-signals" ignore 1 ignore 17 block 10 -- "$TOOLS/sigstate" 7</dev/null 3>&-)
+	run_status 0 "$TOOLS/with-signals" ignore 1 ignore 17 block 10 -- "$TOOLS/sigstate" 7</dev/null
+	direct=$out
 	run_status 0 "$TOOLS/with-signals" ignore 1 ignore 17 block 10 -- "$AMLSHIM" -- "$TOOLS/sigstate" 7</dev/null
 	assert_equal "$(grep -v leader <<<"$out")" "$(grep -v leader <<<"$direct")"
 	assert_in "$out" "leader 1"
@@ -192,7 +193,7 @@ bg_says() {
 		start_background $how -- sh -c 'cat <&7 && echo ready; exec sleep 30' 7<file
 		wait_for 10 bg_says ready
 		refute_in "$(ls -l "/proc/$bg/fd")" "$BATS_TEST_TMPDIR/file"
-		assert_equal "$(readlink "/proc/$bg/cwd")" "$(readlink /proc/self/root)"
+		assert_equal "$(stat -Lc %d:%i "/proc/$bg/cwd")" "$(stat -Lc %d:%i "/proc/$bg/root")"
 		assert_in "$(ls -l "/proc/$(pgrep -P "$bg")/fd")" "$BATS_TEST_TMPDIR/file"
 		kill "$bg"
 		end_background 143

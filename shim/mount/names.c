@@ -133,6 +133,7 @@ create_new(struct writer *w, struct inode *parent, const char *name,
 	s = staged_of(w, i);
 	pthread_mutex_lock(&s->lock);
 	s->exclusive = how->exclusive;
+	s->whole = !how->exclusive;
 	failed = staged_make(w, s, err);
 	s->opens += !failed;
 	pthread_mutex_unlock(&s->lock);

@@ -20,6 +20,7 @@ struct staged {
 	uint64_t	 failed;	/* the generation whose upload failed */
 	int		 unlinked;
 	int		 exclusive;	/* the first upload must find no blob */
+	int		 whole;		/* all of it was written here: it replaces any other */
 	int		 exists;	/* there is a blob under this name, as far as we know */
 	char		 etag[HTTP_ETAG_MAX];	/* that it must have; "": any, or none */
 	struct err	 why;		/* of the last failure */

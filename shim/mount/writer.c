@@ -399,6 +399,7 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 	}
 	s->fd = fd;
 	s->exists = 1;
+	s->whole = 0;
 	memcpy(s->etag, etag, sizeof(s->etag));
 	set_local(w, s, -1);
 	return (0);
@@ -470,7 +471,7 @@ commit(struct writer *w, struct staged *s, struct err *err)
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	if (failed)
 		return (0);		/* it has no name any more */
-	str_format(etag, sizeof(etag), "%s", s->exclusive ? "*" : s->etag);
+	str_format(etag, sizeof(etag), "%s", s->exclusive ? "*" : s->whole ? "" : s->etag);
 	set_busy(s, 1);
 	failed = staged_upload(w, s, blob, etag[0] != '\0' ? etag : NULL, err);
 	set_busy(s, 0);
@@ -504,9 +505,7 @@ stage(struct writer *w, struct staged *s, int truncate, struct err *err)
 	if (!s->is_local && !truncate)
 		return (fetch(w, s, err));
 	if (!s->is_local) {
-		pthread_mutex_lock(&w->opt.tree->lock);
-		str_format(s->etag, sizeof(s->etag), "%s", inode_etag(s->inode));
-		pthread_mutex_unlock(&w->opt.tree->lock);
+		s->whole = 1;
 		s->exists = 1;
 		return (staged_make(w, s, err));
 	}
@@ -515,6 +514,7 @@ stage(struct writer *w, struct staged *s, int truncate, struct err *err)
 	if (truncate) {
 		if (ftruncate(s->fd, 0) != 0)
 			return (err_errno(err, "stage", w->staging));
+		s->whole = !s->exclusive;
 		s->written++;
 		set_local(w, s, 0);
 	}
@@ -529,6 +529,8 @@ writer_open(struct writer *w, struct inode *i, int truncate, struct err *err)
 
 	pthread_mutex_lock(&s->lock);
 	staged_wait(s);
+	if (s->opens == 0 && s->holds == 0 && !staged_is_dirty(s))
+		s->whole = 0;		/* kept: somebody may have replaced it since */
 	failed = stage(w, s, truncate, err);
 	if (!failed) {
 		s->opens++;

@@ -12,9 +12,11 @@
  * without changes costs nothing.  What could not be uploaded stays staged and is
  * tried again at the next flush and at the end.
  *
- * Uploads follow a lineage: a file that was opened with an ETag, or uploaded by
- * us before, is replaced only if it still has that ETag; O_EXCL only if there is
- * none; what is created otherwise replaces whatever is there.
+ * Uploads follow a lineage: a file whose bytes were fetched, or uploaded by us
+ * before, is replaced only if it still has that ETag; O_EXCL only if there is
+ * none; what is created otherwise, or truncated to nothing, replaces whatever is
+ * there until it is closed: of two who write a whole file the last wins, as on
+ * any file system.
  *
  * Staged files that are uploaded and closed are kept for a next use, up to a
  * bound; then they are removed and the file is remote again.

@@ -247,7 +247,7 @@ test_create(void)
 	check_int(put(i, 0, "H"), 0);
 	check_int(shut(i, &err), 0);
 	check_int(fake_get(uploads), 2);
-	check_str(fake.last_if_match, "\"0x1\"");	/* what we uploaded before */
+	check_str(fake.last_if_match, "");	/* it was created here, and is still open */
 	check(create(&tree->root, "f", O_EXCL) == NULL && errno == EEXIST);
 	again = create(&tree->root, "f", 0);
 	check(again == i);
@@ -333,6 +333,35 @@ test_conflict(void)
 	check_int(lost_remedy, REMEDY_UPLOAD_BY_HAND);
 	check(str_ends(lost_resource, "/staging/f"));
 	check(is_staged("f"));
+	stop();
+	/* Two who replace the whole file: the last wins, also after an upload of ours. */
+	begin();
+	fake_put_text("out/f", "one");
+	tree->root.dir->listed_until_ms = 0;
+	i = look(&tree->root, "f");
+	fake_put_text("out/f", "two");
+	check_int(writer_open(writer, i, 1, &err), 0);
+	check_int(put(i, 0, "mine"), 0);
+	fake_put_text("out/f", "three");
+	check_int(shut(i, &err), 0);
+	check(fake_is("out/f", "mine"));
+	fake_put_text("out/f", "four");
+	check_int(writer_open(writer, i, 1, &err), 0);
+	check_int(writer_flush(writer, i, &err), 0);	/* as a shell's dup and close do */
+	fake_put_text("out/f", "four and a half");
+	check_int(put(i, 0, "again"), 0);
+	check_int(shut(i, &err), 0);
+	check(fake_is("out/f", "again"));
+	fake_put_text("out/f", "changed");
+	check_int(writer_open(writer, i, 0, &err), 0);	/* our copy is still here: append to it */
+	check_int(put(i, 5, "!"), 0);
+	check(shut(i, &err) != 0);
+	check_int(err.kind, ERR_CHANGED);
+	check(fake_is("out/f", "changed"));
+	fake_put_text("out/f", "five");
+	check_int(writer_truncate(writer, i, 0, &err), 0);
+	check(fake_is("out/f", ""));
+	check_int(finish(1000).failed, 0);
 	stop();
 	/* Two who create the same name, exclusively. */
 	begin();

@@ -233,14 +233,17 @@ void
 yaml_add(struct yaml_builder *b, struct yaml_children *c, struct yaml_node *key,
     struct yaml_node *value)
 {
-	if (c->n == c->cap) {
+	int full = c->n == c->cap;
+
+	if (full) {
 		c->cap = c->cap == 0 ? 4 : c->cap * 2;
 		grow(b->arena, &c->values, c->n, c->cap);
-		if (key != NULL)
-			grow(b->arena, &c->keys, c->n, c->cap);
 	}
-	if (key != NULL)
+	if (key != NULL) {
+		if (full || c->keys == NULL)
+			grow(b->arena, &c->keys, c->keys == NULL ? 0 : c->n, c->cap);
 		c->keys[c->n] = key;
+	}
 	c->values[c->n++] = value;
 }
 

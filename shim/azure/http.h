@@ -46,6 +46,7 @@ void	http_counts(const struct http *, struct http_counts *ret);
 enum http_verdict { HTTP_OK, HTTP_RETRY, HTTP_FAIL };
 
 #define HTTP_HEADERS_MAX 24
+#define HTTP_PIN_SIZE	20
 struct http_header { const char *name, *value; };
 
 /*
@@ -62,7 +63,13 @@ struct http_request {
 	int		 body_fd;		/* or -1: body_len bytes from body_offset */
 	int64_t		 body_offset;
 	int		 no_proxy;		/* link-local and loopback token endpoints */
-	int		 no_tls_verify_host;	/* never for Azure; Service Fabric pins */
+	int		 no_tls_verify_host;	/* never for Azure */
+	/*
+	 * SHA-1 of the one certificate (DER) that the server may have, HTTP_PIN_SIZE bytes, or
+	 * NULL.  Then names, times and roots do not matter, only that and its key; and the
+	 * connection serves no request with another pin or with none.
+	 */
+	const unsigned char *pin_sha1;
 };
 
 #define HTTP_ETAG_MAX	96

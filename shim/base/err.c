@@ -124,6 +124,30 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_REHYDRATE] =
 	    "rehydrate %r: move it out of the archive tier (az storage blob set-tier --tier "
 	    "Hot) and wait until that is done",
+	[REMEDY_CHECK_TENANT] =
+	    "check that the resource asked for exists in the tenant and the cloud of %i "
+	    "(tenant_id, AZURE_TENANT_ID, --cloud)",
+	[REMEDY_CHECK_APPLICATION] =
+	    "check the client id and the tenant of %i: the application has to exist in that "
+	    "tenant, and the tenant in this cloud (--cloud)",
+	[REMEDY_REGISTER_CERTIFICATE] =
+	    "add the certificate of %i to its app registration (az ad app credential reset "
+	    "--cert), and check that the datastore's thumbprint is that certificate's",
+	[REMEDY_RENEW_CLIENT_SECRET] =
+	    "make a new client secret for %i (az ad app credential reset) and store it with "
+	    "the datastore (az ml datastore create)",
+	[REMEDY_SIGN_IN_POLICY] =
+	    "let %i obtain tokens without a person: leave it out of the Conditional Access "
+	    "policy that the message names, or use a managed identity",
+	[REMEDY_GRANT_CONSENT] =
+	    "grant %i the consent of an administrator for the resource (az ad app permission "
+	    "admin-consent)",
+	[REMEDY_ADD_FEDERATION] =
+	    "add a federated credential to %i with exactly the issuer, subject and audience "
+	    "of the token (az identity federated-credential create)",
+	[REMEDY_SUBMIT_AGAIN] =
+	    "submit the job again: the sign-in of the person behind it has ended, and only "
+	    "that person can renew it",
 	[REMEDY_REPORT_BUG] =
 	    "report this as a bug of amlshim, with the output of amlshim version and of the "
 	    "same run with -vv",

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/uri.h"
+#include "identity/aadsts.h"
 
 #define ANSWER_MAX	65536
 
@@ -92,6 +93,7 @@ source_url_add(const char *url, const char *name, const char *value, struct aren
 struct source_try {
 	const struct source_call *what;
 	int64_t	started_ms;
+	struct buf form;
 };
 
 static void
@@ -103,22 +105,26 @@ add_header(struct http_request *req, const char *name, const char *value)
 static int
 prepare(struct http_call *call, struct http_request *req, struct err *err)
 {
-	const struct source_call *what = ((struct source_try *)call->arg)->what;
+	struct source_try *try = call->arg;
+	const struct source_call *what = try->what;
 
-	(void)err;
-	req->method = what->form == NULL ? "GET" : "POST";
+	req->method = what->fill == NULL ? "GET" : "POST";
 	req->url = what->url;
 	req->no_proxy = !what->use_proxy;
+	req->pin_sha1 = what->pin_sha1;
 	add_header(req, "Accept", "application/json");
 	if (what->header_name != NULL)
 		add_header(req, what->header_name, what->header_value);
 	if (what->metadata)
 		add_header(req, "Metadata", "true");
-	if (what->form != NULL) {
-		add_header(req, "Content-Type", "application/x-www-form-urlencoded");
-		req->body = what->form;
-		req->body_len = strlen(what->form);
-	}
+	if (what->fill == NULL)
+		return (0);
+	add_header(req, "Content-Type", "application/x-www-form-urlencoded");
+	buf_done(&try->form);
+	if (what->fill(what->arg, &try->form, err) != 0)
+		return (-1);
+	req->body = buf_str(&try->form);
+	req->body_len = try->form.len;
 	return (0);
 }
 
@@ -127,6 +133,16 @@ static const char *
 wrapped_refusal(const struct http_response *res)
 {
 	return (res->status != 500 ? NULL : strstr(buf_str(&res->error_body), "status code: 40"));
+}
+
+static int
+says_transient(const struct http_response *res)
+{
+	struct json *answer = json_parse(buf_str(&res->error_body), res->error_body.len);
+	int transient = aadsts_is_transient(answer);
+
+	json_free(answer);
+	return (transient);
 }
 
 static enum http_verdict
@@ -141,6 +157,8 @@ judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms
 	for (status = always; *status != 0 && wrapped_refusal(res) == NULL; status++)
 		if (res->status == *status)
 			return (HTTP_RETRY);
+	if (says_transient(res))
+		return (HTTP_RETRY);
 	for (status = try->what->transient; status != NULL && *status != 0; status++)
 		if (res->status == *status &&
 		    clock_ms() - try->started_ms < try->what->transient_ms) {
@@ -150,6 +168,41 @@ judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms
 	return (HTTP_FAIL);
 }
 
+static int
+is_busy(int status)
+{
+	return (status >= 500 || status == 429 || status == 408);
+}
+
+/* OAuth's error is a word; Service Fabric's an object with a code and a message. */
+static void
+find_words(const struct json *answer, const char **ret_code, const char **ret_text)
+{
+	const struct json *error = json_get(answer, "error");
+
+	*ret_code = json_string(error);
+	*ret_text = json_string(json_get(answer, "error_description"));
+	if (json_type(error) == JSON_OBJECT) {
+		*ret_code = json_string(json_get(error, "code"));
+		*ret_text = json_string(json_get(error, "message"));
+	}
+	if (*ret_text == NULL)
+		*ret_text = json_string(json_get(answer, "message"));
+}
+
+static enum err_remedy
+remedy_of(const struct http_response *res, const struct json *answer, int is_refusal)
+{
+	enum err_remedy remedy = aadsts_remedy(aadsts_code(answer));
+
+	if (remedy != REMEDY_NONE)
+		return (remedy);
+	if (!is_refusal)
+		return (REMEDY_RETRY_LATER);
+	return (wrapped_refusal(res) != NULL || res->status == 400 || res->status == 403 ?
+	    REMEDY_NAME_ASSIGNED_IDENTITY : REMEDY_CHECK_ENDPOINT);
+}
+
 /* OAuth's error/error_description, App Service's statusCode/message, or plain text. */
 static void
 explain_refusal(const struct http_response *res, struct err *err)
@@ -157,27 +210,18 @@ explain_refusal(const struct http_response *res, struct err *err)
 	const char *body = buf_str(&res->error_body), *code, *text;
 	const char *wrapped = wrapped_refusal(res);
 	struct json *answer = json_parse(body, res->error_body.len);
-	size_t line;
+	int is_refusal = wrapped != NULL || (!is_busy(res->status) &&
+	    !aadsts_is_transient(answer));
 
 	if (res->status < 300)		/* none, or its body broke off: no refusal */
 		goto out;
-	err->kind = wrapped == NULL && (res->status >= 500 || res->status == 429 ||
-	    res->status == 408) ? ERR_UNREACHABLE : ERR_NO_IDENTITY;
-	err->remedy = err->kind == ERR_UNREACHABLE ? REMEDY_RETRY_LATER :
-	    wrapped != NULL || res->status == 400 || res->status == 403 ?
-	    REMEDY_NAME_ASSIGNED_IDENTITY : REMEDY_CHECK_ENDPOINT;
+	err->kind = is_refusal ? ERR_NO_IDENTITY : ERR_UNREACHABLE;
+	err->remedy = remedy_of(res, answer, is_refusal);
 	err->http_status = res->status;
-	code = json_string(json_get(answer, "error"));
-	text = json_string(json_get(answer, "error_description"));
-	if (text == NULL)
-		text = json_string(json_get(answer, "message"));
+	find_words(answer, &code, &text);
 	if (text == NULL)
 		text = wrapped != NULL ? wrapped : answer == NULL ? body : "";
-	line = strcspn(text, "\r\n\"");
-	if (strstr(text, "eyJ") != NULL)
-		line = 0;
-	str_format(err->cause, sizeof(err->cause), "%s%s%.*s", code == NULL ? "" : code,
-	    code == NULL || line == 0 ? "" : ": ", (int)(line > 200 ? 200 : line), text);
+	aadsts_cause(answer, code, text, err->cause, sizeof(err->cause));
 out:
 	json_free(answer);
 }
@@ -186,7 +230,7 @@ int
 source_do(struct http *http, const struct source_call *what, int64_t deadline_ms,
     struct token *ret, struct err *err)
 {
-	struct source_try try = { what, clock_ms() };
+	struct source_try try = { .what = what, .started_ms = clock_ms() };
 	struct http_call call = { .op = "get a token", .prepare = prepare, .judge = judge,
 	    .arg = &try, .deadline_ms = deadline_ms, .body_max = ANSWER_MAX };
 	struct err failure = ERR_EMPTY;
@@ -209,5 +253,6 @@ source_do(struct http *http, const struct source_call *what, int64_t deadline_ms
 	secret_wipe(call.response.error_body.data, call.response.error_body.data == NULL ? 0 :
 	    call.response.error_body.len);
 	http_call_done(&call);
+	buf_done(&try.form);
 	return (failed);
 }

@@ -45,8 +45,11 @@ extern const struct source source_appservice, source_aml, source_imds, source_ob
  */
 struct source_call {
 	const char	*url;			/* complete */
-	const char	*form;			/* POST body, or NULL: GET */
+	/* POST: appends the form's fields for one try, on the network thread; NULL: GET.  -1: final. */
+	int		(*fill)(void *arg, struct buf *form, struct err *);
+	void		*arg;
 	const char	*header_name, *header_value;	/* the endpoint's secret, or NULL */
+	const unsigned char *pin_sha1;		/* of the server's certificate: see http.h; or NULL */
 	int		 metadata;		/* send Metadata: true */
 	int		 use_proxy;		/* not a local endpoint */
 	/* Statuses that this endpoint gives while it is being updated (0-terminated), and

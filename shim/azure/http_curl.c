@@ -35,6 +35,8 @@ struct handle {
 	struct http_lib	*lib;
 	CURL		*easy;
 	struct trust_slot *slot;
+	int		 is_pinned;
+	unsigned char	 pin[HTTP_PIN_SIZE];
 	struct curl_slist lines[HTTP_HEADERS_MAX + 1];
 	char		 cause[CURL_ERROR_SIZE];
 	struct handle	*next;		/* of the idle ones */
@@ -185,6 +187,10 @@ on_tls(CURL *easy, void *tls, void *arg)
 	struct handle *handle = arg;
 
 	(void)easy;
+	if (handle->is_pinned) {
+		trust_apply_pin(handle->slot, handle->pin, tls);
+		return (CURLE_OK);
+	}
 	return (trust_apply(handle->lib->trust, handle->slot, tls) == 0 ? CURLE_OK :
 	    CURLE_SSL_CACERT_BADFILE);
 }
@@ -212,6 +218,32 @@ set_trust(const struct handle *handle, int own)
 	memcpy(&roots.data, &(const char *){ amlshim_ca_bundle_pem },
 	    sizeof(roots.data));	/* libcurl only reads it, its type says else */
 	curl_easy_setopt(handle->easy, CURLOPT_CAINFO_BLOB, &roots);
+}
+
+/*
+ * libcurl's own check is off, on_tls puts ours in its place.  The pin stands in as
+ * the CA blob, which nobody reads then: libcurl compares blobs before it lets a request use a
+ * connection.  A resumed session would show no certificate: none is kept.
+ */
+static CURLcode
+set_pin(struct handle *handle, const unsigned char *pin)
+{
+	struct curl_blob blob = { .data = handle->pin, .len = HTTP_PIN_SIZE,
+	    .flags = CURL_BLOB_COPY };
+	CURL *easy = handle->easy;
+
+	handle->is_pinned = pin != NULL;
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, pin != NULL ? 0L : 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, pin != NULL ? 0L : 1L);
+	if (pin == NULL)
+		return (CURLE_OK);
+	if (handle->lib->trust == NULL)
+		return (CURLE_NOT_BUILT_IN);	/* another TLS library: it cannot pin */
+	memcpy(handle->pin, pin, HTTP_PIN_SIZE);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+	curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	return (curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob));
 }
 
 /* What is the same for every try. */
@@ -342,6 +374,8 @@ set_request(struct handle *handle, struct http_try *t)
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, header_lines(handle, t));
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, q->no_proxy ? "*" : NULL);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, q->no_tls_verify_host ? 0L : 2L);
+	if (set_pin(handle, q->pin_sha1) != CURLE_OK)
+		return (CURLE_NOT_BUILT_IN);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)(left_ms < connect_ms ? left_ms : connect_ms));
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
@@ -419,7 +453,10 @@ describe(struct http_try *t, CURLcode code)
 			break;
 		}
 	t->hopeless = f.hopeless;
-	if (code == CURLE_SSL_CACERT_BADFILE && handle->lib->ca_file != NULL)
+	if (code == CURLE_PEER_FAILED_VERIFICATION && handle->is_pinned)
+		err_set(&t->err, f.kind, REMEDY_CHECK_ENDPOINT, t->call->op,
+		    "the server's certificate is not the pinned one (its SHA-1 differs)");
+	else if (code == CURLE_SSL_CACERT_BADFILE && handle->lib->ca_file != NULL)
 		err_set(&t->err, f.kind, f.remedy, t->call->op, "no CA certificate in %s",
 		    handle->lib->ca_file);
 	else	/* what follows a '?' could be a SAS */

@@ -19,8 +19,19 @@ struct trust {
 	size_t	 n, size;
 };
 
+/* An X.509 engine of BearSSL: vtable comes first. */
+struct pin {
+	const br_x509_class *vtable;
+	unsigned char	 want[TRUST_PIN_SIZE];
+	int		 ncerts;		/* that have begun */
+	int		 fits;
+	br_sha1_context	 sha1;
+	br_x509_decoder_context decoder;	/* of the first: the server's own */
+};
+
 struct trust_slot {
 	br_x509_minimal_context x509;
+	struct pin	 pin;
 };
 
 static unsigned char *
@@ -197,4 +208,96 @@ trust_apply(struct trust *t, struct trust_slot *slot, void *tls)
 	br_ssl_engine_set_x509(eng, &x->vtable);
 	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 	return (0);
+}
+
+/* ---- one certificate, known by its hash ---- */
+
+static struct pin *
+pin_of(const br_x509_class **ctx)
+{
+	return ((struct pin *)(void *)ctx);
+}
+
+static void
+pin_start_chain(const br_x509_class **ctx, const char *server_name)
+{
+	struct pin *p = pin_of(ctx);
+
+	(void)server_name;
+	p->ncerts = p->fits = 0;
+	br_sha1_init(&p->sha1);
+	br_x509_decoder_init(&p->decoder, NULL, NULL);
+}
+
+static void
+pin_start_cert(const br_x509_class **ctx, uint32_t len)
+{
+	(void)len;
+	pin_of(ctx)->ncerts++;
+}
+
+static void
+pin_append(const br_x509_class **ctx, const unsigned char *bytes, size_t len)
+{
+	struct pin *p = pin_of(ctx);
+
+	if (p->ncerts != 1)
+		return;
+	br_sha1_update(&p->sha1, bytes, len);
+	br_x509_decoder_push(&p->decoder, bytes, len);
+}
+
+static void
+pin_end_cert(const br_x509_class **ctx)
+{
+	struct pin *p = pin_of(ctx);
+	unsigned char got[br_sha1_SIZE];
+
+	if (p->ncerts != 1)
+		return;
+	br_sha1_out(&p->sha1, got);
+	p->fits = memcmp(got, p->want, sizeof(got)) == 0;
+}
+
+static unsigned
+pin_end_chain(const br_x509_class **ctx)
+{
+	struct pin *p = pin_of(ctx);
+	int bad;
+
+	if (p->ncerts == 0)
+		return (BR_ERR_X509_EMPTY_CHAIN);
+	if (!p->fits)
+		return (BR_ERR_X509_NOT_TRUSTED);
+	bad = br_x509_decoder_last_error(&p->decoder);
+	return ((unsigned)bad);
+}
+
+static const br_x509_pkey *
+pin_get_pkey(const br_x509_class *const *ctx, unsigned *usages)
+{
+	const struct pin *p = (const struct pin *)(const void *)ctx;
+	br_x509_decoder_context *decoder = (br_x509_decoder_context *)(uintptr_t)&p->decoder;
+
+	if (!p->fits)
+		return (NULL);
+	if (usages != NULL)
+		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
+	return (br_x509_decoder_get_pkey(decoder));
+}
+
+static const br_x509_class pin_class = {
+	sizeof(struct pin), pin_start_chain, pin_start_cert, pin_append, pin_end_cert,
+	pin_end_chain, pin_get_pkey
+};
+
+void
+trust_apply_pin(struct trust_slot *slot, const unsigned char pin[TRUST_PIN_SIZE], void *tls)
+{
+	br_ssl_engine_context *eng = &((br_ssl_client_context *)tls)->eng;
+
+	slot->pin.vtable = &pin_class;
+	memcpy(slot->pin.want, pin, TRUST_PIN_SIZE);
+	br_ssl_engine_set_x509(eng, &slot->pin.vtable);
+	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 }

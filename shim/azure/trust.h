@@ -30,4 +30,11 @@ void	trust_slot_free(struct trust_slot *);
 /* tls: BearSSL's br_ssl_client_context.  -1: there is no root to trust. */
 int	trust_apply(struct trust *, struct trust_slot *, void *tls);
 
+/*
+ * No roots: the server's own certificate has to have this SHA-1 (of its DER form), and its
+ * key has to sign the handshake.  Its names and times are not looked at.
+ */
+#define TRUST_PIN_SIZE	20
+void	trust_apply_pin(struct trust_slot *, const unsigned char pin[TRUST_PIN_SIZE], void *tls);
+
 #endif

@@ -148,6 +148,16 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_SUBMIT_AGAIN] =
 	    "submit the job again: the sign-in of the person behind it has ended, and only "
 	    "that person can renew it",
+	[REMEDY_OMIT_SELECTOR] =
+	    "leave the identity's id out (client_id, object_id, resource_id): the endpoint "
+	    "of this machine has one identity and gives no other",
+	[REMEDY_READ_ARC_KEY] =
+	    "run amlshim as root or as a member of the group himds, with the directory "
+	    "/var/opt/azcmagent/tokens of the host in the container",
+	[REMEDY_PROJECT_TOKEN] =
+	    "give the pod the label azure.workload.identity/use: \"true\" and a service "
+	    "account with a federated credential, so that AZURE_FEDERATED_TOKEN_FILE, "
+	    "AZURE_CLIENT_ID and AZURE_TENANT_ID are set and the file is there",
 	[REMEDY_REPORT_BUG] =
 	    "report this as a bug of amlshim, with the output of amlshim version and of the "
 	    "same run with -vv",

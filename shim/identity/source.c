@@ -2,16 +2,23 @@
 
 #include <string.h>
 
+#include "azure/http_answer.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/uri.h"
 #include "identity/aadsts.h"
 
-#define ANSWER_MAX	65536
-
 /* In the order in which the Azure SDKs look. */
 static const struct source *const sources[] = {
-	&source_appservice, &source_aml, &source_imds, &source_obo, &source_secret,
+	&source_fabric,
+	&source_appservice,
+	&source_aml,
+	&source_cloudshell,
+	&source_arc,
+	&source_workload,
+	&source_imds,
+	&source_obo,
+	&source_secret,
 };
 
 const struct source *
@@ -33,7 +40,8 @@ source_find(enum plan_identity_kind kind, const struct facts *facts, struct err 
 
 /* The endpoint may answer for somebody else than was asked for. */
 static int
-check_who(const struct plan_identity *asked, const struct token *t, struct err *err)
+check_who(const struct source *source, const struct plan_identity *asked, const struct token *t,
+    struct err *err)
 {
 	const char *op = "check whose token it is";
 	struct token_claims got;
@@ -43,7 +51,7 @@ check_who(const struct plan_identity *asked, const struct token *t, struct err *
 	if (asked->kind == PLAN_ID_USER && !got.is_user && strcmp(got.idtyp, "app") == 0)
 		return (err_set(err, ERR_NO_IDENTITY, REMEDY_SUBMIT_WITH_USER_IDENTITY, op,
 		    "asked for the submitter's token, got that of the application %s", got.appid));
-	if (asked->kind == PLAN_ID_MANAGED && got.is_user)
+	if (asked->kind == PLAN_ID_MANAGED && got.is_user && !source->gives_user)
 		return (err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, op,
 		    "asked for a managed identity, got the token of a person (object id %s)",
 		    got.oid));
@@ -71,13 +79,23 @@ source_acquire(const struct facts *facts, struct http *http, const struct plan_i
 		err_as(err, identity->label);
 		return (err_doing(err, "get a token"));
 	}
-	if (check_who(identity, &t, err) != 0) {
+	if (check_who(source, identity, &t, err) != 0) {
 		token_done(&t);
 		err_on(err, "%s", source->name);
 		return (err_as(err, identity->label));
 	}
 	*ret = t;
 	return (0);
+}
+
+int
+source_no_selector(const struct plan_identity *identity, const char *why, struct err *err)
+{
+	if (identity->client_id == NULL && identity->object_id == NULL &&
+	    identity->resource_id == NULL)
+		return (0);
+	return (err_set(err, ERR_USAGE, REMEDY_OMIT_SELECTOR, "get a token",
+	    "no identity can be selected here: %s", why));
 }
 
 const char *
@@ -150,15 +168,22 @@ judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms
 {
 	static const int always[] = { 408, 429, 500, 502, 503, 504, 0 };
 	const struct source_try *try = call->arg;
+	enum http_verdict verdict = HTTP_FAIL;
 	const int *status;
+	int delay_ms;
 
 	if (res->status >= 200 && res->status < 300)
 		return (HTTP_OK);
 	for (status = always; *status != 0 && wrapped_refusal(res) == NULL; status++)
 		if (res->status == *status)
-			return (HTTP_RETRY);
-	if (says_transient(res))
-		return (HTTP_RETRY);
+			verdict = HTTP_RETRY;
+	if (says_transient(res) || (try->what->busy_ms > 0 && res->status >= 500))
+		verdict = HTTP_RETRY;
+	if (verdict == HTTP_RETRY) {
+		delay_ms = http_answer_delay_ms(res, call->tries);
+		*ret_delay_ms = delay_ms < try->what->busy_ms ? try->what->busy_ms : delay_ms;
+		return (verdict);
+	}
 	for (status = try->what->transient; status != NULL && *status != 0; status++)
 		if (res->status == *status &&
 		    clock_ms() - try->started_ms < try->what->transient_ms) {
@@ -204,8 +229,8 @@ remedy_of(const struct http_response *res, const struct json *answer, int is_ref
 }
 
 /* OAuth's error/error_description, App Service's statusCode/message, or plain text. */
-static void
-explain_refusal(const struct http_response *res, struct err *err)
+void
+source_explain(const struct http_response *res, struct err *err)
 {
 	const char *body = buf_str(&res->error_body), *code, *text;
 	const char *wrapped = wrapped_refusal(res);
@@ -232,14 +257,14 @@ source_do(struct http *http, const struct source_call *what, int64_t deadline_ms
 {
 	struct source_try try = { .what = what, .started_ms = clock_ms() };
 	struct http_call call = { .op = "get a token", .prepare = prepare, .judge = judge,
-	    .arg = &try, .deadline_ms = deadline_ms, .body_max = ANSWER_MAX };
+	    .arg = &try, .deadline_ms = deadline_ms, .body_max = SOURCE_ANSWER_MAX };
 	struct err failure = ERR_EMPTY;
 	char url[256];
 	int failed;
 
 	failed = http_do(http, &call, &failure);
 	if (failed != 0)
-		explain_refusal(&call.response, &failure);
+		source_explain(&call.response, &failure);
 	else
 		failed = token_parse_answer(buf_str(&call.response.error_body),
 		    call.response.error_body.len, clock_wall_s(), ret, &failure);

@@ -4,14 +4,17 @@
 /*
  * source -- where tokens come from: one dialect a file, one ordered list.
  *
+ *   src_fabric.c      IDENTITY_ENDPOINT + IDENTITY_HEADER + IDENTITY_SERVER_THUMBPRINT
  *   src_appservice.c  IDENTITY_ENDPOINT + IDENTITY_HEADER (online endpoints, App Service)
  *   src_aml.c         MSI_ENDPOINT + MSI_SECRET (Azure ML compute)
+ *   src_cloudshell.c  MSI_ENDPOINT alone
+ *   src_arc.c         IDENTITY_ENDPOINT + IMDS_ENDPOINT, or the Arc agent on disk
+ *   src_workload.c    AZURE_FEDERATED_TOKEN_FILE (Kubernetes workload identity)
  *   src_imds.c        otherwise: the VM's metadata service, after a probe
  *   src_obo.c         OBO_ENDPOINT: the submitter's token, for user identity only
  *   src_secret.c      a service principal's client secret, cached with the datastore
  *
- * Detection order is the Azure SDKs' (Azure/azure-sdk-for-python
- * sdk/identity/azure-identity/azure/identity/_credentials/managed_identity.py).
+ * Which of the managed ones is asked is decided in plan/issuer.h, in the Azure SDKs' order.
  * A source is asked by an identity of the plan; retries follow the source's own
  * published rules; who came back is compared with who was asked for.
  */
@@ -25,6 +28,7 @@
 struct source {
 	const char	*name;			/* "Azure ML endpoint" */
 	enum plan_identity_kind kind;		/* PLAN_ID_MANAGED or PLAN_ID_USER */
+	int	gives_user;			/* its token is rightly a person's */
 	int	(*detect)(const struct facts *);	/* 1: the environment shows it */
 	/* resource: audience URI as a v1 resource.  Waits; bounded by deadline_ms (clock_ms). */
 	int	(*acquire)(const struct facts *, struct http *, const struct plan_identity *,
@@ -37,7 +41,10 @@ const struct source *source_find(enum plan_identity_kind, const struct facts *, 
 int	source_acquire(const struct facts *, struct http *, const struct plan_identity *,
 	    const char *resource, int64_t deadline_ms, struct token *ret, struct err *);
 
-extern const struct source source_appservice, source_aml, source_imds, source_obo, source_secret;
+extern const struct source source_fabric, source_appservice, source_aml, source_cloudshell,
+	source_arc, source_workload, source_imds;
+extern const struct source source_obo;
+extern const struct source source_secret;
 
 /*
  * For the sources: one GET or form POST, with what they have in common (no
@@ -56,10 +63,18 @@ struct source_call {
 	   for how long they are retried. */
 	const int	*transient;
 	int64_t		 transient_ms;
+	/* > 0: every 5xx is retried, and it and 429 after so long at least. */
+	int		 busy_ms;
 };
+#define SOURCE_ANSWER_MAX 65536
 int	source_do(struct http *, const struct source_call *, int64_t deadline_ms, struct token *ret,
 	    struct err *);
 /* URL + ("?" or "&") + name=encoded value.  Memory from the arena. */
 const char *source_url_add(const char *url, const char *name, const char *value, struct arena *);
+
+/* What an answer that is no success says: kind, remedy and cause of err. */
+void	source_explain(const struct http_response *, struct err *);
+/* -1: the identity is named by an id, and this endpoint (why) takes none. */
+int	source_no_selector(const struct plan_identity *, const char *why, struct err *);
 
 #endif

@@ -6,11 +6,12 @@
  */
 
 #include "identity/source.h"
+#include "plan/issuer.h"
 
 static int
 detect(const struct facts *facts)
 {
-	return (facts->msi_endpoint != NULL && facts->msi_secret.len != 0);
+	return (issuer_find(facts)->kind == ISSUER_AML);
 }
 
 static int

@@ -5,12 +5,12 @@
  */
 
 #include "identity/source.h"
+#include "plan/issuer.h"
 
 static int
 detect(const struct facts *facts)
 {
-	return (facts->identity_endpoint != NULL && facts->identity_header.len != 0 &&
-	    facts->identity_server_thumbprint == NULL);
+	return (issuer_find(facts)->kind == ISSUER_APPSERVICE);
 }
 
 static int

@@ -8,17 +8,18 @@
 
 #include "base/clock.h"
 #include "identity/source.h"
+#include "plan/issuer.h"
 
 #define DEFAULT_HOST	"http://169.254.169.254"
 #define TOKEN_PATH	"/metadata/identity/oauth2/token"
 #define PROBE_MS	1000
 #define UPDATING_MS	90000
+#define BUSY_MS		1000		/* "wait at least one second before retrying" */
 
 static int
 detect(const struct facts *facts)
 {
-	(void)facts;
-	return (1);		/* the last resort; acquire() probes */
+	return (issuer_find(facts)->kind == ISSUER_IMDS);	/* acquire() probes */
 }
 
 static int
@@ -53,8 +54,9 @@ probe(struct http *http, const char *url, struct err *err)
 	if (failed == 0)
 		return (0);
 	err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, "find a token endpoint",
-	    "neither MSI_ENDPOINT nor IDENTITY_ENDPOINT is set, and the metadata service does not "
-	    "answer: %s", failure.cause);
+	    "the environment shows no token endpoint (MSI_ENDPOINT, IDENTITY_ENDPOINT, "
+	    "AZURE_FEDERATED_TOKEN_FILE), and the metadata service does not answer: %s",
+	    failure.cause);
 	return (err_on(err, "%s", url));
 }
 
@@ -65,7 +67,7 @@ acquire(const struct facts *facts, struct http *http, const struct plan_identity
 	static const int updating[] = { 404, 410, 0 };
 	struct arena mem = ARENA_EMPTY;
 	struct source_call call = { .metadata = 1, .transient = updating,
-	    .transient_ms = UPDATING_MS };
+	    .transient_ms = UPDATING_MS, .busy_ms = BUSY_MS };
 	const char *host = facts->pod_identity_authority_host, *base;
 	size_t len;
 	int failed = 0;

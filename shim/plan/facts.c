@@ -131,11 +131,20 @@ probe_fuse(void)
 	return (has_sys_admin() ? FACTS_FUSE_OK : FACTS_FUSE_NO_PRIVILEGE);
 }
 
+/* Where MSAL for Go and for Python look, then where earlier ones of Python did. */
+static int
+find_himds(void)
+{
+	return (access("/opt/azcmagent/bin/himds", F_OK) == 0 ||
+	    access("/var/opt/azcmagent/bin/himds", F_OK) == 0);
+}
+
 static int
 bad_assumption(struct err *err, const char *word)
 {
 	err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read",
-	    "expected fuse=ok|no-device|no-privilege, sh=yes|no, bash=yes|no, got \"%s\"", word);
+	    "expected fuse=ok|no-device|no-privilege, sh=yes|no, bash=yes|no, himds=yes|no, "
+	    "arc-tokens=DIR, got \"%s\"", word);
 	return (err_on(err, "AMLSHIM_FACTS"));
 }
 
@@ -157,6 +166,10 @@ assume(struct facts *f, const char *word, struct err *err)
 		f->has_shell_sh = word[3] == 'y';
 	else if (strcmp(word, "bash=yes") == 0 || strcmp(word, "bash=no") == 0)
 		f->has_shell_bash = word[5] == 'y';
+	else if (strcmp(word, "himds=yes") == 0 || strcmp(word, "himds=no") == 0)
+		f->has_himds = word[6] == 'y';
+	else if (str_starts(word, "arc-tokens=/"))
+		f->arc_tokens_dir = word + strlen("arc-tokens=");
 	else
 		return (bad_assumption(err, word));
 	return (0);
@@ -192,6 +205,7 @@ facts_gather(struct facts *ret, char *const *envp, struct arena *mem, struct err
 	f.gid = (uint32_t)getegid();
 	f.is_pid1 = getpid() == 1;
 	f.fuse = probe_fuse();
+	f.has_himds = find_himds();
 	f.has_shell_sh = access("/bin/sh", X_OK) == 0;
 	f.has_shell_bash = access("/bin/bash", X_OK) == 0;
 	if (assume_all(&f, envp, mem, err) != 0) {

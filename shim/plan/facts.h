@@ -32,6 +32,8 @@ struct facts {
 	/* Workload identity: AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID, AZURE_TENANT_ID,
 	   AZURE_AUTHORITY_HOST. */
 	const char	*federated_token_file, *client_id, *tenant_id, *authority_host;
+	int		 has_himds;		/* Azure Arc's agent is installed here */
+	const char	*arc_tokens_dir;	/* NULL: the agent's own */
 	/* AZUREML_CURRENT_CLOUD, else that of AZURE_AUTHORITY_HOST, else the public one. */
 	const struct cloud *cloud;	/* read through facts_cloud() */
 	const char	*default_client_id;	/* DEFAULT_IDENTITY_CLIENT_ID if it is a GUID */
@@ -48,8 +50,8 @@ struct facts {
 
 /*
  * envp is copied.  Probes /dev/fuse without mounting anything.  AMLSHIM_FACTS
- * ("fuse=no-device sh=no bash=yes": for plans of another machine, and tests)
- * stands in for what the probes find.
+ * ("fuse=no-device sh=no bash=yes himds=no arc-tokens=DIR": for plans of another
+ * machine, and tests) stands in for what the probes find.
  */
 int	facts_gather(struct facts *ret, char *const *envp, struct arena *, struct err *);
 /* The same from envp alone, no probing: for tests; all else stays zero. */

@@ -185,6 +185,34 @@ golden() { # CASE
 	golden unknown-endpoint
 }
 
+@test "plan: an Arc machine is asked for its system-assigned identity" {
+	golden arc
+}
+
+@test "plan: an Arc machine is known by its agent on disk, too" {
+	golden arc-himds
+}
+
+@test "plan: an identity cannot be named to the Arc agent" {
+	golden arc-named
+}
+
+@test "plan: Service Fabric comes before all others" {
+	golden service-fabric
+}
+
+@test "plan: MSI_ENDPOINT without MSI_SECRET is Cloud Shell, and takes no client id" {
+	golden cloud-shell
+}
+
+@test "plan: workload identity is the identity of AZURE_CLIENT_ID" {
+	golden workload
+}
+
+@test "plan: workload identity takes client ids only" {
+	golden workload-resource-id
+}
+
 @test "plan: a named identity on an unknown compute is used, unchecked" {
 	golden unknown-named
 }

@@ -78,6 +78,9 @@ drop_inputs(struct list *l, int broker)
 	static const char *const platform[] = {
 		"MSI_ENDPOINT", "MSI_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",
 		"OBO_ENDPOINT",
+		"IDENTITY_SERVER_THUMBPRINT",
+		"IMDS_ENDPOINT",
+		"AZURE_FEDERATED_TOKEN_FILE",
 	};
 	size_t i;
 

@@ -8,7 +8,8 @@
  * variables that carry amlshim's own inputs (AMLSHIM_JOB, AMLSHIM_DATASTORES,
  * AMLSHIM_COMPUTE: they may hold secrets) and the platform's token endpoints and
  * secrets (MSI_ENDPOINT, MSI_SECRET, IDENTITY_ENDPOINT, IDENTITY_HEADER,
- * OBO_ENDPOINT when a broker stands in for them).  Added: AZURE_ML_INPUT_name,
+ * OBO_ENDPOINT, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and
+ * AZURE_FEDERATED_TOKEN_FILE when a broker stands in for them).  Added: AZURE_ML_INPUT_name,
  * AZURE_ML_OUTPUT_name, environment_variables (they win over ours), and the
  * broker's MSI_ENDPOINT, MSI_SECRET, OBO_ENDPOINT, DEFAULT_IDENTITY_CLIENT_ID.
  * Without a plan nothing is changed.

@@ -60,9 +60,9 @@ static const struct {
 	    is_cloud_shell },
 	{ { ISSUER_ARC, "Azure Arc agent (IMDS_ENDPOINT, or its himds on disk)", 0, 0, 0 },
 	    is_arc },
-	{ { ISSUER_WORKLOAD, "Entra ID, by workload identity (AZURE_FEDERATED_TOKEN_FILE)",
+	{ { ISSUER_WORKLOAD, "workload identity federation (AZURE_FEDERATED_TOKEN_FILE)",
 	    ISSUER_BY_CLIENT, 0, 0 }, is_workload },
-	{ { ISSUER_IMDS, "the VM's metadata service", BY_ANY, 0, 1 }, is_anything },
+	{ { ISSUER_IMDS, "metadata service of the VM (IMDS)", BY_ANY, 0, 1 }, is_anything },
 };
 
 const struct issuer *

@@ -32,6 +32,7 @@ struct plan_identity {
 	enum plan_identity_kind kind;
 	const char	*client_id, *object_id, *resource_id;
 	const char	*label;		/* for people: "managed identity 3f2a... (named ...)" */
+	const char	*source;	/* who is asked for the token, for people; NULL: nobody */
 	const char	*rule;		/* id of the policy row: "none-sai-fallback" */
 	const char	*reason;	/* one sentence */
 	struct secret	 secret;	/* borrowed text of the datastore's secret; agent only */

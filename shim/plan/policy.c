@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "base/uri.h"
+#include "plan/issuer.h"
 #include "plan/parts.h"
 
 /* A question, sorted into classes; each field holds one bit of its enum. */
 struct sorted {
-	unsigned	credential, store, job, named, selector, offer, kind, reach, obo, endpoint;
+	unsigned	credential, store, job, named, selector, offer, kind, reach, pick, obo,
+			endpoint;
 };
 
 enum {	/* credential: stored with the datastore */
@@ -42,6 +44,9 @@ enum {	/* reach: how the identity in question can be asked for at this compute's
 	REACH_CLIENT = 1,		/* by client id */
 	REACH_OTHER = 2,		/* by object or resource id, or as the default */
 	REACH_NOT = 4,
+};
+enum {	/* pick: can an identity be named to this compute's endpoint at all? */
+	PICK_SOME = 1, PICK_NONE = 2,
 };
 enum {	/* obo: OBO_ENDPOINT */
 	OBO_THERE = 1, OBO_MISSING = 2,
@@ -150,6 +155,11 @@ static const struct row rows[] = {
 	    "the compute's one identity; Kubernetes compute is asked without client id" },
 	    { .named = NAMED_UAI | NAMED_SYSTEM | NAMED_UNSEEN, .kind = KIND_KUBERNETES },
 	    USE_PLAIN, 0, 0, 0, NULL },
+	{ { "named-no-selector", "none", "managed, named", "endpoint has one identity", "error",
+	    "the token endpoint here (Azure Arc, Service Fabric or Cloud Shell) has one identity "
+	    "and gives no other: the job cannot name one" },
+	    { .named = NAMED_UAI | NAMED_UNSEEN, .pick = PICK_NONE },
+	    USE_NOTHING, ERR_USAGE, REMEDY_OMIT_SELECTOR, 0, NULL },
 	{ { "named-system", "none", "managed, client_id of the system one", "system-assigned",
 	    "the system-assigned identity",
 	    "the job names the compute's system-assigned identity" },
@@ -167,8 +177,9 @@ static const struct row rows[] = {
 	    USE_NAMED, 0, 0, 0, NULL },
 	{ { "named-no-client-id", "none", "managed, object_id or resource_id",
 	    "client id not known, endpoint takes nothing else", "error",
-	    "the Azure ML token endpoint (MSI_ENDPOINT) takes client ids only, and the client id "
-	    "of the named identity is not known: name it by client_id, or describe the compute" },
+	    "the token endpoint here (Azure ML's MSI_ENDPOINT, or workload identity) takes client "
+	    "ids only, and the client id of the named identity is not known: name it by "
+	    "client_id, or describe the compute" },
 	    { .named = NAMED_UAI | NAMED_UNSEEN, .reach = REACH_NOT },
 	    USE_NOTHING, ERR_USAGE, REMEDY_NAME_ASSIGNED_IDENTITY, 0, NULL },
 	{ { "named-other", "none", "managed, object_id or resource_id", "has it",
@@ -207,11 +218,23 @@ static const struct row rows[] = {
 	    "the identity of the compute; Kubernetes compute is asked without client id" },
 	    { .kind = KIND_KUBERNETES },
 	    USE_PLAIN, 0, 0, 0, NULL },
+	{ { "token-no-selector", "none", "aml_token", "user-assigned, endpoint has one identity",
+	    "the endpoint's identity",
+	    "aml_token opens no storage; the token endpoint here has one identity and takes no "
+	    "client id: it is asked without" },
+	    { .job = JOB_TOKEN, .offer = OFFER_ONE | OFFER_SEVERAL, .pick = PICK_NONE },
+	    USE_PLAIN, 0, 0, 0, token_warning },
+	{ { "default-no-selector", "none", "none or managed, none named",
+	    "user-assigned, endpoint has one identity", "the endpoint's identity",
+	    "the token endpoint here (Azure Arc, Service Fabric or Cloud Shell) has one identity "
+	    "and takes no client id: it is asked without" },
+	    { .offer = OFFER_ONE | OFFER_SEVERAL, .pick = PICK_NONE },
+	    USE_PLAIN, 0, 0, 0, NULL },
 	{ { "default-no-client-id", "none", "none, aml_token or managed, none named",
 	    "client id not known, endpoint takes nothing else", "error",
-	    "the Azure ML token endpoint (MSI_ENDPOINT) takes client ids only, and the client id "
-	    "of the compute's default identity is not known: neither the compute's description "
-	    "nor DEFAULT_IDENTITY_CLIENT_ID gives it" },
+	    "the token endpoint here (Azure ML's MSI_ENDPOINT, or workload identity) takes client "
+	    "ids only, and the client id of the compute's default identity is not known: neither "
+	    "the compute's description nor DEFAULT_IDENTITY_CLIENT_ID gives it" },
 	    { .offer = OFFER_ONE | OFFER_SEVERAL, .reach = REACH_NOT },
 	    USE_NOTHING, ERR_NO_IDENTITY, REMEDY_NAME_ASSIGNED_IDENTITY, 0, NULL },
 	{ { "token-sai-fallback", "none", "aml_token", "system-assigned",
@@ -294,14 +317,6 @@ static int
 same(const char *a, const char *b)
 {
 	return (a != NULL && b != NULL && str_same(a, b));
-}
-
-/* The environment shows the Azure ML endpoint, and no other that the SDKs would try before it. */
-static int
-only_client_ids(const struct facts *f)
-{
-	return (f->msi_endpoint != NULL && f->msi_secret.text != NULL &&
-	    !(f->identity_endpoint != NULL && f->identity_header.text != NULL));
 }
 
 static const char *
@@ -404,7 +419,8 @@ sort_offer(const struct spec_compute *c)
 static unsigned
 sort_reach(const struct policy_question *q, const struct sorted *s)
 {
-	unsigned by_other = only_client_ids(q->facts) ? REACH_NOT : REACH_OTHER;
+	unsigned by_other = issuer_find(q->facts)->by & (ISSUER_BY_OBJECT | ISSUER_BY_RESOURCE) ?
+	    REACH_OTHER : REACH_NOT;
 
 	switch (s->named) {
 	case NAMED_UAI:
@@ -472,8 +488,8 @@ sort(const struct policy_question *q)
 		.offer = sort_offer(q->compute),
 		.kind = q->compute->given ? 1u << q->compute->kind : (unsigned)KIND_UNKNOWN,
 		.obo = f->obo_endpoint != NULL ? OBO_THERE : OBO_MISSING,
-		.endpoint = f->msi_endpoint != NULL || f->identity_endpoint != NULL ||
-		    f->pod_identity_authority_host != NULL ? ENDPOINT_SHOWN : ENDPOINT_UNKNOWN,
+		.pick = issuer_find(f)->by != 0 ? PICK_SOME : PICK_NONE,
+		.endpoint = issuer_is_shown(f) ? ENDPOINT_SHOWN : ENDPOINT_UNKNOWN,
 	};
 
 	s.reach = sort_reach(q, &s);
@@ -485,7 +501,7 @@ fits(const struct sorted *when, const struct sorted *s)
 {
 #define FIT(field) (when->field == 0 || (when->field & s->field) != 0)
 	return (FIT(credential) && FIT(store) && FIT(job) && FIT(named) && FIT(selector) &&
-	    FIT(offer) && FIT(kind) && FIT(reach) && FIT(obo) && FIT(endpoint));
+	    FIT(offer) && FIT(kind) && FIT(reach) && FIT(pick) && FIT(obo) && FIT(endpoint));
 #undef FIT
 }
 
@@ -597,7 +613,7 @@ use_system(struct plan_identity *ret, const struct policy_question *q, struct ar
 	const char *id = system_client_id(q);
 
 	/* The Azure ML endpoint wants the client id even of a system identity; others may not. */
-	if (only_client_ids(q->facts))
+	if (issuer_find(q->facts)->needs_client_id)
 		ret->client_id = id;
 	ret->label = arena_printf(mem, "system-assigned identity%s%s of %s", id != NULL ? " " : "",
 	    id != NULL ? id : "", compute_name(q));
@@ -630,12 +646,46 @@ use_named(struct plan_identity *ret, const struct policy_question *q, struct are
 	    any_id(ret->client_id, ret->object_id, ret->resource_id));
 }
 
+/* Whoever the endpoint answers for; where that can be told, by client id, so that it is checked. */
 static void
 use_environment(struct plan_identity *ret, const struct policy_question *q, struct arena *mem)
 {
-	ret->client_id = q->facts->default_client_id;
-	ret->label = ret->client_id == NULL ? "default managed identity of this machine" :
-	    arena_printf(mem, "managed identity %s (DEFAULT_IDENTITY_CLIENT_ID)", ret->client_id);
+	const struct issuer *issuer = issuer_find(q->facts);
+	const char *variable = "DEFAULT_IDENTITY_CLIENT_ID";
+
+	if (issuer->by & ISSUER_BY_CLIENT)
+		ret->client_id = q->facts->default_client_id;
+	if (issuer->kind == ISSUER_WORKLOAD && q->facts->client_id != NULL) {
+		ret->client_id = q->facts->client_id;
+		variable = "AZURE_CLIENT_ID";
+	}
+	if (issuer->kind == ISSUER_CLOUD_SHELL)
+		ret->label = "the person signed in to Cloud Shell";
+	else if (ret->client_id == NULL)
+		ret->label = "default managed identity of this machine";
+	else
+		ret->label = arena_printf(mem, "managed identity %s (%s)", ret->client_id,
+		    variable);
+}
+
+/* Who will be asked for the token; NULL: nobody. */
+static const char *
+source_of(const struct plan_identity *id, const struct policy_question *q, struct arena *mem)
+{
+	switch (id->kind) {
+	case PLAN_ID_MANAGED:
+		return (issuer_find(q->facts)->name);
+	case PLAN_ID_USER:
+		return ("on-behalf-of endpoint (OBO_ENDPOINT)");
+	case PLAN_ID_SERVICE_PRINCIPAL:
+	case PLAN_ID_CERTIFICATE:
+		return (arena_printf(mem, "Entra ID (%s)", id->authority_url));
+	case PLAN_ID_ACCOUNT_KEY:
+	case PLAN_ID_SAS:
+	case PLAN_ID_NONE:
+		break;
+	}
+	return (NULL);
 }
 
 static void
@@ -691,6 +741,7 @@ policy_choose(struct plan_identity *ret, const struct policy_question *q,
 	if (row->use == USE_NOTHING)
 		return (complain(row, q, mem, err));
 	apply(&chosen, row->use, q, mem);
+	chosen.source = source_of(&chosen, q, mem);
 	chosen.rule = row->text.id;
 	chosen.reason = row->text.reason;
 	*ret = chosen;

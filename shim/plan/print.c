@@ -225,6 +225,8 @@ add_access(struct buf *to, const struct plan_access *a)
 	if (a->staging != NULL)
 		add_row(to, 2, "staging", a->staging);
 	add_row(to, 2, "as", a->identity.label);
+	if (a->identity.source != NULL)
+		add_row(to, 2, "through", a->identity.source);
 	add_because(to, &a->identity);
 	add_row(to, 2, "value", a->value);
 }
@@ -241,6 +243,8 @@ add_broker(struct buf *to, const struct plan *plan)
 		return;
 	}
 	buf_printf(&text, "%s [%s]", plan->broker_default.label, plan->broker_default.rule);
+	if (plan->broker_default.source != NULL)
+		buf_printf(&text, ", through the %s", plan->broker_default.source);
 	for (i = 0; i < plan->nbroker_uais; i++) {
 		uai = &plan->broker_uais[i];
 		if (uai->client_id != NULL && (plan->broker_default.client_id == NULL ||
@@ -343,6 +347,7 @@ json_identity(struct json_out *o, const char *key, const struct plan_identity *i
 	json_out_begin(o, '{');
 	json_out_kstring(o, "kind", plan_identity_kind_name(id->kind));
 	json_text(o, "label", id->label);
+	json_text(o, "source", id->source);
 	json_text(o, "client_id", id->client_id);
 	json_text(o, "object_id", id->object_id);
 	json_text(o, "resource_id", id->resource_id);

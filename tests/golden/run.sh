@@ -12,7 +12,7 @@ amlshim=$(realpath "${AMLSHIM:-$here/../../build/amlshim}")
 [ -x "$amlshim" ] || { echo "run.sh: $amlshim is no program" >&2; exit 1; }
 cd "$here/$1"
 
-env=(AMLSHIM_FACTS='fuse=ok sh=yes bash=yes') args=() flags=()
+env=(AMLSHIM_FACTS='fuse=ok sh=yes bash=yes himds=no') args=() flags=()
 mapfile -t args <args
 if [ -e env ]; then
 	mapfile -t -O 1 env <./env

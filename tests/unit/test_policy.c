@@ -81,7 +81,19 @@ static const struct facts machines[] = {
 	{ AML, .identity_endpoint = "http://127.0.0.1:3/", .identity_header = { word, 6 } },
 	{ .pod_identity_authority_host = "http://127.0.0.1:4", .default_client_id = ID_B,
 	    .default_client_id_raw = ID_B },
+	/* 9: Service Fabric, 10: Cloud Shell, 11, 12: Arc, 13: workload identity */
+	{ AML, .identity_endpoint = "https://localhost:2377/", .identity_header = { word, 6 },
+	    .identity_server_thumbprint = "00", .default_client_id = ID_A },
+	{ .msi_endpoint = "http://localhost:50342/oauth2/token", .default_client_id = ID_A },
+	{ .identity_endpoint = "http://localhost:40342/", .imds_endpoint = "http://localhost:40342",
+	    .federated_token_file = "/token" },
+	{ .has_himds = 1, OBO },
+	{ .federated_token_file = "/token", .client_id = ID_B, .tenant_id = "t" },
 };
+#define FABRIC		9
+#define CLOUD_SHELL	10
+#define ARC		11
+#define WORKLOAD	13
 
 static size_t
 row_count(void)
@@ -116,7 +128,8 @@ static const char *
 wrong_choice(const struct policy_question *q, const struct plan_identity *id)
 {
 	int user = q->job->type == SPEC_IDENTITY_USER;
-	int aml = q->facts->msi_endpoint != NULL && q->facts->identity_endpoint == NULL;
+	int aml = q->facts->msi_secret.len != 0 && q->facts->identity_endpoint == NULL;
+	size_t machine = (size_t)(q->facts - machines);
 	int bearer = id->kind != PLAN_ID_ACCOUNT_KEY && id->kind != PLAN_ID_SAS;
 
 	if (!is_none(q))
@@ -132,6 +145,12 @@ wrong_choice(const struct policy_question *q, const struct plan_identity *id)
 		return ("too many selectors");
 	if (!user && aml && (id->object_id != NULL || id->resource_id != NULL))
 		return ("the Azure ML endpoint takes client ids only");
+	if (machine == WORKLOAD && (id->object_id != NULL || id->resource_id != NULL))
+		return ("workload identity takes client ids only");
+	if (!user && machine >= FABRIC && machine < WORKLOAD && selectors(id) != 0)
+		return ("an endpoint without selectors got one");
+	if (id->source == NULL)
+		return ("nobody is said to be asked");
 	if (q->compute->given && q->compute->kind == SPEC_COMPUTE_KUBERNETES && selectors(id) != 0)
 		return ("Kubernetes is asked without client id");
 	if (q->job->client_id != NULL && id->client_id != NULL &&
@@ -339,6 +358,23 @@ static const struct example examples[] = {
 	{ LINE, 7, 0, 3, SPEC_COMPUTE_SERVERLESS, "named-serverless", ID_X, NULL, 0 },
 	{ LINE, 0, 1, 2, SPEC_COMPUTE_INSTANCE, "instance-sai", NULL, NULL, 0 },
 	{ LINE, 0, 2, 2, SPEC_COMPUTE_INSTANCE, "none-sai-fallback", ID_S, NULL, 0 },
+	/* Endpoints that have one identity. */
+	{ LINE, 0, 8, FABRIC, CLUSTER, "unknown-endpoint", NULL, NULL, 0 },
+	{ LINE, 0, 8, CLOUD_SHELL, CLUSTER, "unknown-endpoint", NULL, NULL, 0 },
+	{ LINE, 0, 8, ARC, CLUSTER, "unknown-endpoint", NULL, NULL, 0 },
+	{ LINE, 0, 8, ARC + 1, CLUSTER, "unknown-endpoint", NULL, NULL, 0 },
+	{ LINE, 0, 2, ARC, CLUSTER, "none-sai-fallback", NULL, NULL, 0 },
+	{ LINE, 0, 4, FABRIC, CLUSTER, "default-no-selector", NULL, NULL, 0 },
+	{ LINE, 2, 4, FABRIC, CLUSTER, "token-no-selector", NULL, NULL, 0 },
+	{ LINE, 4, 4, FABRIC, CLUSTER, NULL, NULL, NULL, REMEDY_OMIT_SELECTOR },
+	{ LINE, 4, 8, CLOUD_SHELL, CLUSTER, NULL, NULL, NULL, REMEDY_OMIT_SELECTOR },
+	{ LINE, 10, 8, ARC, CLUSTER, NULL, NULL, NULL, REMEDY_OMIT_SELECTOR },
+	{ LINE, 6, 2, ARC, CLUSTER, "named-system", NULL, NULL, 0 },
+	{ LINE, 4, 3, ARC, SPEC_COMPUTE_KUBERNETES, "named-kubernetes", NULL, NULL, 0 },
+	{ LINE, 0, 8, WORKLOAD, CLUSTER, "unknown-endpoint", ID_B, NULL, 0 },
+	{ LINE, 0, 3, WORKLOAD, SPEC_COMPUTE_KUBERNETES, "kubernetes", NULL, NULL, 0 },
+	{ LINE, 4, 8, WORKLOAD, CLUSTER, "named-unchecked", ID_A, NULL, 0 },
+	{ LINE, 10, 8, WORKLOAD, CLUSTER, NULL, NULL, NULL, REMEDY_NAME_ASSIGNED_IDENTITY },
 };
 
 static void
@@ -361,6 +397,31 @@ test_example(const struct example *e)
 	check_str(id.client_id, e->client_id);
 	check_str(id.resource_id, e->resource_id);
 	check_int(err.remedy, e->remedy);
+	arena_done(&mem);
+}
+
+/* The plan names who is asked; where several variables are set, the SDKs' order decides. */
+static void
+test_who_is_asked(void)
+{
+	static const struct { size_t machine; const char *part; } rows[] = {
+		{ 0, "metadata service" }, { 2, "Azure ML" }, { 6, "App Service" },
+		{ 7, "App Service" }, { 8, "metadata service" }, { FABRIC, "Service Fabric" },
+		{ CLOUD_SHELL, "Cloud Shell" }, { ARC, "Arc" }, { ARC + 1, "Arc" },
+		{ WORKLOAD, "workload identity" },
+	};
+	struct policy_question q = { .job = &jobs[0], .compute = &offers[8], .store = SPEC_BLOB };
+	struct arena mem = ARENA_EMPTY;
+	struct plan_warning warning;
+	struct plan_identity id;
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		q.facts = &machines[rows[i].machine];
+		check_int(policy_choose(&id, &q, &warning, &mem, NULL), 0);
+		check(strstr(id.source, rows[i].part) != NULL);
+	}
+	check(strstr(id.label, "AZURE_CLIENT_ID") != NULL);
 	arena_done(&mem);
 }
 
@@ -471,6 +532,7 @@ main(void)
 	test_rows_are_told_apart();
 	for (i = 0; i < LENGTH(examples); i++)
 		test_example(&examples[i]);
+	test_who_is_asked();
 	test_named_absent_lists_what_is_there();
 	test_cached();
 	test_compute_itself();

@@ -3,9 +3,9 @@
 #include <sys/random.h>
 
 #include "azure/blob.h"
+#include "azure/claims.h"
 #include "azure/refusal.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/secret.h"
 #include "base/uri.h"
 
@@ -72,34 +72,37 @@ blob_judge(struct store *s, uint64_t generation, const struct http_response *r,
 	}
 }
 
-/* The tenant that issued a token: only to explain a refusal. */
-static const char *
-token_tenant(const char *token, struct arena *mem)
+/* "LABEL (client id C, object id O)": what a role is given to. */
+static void
+name_identity(const struct store *s, const struct token_claims *who, struct err *err)
 {
-	const char *payload = strchr(token, '.'), *tid;
-	unsigned char *text;
-	struct json *claims;
-	ssize_t n;
-	size_t len;
+	int has_client = strstr(s->identity, who->appid) != NULL || who->is_user;
 
-	if (payload == NULL)
-		return (NULL);
-	len = strcspn(++payload, ".");
-	text = arena_alloc(mem, len + 1);
-	if ((n = base64url_decode(text, len, payload, len)) < 0)
-		return (NULL);
-	claims = json_parse((const char *)text, (size_t)n);
-	tid = json_string(json_get(claims, "tid"));
-	if (tid != NULL)
-		tid = arena_strdup(mem, tid);
-	json_free(claims);
-	return (tid);
+	if (who->oid[0] == '\0')
+		err_as(err, s->identity);
+	else if (err->identity[0] == '\0')
+		str_format(err->identity, sizeof(err->identity), "%s (%s%s%sobject id %s)",
+		    s->identity, has_client ? "" : "client id ", has_client ? "" : who->appid,
+		    has_client ? "" : ", ", who->oid);
+}
+
+static void
+name_datastore(const struct store *s, struct err *err)
+{
+	size_t len = strlen(err->resource);
+
+	if (s->datastore != NULL && len > 0 &&
+	    len + strlen(s->datastore) + sizeof(" (datastore )") <= sizeof(err->resource))
+		str_format(err->resource + len, sizeof(err->resource) - len, " (datastore %s)",
+		    s->datastore);
 }
 
 void
 blob_explain(struct store *s, const struct http_response *r, int writing, struct err *err)
 {
-	struct refusal_context ctx = { .writing = writing, .now_unix_s = clock_wall_s() };
+	struct refusal_context ctx = { .writing = writing, .now_unix_s = clock_wall_s(),
+	    .hns = s->hns };
+	struct token_claims who = { .tid = "" };
 	struct arena mem = ARENA_EMPTY;
 	enum wire_cred_kind kind;
 	uint64_t generation;
@@ -108,11 +111,17 @@ blob_explain(struct store *s, const struct http_response *r, int writing, struct
 	if (err == NULL)
 		return;
 	cred_current(s->auth.cred, &kind, &generation, &text, &mem);
-	if (kind == WIRE_CRED_BEARER)
-		ctx.token_tenant = token_tenant(text, &mem);
-	if (kind == WIRE_CRED_SAS && (ctx.sas_expiry_unix_s = auth_sas_expiry(text)) == 0)
-		ctx.sas_expiry_unix_s = INT64_MAX;	/* a stored policy decides */
+	if (kind == WIRE_CRED_BEARER && token_read_claims(text, strlen(text), &who) == 0)
+		ctx.token_tenant = who.tid;
+	if (kind == WIRE_CRED_SAS) {
+		ctx.sas = text;
+		if ((ctx.sas_expiry_unix_s = auth_sas_expiry(text)) == 0)
+			ctx.sas_expiry_unix_s = INT64_MAX;	/* a stored policy decides */
+	}
 	refusal_explain(r, &ctx, err);
+	if (s->identity != NULL)
+		name_identity(s, &who, err);
+	name_datastore(s, err);
 	arena_done(&mem);
 }
 
@@ -283,6 +292,9 @@ store_new(const struct store_options *o, struct err *err)
 	s->container = encode_container(o->container);
 	s->account = mem_strdup(o->account != NULL ? o->account : "");
 	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
+	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;
+	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
+	s->hns = o->hns;
 	s->auth = (struct auth){ s->account, o->cred, s->version };
 	s->http = o->http;
 	store_set_timeout(s, o->timeout_ms);
@@ -299,6 +311,8 @@ store_free(struct store *s)
 	free(s->container);
 	free(s->account);
 	free(s->version);
+	free(s->datastore);
+	free(s->identity);
 	free(s);
 }
 

@@ -16,6 +16,8 @@ struct store {
 	char		*root;		/* "https://ACCT.blob.SUFFIX", no '/' at the end */
 	char		*container;	/* encoded */
 	char		*account, *version;
+	char		*datastore, *identity;	/* for errors; NULL: not told */
+	int		 hns;
 	struct auth	 auth;
 	struct http	*http;
 	_Atomic int64_t	 timeout_ms;

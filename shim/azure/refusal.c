@@ -6,6 +6,7 @@
 #include "base/httpd.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/uri.h"
 #include "base/xml.h"
 
 #define CLOCK_SKEW_S	300	/* the service refuses 15 min; what is left may be a slow host */
@@ -30,17 +31,17 @@ static const struct row rows[] = {
 	{ 0, "AuthenticationFailed", ERR_DENIED, REMEDY_RENEW_KEY, EACCES },
 	{ 0, "AuthorizationPermissionMismatch", ERR_DENIED, REMEDY_GRANT_DATA_READER, EACCES },
 	{ 0, "AuthorizationFailure", ERR_DENIED, REMEDY_OPEN_NETWORK, EACCES },
-	{ 0, "AuthorizationSourceIPMismatch", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
+	{ 0, "AuthorizationSourceIPMismatch", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
 	{ 0, "AuthorizationProtocolMismatch", ERR_DENIED, REMEDY_USE_HTTPS, EACCES },
-	{ 0, "AuthorizationServiceMismatch", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
-	{ 0, "AuthorizationResourceTypeMismatch", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
-	{ 0, "UnauthorizedBlobOverwrite", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
+	{ 0, "AuthorizationServiceMismatch", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
+	{ 0, "AuthorizationResourceTypeMismatch", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
+	{ 0, "UnauthorizedBlobOverwrite", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
 	{ 0, "KeyBasedAuthenticationNotPermitted", ERR_DENIED, REMEDY_SHARED_KEY_DISABLED,
 	    EACCES },
 	{ 0, "PublicAccessNotPermitted", ERR_DENIED, REMEDY_ASSIGN_IDENTITY, EACCES },
-	{ 0, "InsufficientAccountPermissions", ERR_DENIED, REMEDY_NONE, EACCES },
-	{ 0, "AccountIsDisabled", ERR_DENIED, REMEDY_NONE, EACCES },
-	{ 0, "RequestForbiddenByContainerEncryptionPolicy", ERR_DENIED, REMEDY_NONE, EACCES },
+	{ 0, "InsufficientAccountPermissions", ERR_DENIED, REMEDY_ASK_OWNER, EACCES },
+	{ 0, "AccountIsDisabled", ERR_DENIED, REMEDY_ASK_OWNER, EACCES },
+	{ 0, "RequestForbiddenByContainerEncryptionPolicy", ERR_DENIED, REMEDY_ASK_OWNER, EACCES },
 	{ 0, "ContainerNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 0, "FilesystemNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 0, "ResourceNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
@@ -56,7 +57,7 @@ static const struct row rows[] = {
 	{ 0, "ContainerBeingDeleted", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EBUSY },
 	{ 0, "BlobBeingRehydrated", ERR_UNREACHABLE, REMEDY_REHYDRATE, EBUSY },
 	{ 0, "BlobArchived", ERR_UNREACHABLE, REMEDY_REHYDRATE, EIO },
-	{ 0, "BlobImmutableDueToPolicy", ERR_DENIED, REMEDY_NONE, EPERM },
+	{ 0, "BlobImmutableDueToPolicy", ERR_DENIED, REMEDY_ASK_OWNER, EPERM },
 	{ 0, "SnapshotsPresent", ERR_DENIED, REMEDY_NONE, EBUSY },
 	{ 0, "DirectoryNotEmpty", ERR_DENIED, REMEDY_NONE, ENOTEMPTY },
 	{ 0, "DirectoryIsNotEmpty", ERR_DENIED, REMEDY_NONE, ENOTEMPTY },
@@ -76,8 +77,9 @@ static const struct row rows[] = {
 	{ 0, "ServerBusy", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 0, "InternalError", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 0, "OperationTimedOut", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
-	{ 401, NULL, ERR_DENIED, REMEDY_NONE, EACCES },
-	{ 403, NULL, ERR_DENIED, REMEDY_NONE, EACCES },
+	/* Without a code it is no storage service that speaks: a proxy, a firewall. */
+	{ 401, NULL, ERR_DENIED, REMEDY_CHECK_ENDPOINT, EACCES },
+	{ 403, NULL, ERR_DENIED, REMEDY_CHECK_ENDPOINT, EACCES },
 	{ 404, NULL, ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 408, NULL, ERR_UNREACHABLE, REMEDY_RETRY_LATER, ETIMEDOUT },
 	{ 409, NULL, ERR_PROTOCOL, REMEDY_NONE, EBUSY },
@@ -188,20 +190,58 @@ challenge_tenant(const char *challenge, char tenant[37])
 	return (-1);
 }
 
+static int
+is_skewed(int64_t skew_s)
+{
+	return (skew_s > CLOCK_SKEW_S || skew_s < -CLOCK_SKEW_S);
+}
+
 static enum err_remedy
 failed_authentication(const struct told *t, const struct refusal_context *ctx, int64_t skew_s)
 {
-	int is_sas = ctx->sas_expiry_unix_s != 0 ||
+	int is_sas = ctx->sas != NULL || ctx->sas_expiry_unix_s != 0 ||
 	    strstr(t->detail, "Signature not valid in the specified") != NULL ||
 	    strstr(t->detail, "sr is") != NULL || strstr(t->detail, "se is") != NULL;
 
 	if (ctx->sas_expiry_unix_s != 0 && ctx->now_unix_s - skew_s >= ctx->sas_expiry_unix_s)
 		return (REMEDY_RENEW_SAS);
-	if (skew_s > CLOCK_SKEW_S || skew_s < -CLOCK_SKEW_S)
+	if (is_skewed(skew_s))
 		return (REMEDY_CHECK_CLOCK);
 	if (is_sas)
 		return (REMEDY_RENEW_SAS);
 	return (ctx->token_tenant != NULL ? REMEDY_RETRY_LATER : REMEDY_RENEW_KEY);
+}
+
+/*
+ * A token that was not accepted.  The details are those of the service's token
+ * library ("Lifetime validation failed. The token is expired.", "Audience
+ * validation failed. Audience did not match.", "Issuer validation failed. ...");
+ * a HEAD has none.
+ */
+static enum err_remedy
+refused_token(const struct told *t, int64_t skew_s, enum err_remedy otherwise)
+{
+	if (is_skewed(skew_s))
+		return (REMEDY_CHECK_CLOCK);
+	if (str_starts(t->detail, "Issuer validation"))
+		return (REMEDY_SAME_TENANT);
+	if (str_starts(t->detail, "Audience validation"))
+		return (REMEDY_TOKEN_AUDIENCE);
+	if (str_starts(t->detail, "Lifetime validation"))
+		return (REMEDY_TOKEN_EXPIRED);
+	return (otherwise);
+}
+
+/* A right is missing: of the SAS, a data role, or an access control list. */
+static enum err_remedy
+missing_right(const struct refusal_context *ctx)
+{
+	if (ctx->sas != NULL || ctx->sas_expiry_unix_s != 0)
+		return (REMEDY_WIDEN_SAS);
+	if (ctx->writing)
+		return (ctx->hns ? REMEDY_GRANT_CONTRIBUTOR_OR_ACL :
+		    REMEDY_GRANT_DATA_CONTRIBUTOR);
+	return (ctx->hns ? REMEDY_GRANT_READER_OR_ACL : REMEDY_GRANT_DATA_READER);
 }
 
 /* Remedies that depend on more than the code.  skew_s: local time minus the service's. */
@@ -217,18 +257,34 @@ special(const struct http_response *r, const struct told *t, const struct refusa
 		return (REMEDY_SAME_TENANT);
 	if (strcmp(t->code, "AuthenticationFailed") == 0)
 		return (failed_authentication(t, ctx, skew_s));
-	if (strcmp(t->code, "InvalidAuthenticationInfo") == 0 && r->status == 401 &&
-	    (skew_s > CLOCK_SKEW_S || skew_s < -CLOCK_SKEW_S))
-		return (REMEDY_CHECK_CLOCK);
+	if (strcmp(t->code, "InvalidAuthenticationInfo") == 0 && r->status == 401)
+		return (refused_token(t, skew_s, otherwise));
 	if (otherwise == REMEDY_KEEP_INPUT_STILL && ctx->writing)
 		return (REMEDY_NONE);		/* another writer was quicker: the caller decides */
-	if (strcmp(t->code, "AuthorizationPermissionMismatch") == 0) {
-		if (ctx->sas_expiry_unix_s != 0)
-			return (REMEDY_RENEW_SAS);
-		if (ctx->writing)
-			return (REMEDY_GRANT_DATA_CONTRIBUTOR);
-	}
+	if (strcmp(t->code, "AuthorizationPermissionMismatch") == 0)
+		return (missing_right(ctx));
 	return (otherwise);
+}
+
+/* What the SAS allows: none of these fields is a secret, the signature is. */
+static void
+add_sas_limits(struct buf *to, const char *sas)
+{
+	static const char *const fields[] = { "sp", "ss", "srt", "sr", "st", "se", "sip", "spr" };
+	const char *separator = " (the SAS has ", *value;
+	struct arena mem = ARENA_EMPTY;
+	size_t i;
+
+	for (i = 0; i < LENGTH(fields); i++) {
+		value = uri_query_get(sas + strspn(sas, "?&"), fields[i], &mem);
+		if (value == NULL || value[0] == '\0')
+			continue;
+		buf_printf(to, "%s%s=%.32s", separator, fields[i], value);
+		separator = " ";
+	}
+	if (separator[1] == '\0')
+		buf_addc(to, ')');
+	arena_done(&mem);
 }
 
 static void
@@ -249,6 +305,9 @@ add_cause(struct buf *to, const struct http_response *r, const struct told *t,
 		buf_printf(to, ": %s", t->detail);
 	else if (t->message[0] != '\0')
 		buf_printf(to, ": %s", t->message);
+	if (ctx->sas != NULL && (remedy == REMEDY_RENEW_SAS || remedy == REMEDY_WIDEN_SAS ||
+	    remedy == REMEDY_USE_HTTPS))
+		add_sas_limits(to, ctx->sas);
 	if (r->request_id[0] != '\0')
 		buf_printf(to, " [request %s]", r->request_id);
 }

@@ -6,8 +6,9 @@
  *
  * Key: status and x-ms-error-code (or the code in the XML or JSON body).  Result:
  * the kind and remedy of the error, an errno for FUSE.  Told apart: data role
- * missing, network rules, clock skew, SAS expired or too narrow, key rotated or
- * disabled, another tenant, no such container, archived, leased.
+ * missing (or an access control list), network rules, clock skew, token expired or of
+ * another audience or tenant, SAS expired or too narrow, key rotated or disabled, no
+ * such container, the account's state, archived, leased.
  *
  * Source: identity-free REST pages "Common REST API error codes", "Blob service
  * error codes"; MicrosoftDocs/SupportArticles-docs storage-troubleshoot-403-errors.md.
@@ -20,6 +21,8 @@ struct refusal_context {
 	int	 writing;		/* which data role is missing */
 	const char *token_tenant;	/* tid of the bearer token, NULL if none or unknown */
 	int64_t	 sas_expiry_unix_s;	/* 0: no SAS or no expiry */
+	const char *sas;		/* its text, NULL if none: what it limits is told */
+	int	 hns;			/* access control lists may decide as well as roles */
 	int64_t	 now_unix_s;
 };
 

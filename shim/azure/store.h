@@ -29,6 +29,8 @@ struct store_options {
 	struct http	*http;		/* borrowed */
 	const char	*version;	/* x-ms-version; NULL: AUTH_STORAGE_VERSION */
 	int64_t		 timeout_ms;	/* per operation, retries included; 0: 5 minutes */
+	/* For errors: whose name the datastore has, as whom it is used.  NULL: not told. */
+	const char	*datastore, *identity;
 };
 struct store;
 struct store *store_new(const struct store_options *, struct err *);

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/uri.h"
 
 static const char *const kind_names[ERR_KINDS] = {
 	[ERR_NONE] = "none",
@@ -62,11 +63,19 @@ static const char *const remedies[REMEDIES] = {
 	    "with identity: {type: user_identity}, or set identity: {type: managed} to use the "
 	    "compute's identity",
 	[REMEDY_GRANT_DATA_READER] =
-	    "give %i the role \"Storage Blob Data Reader\" on %r (a new assignment needs up to "
+	    "give %i the role \"Storage Blob Data Reader\" on %c (a new assignment needs up to "
 	    "10 minutes)",
 	[REMEDY_GRANT_DATA_CONTRIBUTOR] =
-	    "give %i the role \"Storage Blob Data Contributor\" on %r (a new assignment needs "
+	    "give %i the role \"Storage Blob Data Contributor\" on %c (a new assignment needs "
 	    "up to 10 minutes)",
+	[REMEDY_GRANT_READER_OR_ACL] =
+	    "give %i the role \"Storage Blob Data Reader\" on %c (a new assignment needs up to "
+	    "10 minutes), or by access control lists r-x on the path and --x on each directory "
+	    "above it (az storage fs access set)",
+	[REMEDY_GRANT_CONTRIBUTOR_OR_ACL] =
+	    "give %i the role \"Storage Blob Data Contributor\" on %c (a new assignment needs up "
+	    "to 10 minutes), or by access control lists rwx on the path and --x on each directory "
+	    "above it (az storage fs access set)",
 	[REMEDY_OPEN_NETWORK] =
 	    "allow the compute's network in the firewall of %r (az storage account "
 	    "network-rule add), or reach it by a private endpoint in the compute's network",
@@ -75,6 +84,10 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_RENEW_SAS] =
 	    "renew the SAS of %r (az storage container generate-sas) and store it with the "
 	    "datastore (az ml datastore create)",
+	[REMEDY_WIDEN_SAS] =
+	    "create a SAS of %c that allows what the job does (sp: rl to read, racwdl to write; "
+	    "ss, srt, sr, sip and spr to fit) and store it with the datastore (az ml datastore "
+	    "create)",
 	[REMEDY_RENEW_KEY] =
 	    "renew the stored credential of %r: store the current one with the datastore "
 	    "(az ml datastore create)",
@@ -84,6 +97,15 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_SAME_TENANT] =
 	    "use storage in the identity's own Entra tenant: %r trusts another tenant than "
 	    "the one of %i, and cross-tenant access is not supported",
+	[REMEDY_TOKEN_AUDIENCE] =
+	    "check which cloud this is (AZUREML_CURRENT_CLOUD) and the datastore's resource_url: "
+	    "%r does not take tokens of the audience that was asked for",
+	[REMEDY_TOKEN_EXPIRED] =
+	    "renew the sign-in behind %i: the tokens it gets have expired (submit the job again; "
+	    "restart the compute if its token endpoint hands out old ones)",
+	[REMEDY_ASK_OWNER] =
+	    "ask the owner of %c to lift what forbids this: the account's state, a policy or an "
+	    "encryption scope of the container",
 	[REMEDY_CHECK_NAME] =
 	    "check the name %r: account, container and path",
 	[REMEDY_CHECK_DNS] =
@@ -95,6 +117,9 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_CHECK_ENDPOINT] =
 	    "check that %r is the right endpoint and that a firewall or proxy (HTTPS_PROXY, "
 	    "NO_PROXY) lets it through",
+	[REMEDY_CHECK_PROXY] =
+	    "check the proxy (HTTPS_PROXY): it has to let %r through; a host behind a private "
+	    "endpoint belongs into NO_PROXY",
 	[REMEDY_GIVE_FUSE] =
 	    "run the container with --device /dev/fuse --cap-add SYS_ADMIN (Kubernetes: "
 	    "securityContext.privileged: true), or set AMLSHIM_FUSE=copy to copy the data "
@@ -315,6 +340,48 @@ out_done(struct out *o)
 	return (o->text);
 }
 
+/* A URL as far as the container; anything else is left whole. */
+static void
+cut_to_container(char *resource)
+{
+	struct arena mem = ARENA_EMPTY;
+	char *path = strstr(resource, "://");
+	struct uri u;
+	int segments;
+
+	if (path != NULL && (path = strchr(path + 3, '/')) != NULL) {
+		segments = uri_parse(&u, arena_strndup(&mem, resource, (size_t)(path - resource)),
+		    &mem) == 0 && uri_is_path_style_host(u.host) ? 2 : 1;
+		for (; segments > 0 && *path == '/'; segments--)
+			path += 1 + strcspn(path + 1, "/ ");
+		*path = '\0';
+	}
+	arena_done(&mem);
+}
+
+/* 1: the directive letter was one, and is written. */
+static int
+out_directive(struct out *o, char letter, const struct err *err)
+{
+	char container[sizeof(err->resource)];
+
+	switch (letter) {
+	case 'r':
+		out_add(o, err->resource[0] != '\0' ? err->resource : "the resource");
+		return (1);
+	case 'c':
+		memcpy(container, err->resource, sizeof(container));
+		cut_to_container(container);
+		out_add(o, container[0] != '\0' ? container : "the resource");
+		return (1);
+	case 'i':
+		out_add(o, err->identity[0] != '\0' ? err->identity : "the identity");
+		return (1);
+	default:
+		return (0);
+	}
+}
+
 static void
 out_remedy(struct out *o, const struct err *err)
 {
@@ -322,11 +389,7 @@ out_remedy(struct out *o, const struct err *err)
 	char piece[2] = "";
 
 	for (; *t != '\0'; t++) {
-		if (t[0] == '%' && t[1] == 'r') {
-			out_add(o, err->resource[0] != '\0' ? err->resource : "the resource");
-			t++;
-		} else if (t[0] == '%' && t[1] == 'i') {
-			out_add(o, err->identity[0] != '\0' ? err->identity : "the identity");
+		if (t[0] == '%' && out_directive(o, t[1], err)) {
 			t++;
 		} else {
 			piece[0] = *t;

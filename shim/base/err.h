@@ -31,7 +31,8 @@ enum err_kind {
 
 /*
  * What the user can do about it.  The texts are one table in err.c; each
- * starts with a verb and may contain %r (resource) and %i (identity).
+ * starts with a verb and may contain %r (resource), %c (its account and
+ * container, of a resource that is a URL) and %i (identity).
  */
 enum err_remedy {
 	REMEDY_NONE = 0,
@@ -43,16 +44,23 @@ enum err_remedy {
 	REMEDY_SUBMIT_WITH_USER_IDENTITY,
 	REMEDY_GRANT_DATA_READER,
 	REMEDY_GRANT_DATA_CONTRIBUTOR,
+	REMEDY_GRANT_READER_OR_ACL,
+	REMEDY_GRANT_CONTRIBUTOR_OR_ACL,
 	REMEDY_OPEN_NETWORK,
 	REMEDY_CHECK_CLOCK,
 	REMEDY_RENEW_SAS,
+	REMEDY_WIDEN_SAS,
 	REMEDY_RENEW_KEY,
 	REMEDY_SHARED_KEY_DISABLED,
 	REMEDY_SAME_TENANT,
+	REMEDY_TOKEN_AUDIENCE,
+	REMEDY_TOKEN_EXPIRED,
+	REMEDY_ASK_OWNER,
 	REMEDY_CHECK_NAME,
 	REMEDY_CHECK_DNS,
 	REMEDY_CHECK_TLS,
 	REMEDY_CHECK_ENDPOINT,
+	REMEDY_CHECK_PROXY,
 	REMEDY_GIVE_FUSE,
 	REMEDY_FREE_DISK,
 	REMEDY_RETRY_LATER,
@@ -85,7 +93,7 @@ struct err {
 	int	sys_errno;		/* 0: no system call failed */
 	char	op[64];			/* what failed: "list blobs" */
 	char	resource[320];		/* on what: URL without query, path, file:line:column */
-	char	identity[160];		/* as whom: "managed identity 3f2a... (from ...)" */
+	char	identity[256];		/* as whom: "managed identity 3f2a... (from ...)" */
 	char	cause[384];		/* what the other side said; never a secret */
 };
 

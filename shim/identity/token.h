@@ -2,14 +2,12 @@
 #define IDENTITY_TOKEN_H
 
 /*
- * token -- an access token and what its text says.
- *
- * The claims are read without checking the signature: they serve only to
- * compare who we got with whom we asked for, and to explain; never to trust.
+ * token -- an access token.  What its text says is read in azure/claims.h.
  */
 
 #include <stdint.h>
 
+#include "azure/claims.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -22,13 +20,6 @@ struct token {
 };
 void	token_done(struct token *);
 int	token_copy(struct token *, const struct token *from, struct err *);
-
-struct token_claims {		/* "" when absent */
-	char	tid[40], oid[40], appid[40], aud[128], idtyp[16], upn[128], xms_mirid[256];
-	int	is_user;	/* idtyp is "user", or it is not "app" and there is scp */
-};
-/* -1: the text is no JWT (opaque tokens are legal). */
-int	token_read_claims(const char *text, size_t len, struct token_claims *ret);
 
 /*
  * An endpoint's JSON answer: access_token (or token), then the expiry by

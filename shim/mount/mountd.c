@@ -156,7 +156,8 @@ connect_store(struct mountd *m, struct err *err)
 	const struct plan_access *a = m->opt->access;
 	struct http_options http = { .max_connections = 0 };
 	struct store_options store = { .base_url = a->base_url, .account = a->account,
-	    .container = a->container, .hns = a->hns };
+	    .container = a->container, .hns = a->hns, .datastore = a->datastore,
+	    .identity = a->identity.label };
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
 	    (m->http = http_new(&http, err)) == NULL)

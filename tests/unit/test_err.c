@@ -130,9 +130,9 @@ static void
 every_remedy_starts_with_a_verb(void)
 {
 	/* A new first word is looked at by a person, once. */
-	static const char verbs[] = " add allow assign check correct create describe free give grant "
-	    "keep leave let make migrate name rehydrate renew report run see set submit try upload "
-	    "use ";
+	static const char verbs[] = " add allow ask assign check correct create describe free give "
+	    "grant keep leave let make migrate name rehydrate renew report "
+	    "run see set submit try upload use ";
 	int remedy;
 
 	for (remedy = REMEDY_NONE + 1; remedy < REMEDIES; remedy++) {
@@ -147,9 +147,9 @@ every_remedy_starts_with_a_verb(void)
 		}
 		check(known && strstr(verbs, word) != NULL);
 		for (c = strchr(text, '%'); c != NULL; c = strchr(c + 1, '%'))
-			if (c[1] != 'r' && c[1] != 'i')
+			if (c[1] != 'r' && c[1] != 'i' && c[1] != 'c')
 				check(0);
-		check(n > 0 && !str_ends(text, ".") && strlen(text) < 300);
+		check(n > 0 && !str_ends(text, ".") && strlen(text) < 320);
 	}
 	check_str(err_remedy_template(REMEDY_NONE), "");
 	check_str(err_remedy_template(REMEDIES), "");
@@ -170,6 +170,34 @@ a_remedy_names_resource_and_identity(void)
 	    "than the one of service principal %r, and cross-tenant access is not supported");
 }
 
+static void
+a_role_is_given_on_the_container(void)
+{
+	static const struct { const char *resource, *scope; } cases[] = {
+		{ "https://a.blob.core.windows.net/c/x/y (datastore d)",
+		    "https://a.blob.core.windows.net/c" },
+		{ "https://a.blob.core.windows.net/c (datastore d)",
+		    "https://a.blob.core.windows.net/c" },
+		{ "https://a.blob.core.windows.net/c", "https://a.blob.core.windows.net/c" },
+		{ "https://localhost:1/a/c/x y", "https://localhost:1/a/c" },
+		{ "https://10.0.0.1/a/c", "https://10.0.0.1/a/c" },
+		{ "https://a.blob.core.windows.net", "https://a.blob.core.windows.net" },
+		{ "/some/path", "/some/path" },
+		{ "", "the resource" },
+	};
+	char text[1024], want[1024];
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err e = { .kind = ERR_DENIED, .remedy = REMEDY_GRANT_DATA_READER };
+
+		err_on(&e, "%s", cases[i].resource);
+		snprintf(want, sizeof(want), "give the identity the role \"Storage Blob Data "
+		    "Reader\" on %s (a new assignment needs up to 10 minutes)", cases[i].scope);
+		check_str(err_remedy_text(&e, text, sizeof(text)), want);
+	}
+}
+
 int
 main(void)
 {
@@ -180,5 +208,6 @@ main(void)
 	every_kind_has_a_name_and_a_status();
 	every_remedy_starts_with_a_verb();
 	a_remedy_names_resource_and_identity();
+	a_role_is_given_on_the_container();
 	return (check_done());
 }

@@ -34,22 +34,22 @@ static const struct answer answers[] = {
 	{ 400, "SomethingNew", ERR_PROTOCOL, REMEDY_NONE, EIO },
 	{ 401, "NoAuthenticationInformation", ERR_DENIED, REMEDY_ASSIGN_IDENTITY, EACCES },
 	{ 401, "InvalidAuthenticationInfo", ERR_DENIED, REMEDY_RETRY_LATER, EACCES },
-	{ 401, "", ERR_DENIED, REMEDY_NONE, EACCES },
+	{ 401, "", ERR_DENIED, REMEDY_CHECK_ENDPOINT, EACCES },
 	{ 403, "AuthenticationFailed", ERR_DENIED, REMEDY_RENEW_KEY, EACCES },
 	{ 403, "AuthorizationPermissionMismatch", ERR_DENIED, REMEDY_GRANT_DATA_READER, EACCES },
 	{ 403, "AuthorizationFailure", ERR_DENIED, REMEDY_OPEN_NETWORK, EACCES },
-	{ 403, "AuthorizationSourceIPMismatch", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
+	{ 403, "AuthorizationSourceIPMismatch", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
 	{ 403, "AuthorizationProtocolMismatch", ERR_DENIED, REMEDY_USE_HTTPS, EACCES },
-	{ 403, "AuthorizationServiceMismatch", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
-	{ 403, "AuthorizationResourceTypeMismatch", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
-	{ 403, "UnauthorizedBlobOverwrite", ERR_DENIED, REMEDY_RENEW_SAS, EACCES },
+	{ 403, "AuthorizationServiceMismatch", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
+	{ 403, "AuthorizationResourceTypeMismatch", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
+	{ 403, "UnauthorizedBlobOverwrite", ERR_DENIED, REMEDY_WIDEN_SAS, EACCES },
 	{ 403, "KeyBasedAuthenticationNotPermitted", ERR_DENIED, REMEDY_SHARED_KEY_DISABLED,
 	    EACCES },
 	{ 409, "PublicAccessNotPermitted", ERR_DENIED, REMEDY_ASSIGN_IDENTITY, EACCES },
-	{ 403, "InsufficientAccountPermissions", ERR_DENIED, REMEDY_NONE, EACCES },
-	{ 403, "AccountIsDisabled", ERR_DENIED, REMEDY_NONE, EACCES },
-	{ 403, "RequestForbiddenByContainerEncryptionPolicy", ERR_DENIED, REMEDY_NONE, EACCES },
-	{ 403, "", ERR_DENIED, REMEDY_NONE, EACCES },
+	{ 403, "InsufficientAccountPermissions", ERR_DENIED, REMEDY_ASK_OWNER, EACCES },
+	{ 403, "AccountIsDisabled", ERR_DENIED, REMEDY_ASK_OWNER, EACCES },
+	{ 403, "RequestForbiddenByContainerEncryptionPolicy", ERR_DENIED, REMEDY_ASK_OWNER, EACCES },
+	{ 403, "", ERR_DENIED, REMEDY_CHECK_ENDPOINT, EACCES },
 	{ 404, "ContainerNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 404, "FilesystemNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 404, "ResourceNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
@@ -65,7 +65,7 @@ static const struct answer answers[] = {
 	{ 409, "ContainerBeingDeleted", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EBUSY },
 	{ 409, "BlobBeingRehydrated", ERR_UNREACHABLE, REMEDY_REHYDRATE, EBUSY },
 	{ 409, "BlobArchived", ERR_UNREACHABLE, REMEDY_REHYDRATE, EIO },
-	{ 409, "BlobImmutableDueToPolicy", ERR_DENIED, REMEDY_NONE, EPERM },
+	{ 409, "BlobImmutableDueToPolicy", ERR_DENIED, REMEDY_ASK_OWNER, EPERM },
 	{ 409, "SnapshotsPresent", ERR_DENIED, REMEDY_NONE, EBUSY },
 	{ 409, "DirectoryNotEmpty", ERR_DENIED, REMEDY_NONE, ENOTEMPTY },
 	{ 409, "DirectoryIsNotEmpty", ERR_DENIED, REMEDY_NONE, ENOTEMPTY },
@@ -238,10 +238,61 @@ test_writing(void)
 	struct http_response r = response(403, "AuthorizationPermissionMismatch", NULL);
 
 	check_int(explain(&r, &ctx).remedy, REMEDY_GRANT_DATA_CONTRIBUTOR);
+	ctx.hns = 1;
+	check_int(explain(&r, &ctx).remedy, REMEDY_GRANT_CONTRIBUTOR_OR_ACL);
+	ctx.writing = 0;
+	check_int(explain(&r, &ctx).remedy, REMEDY_GRANT_READER_OR_ACL);
+	ctx.writing = 1;
 	ctx.sas_expiry_unix_s = NOW + 100;
-	check_int(explain(&r, &ctx).remedy, REMEDY_RENEW_SAS);
+	check_int(explain(&r, &ctx).remedy, REMEDY_WIDEN_SAS);
 	r = response(412, "ConditionNotMet", NULL);
 	check_int(explain(&r, &ctx).remedy, REMEDY_NONE);
+}
+
+static void
+test_tokens(void)
+{
+	static const struct { const char *detail; enum err_remedy want; } cases[] = {
+		{ "Lifetime validation failed. The token is expired.", REMEDY_TOKEN_EXPIRED },
+		{ "Audience validation failed. Audience did not match.", REMEDY_TOKEN_AUDIENCE },
+		{ "Issuer validation failed. Issuer did not match.", REMEDY_SAME_TENANT },
+		{ "Signature validation failed. Signature verification failed.",
+		    REMEDY_RETRY_LATER },
+	};
+	struct refusal_context ctx = { .now_unix_s = NOW, .token_tenant = OUR_TENANT };
+	char body[512];
+	size_t i;
+
+	for (i = 0; i < LENGTH(cases); i++) {
+		struct http_response r;
+		struct err e;
+
+		snprintf(body, sizeof(body), "<Error><Code>InvalidAuthenticationInfo</Code>"
+		    "<AuthenticationErrorDetail>%s</AuthenticationErrorDetail></Error>",
+		    cases[i].detail);
+		r = response(401, "InvalidAuthenticationInfo", body);
+		e = explain(&r, &ctx);
+		check_int(e.remedy, cases[i].want);
+		check(strstr(e.cause, cases[i].detail) != NULL);
+	}
+}
+
+/* What a SAS limits is told, its signature never. */
+static void
+test_sas_limits(void)
+{
+	const struct refusal_context ctx = { .now_unix_s = NOW, .sas_expiry_unix_s = NOW + 100,
+	    .sas = "?sv=2021-12-02&sp=r&sr=c&se=2026-11-25T00%3A00%3A00Z&sip=10.0.0.1&sig=s3cret" };
+	struct http_response r = response(403, "AuthorizationSourceIPMismatch", NULL);
+	struct err e = explain(&r, &ctx);
+
+	check_int(e.remedy, REMEDY_WIDEN_SAS);
+	check_str(e.cause, "AuthorizationSourceIPMismatch (the SAS has sp=r sr=c "
+	    "se=2026-11-25T00:00:00Z sip=10.0.0.1)");
+	r = response(403, "AuthenticationFailed", NULL);
+	e = explain(&r, &ctx);
+	check_int(e.remedy, REMEDY_RENEW_SAS);
+	check(strstr(e.cause, "s3cret") == NULL);
 }
 
 /* What was known before stays; what is not about the answer stays altogether. */
@@ -297,6 +348,8 @@ main(void)
 	test_tenants();
 	test_authentication_failed();
 	test_writing();
+	test_tokens();
+	test_sas_limits();
 	test_fields();
 	test_errno();
 	return (check_done());

@@ -68,7 +68,8 @@ azsim      := $(wildcard tests/azsim/*.c)
 unit       := $(wildcard tests/unit/test_*.c)
 unit_aid   := $(filter-out $(unit),$(wildcard tests/unit/*.c))
 bats       := $(wildcard tests/*.bats)
-scripts    := $(wildcard scripts/*.sh bench/*.sh .ci/run tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
+scripts    := $(wildcard scripts/*.sh .ci/run tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
+bench      := $(wildcard bench/*.sh)
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 objects     = $(patsubst %.c,$(O)/obj/%.o,$(1))
@@ -112,7 +113,7 @@ run: all  ## a demonstration
 
 bench: all  ## measurements, as ratios (not part of the tests)
 	$(Q)scripts/apt-install.sh $(BENCH_PACKAGES) && scripts/npm-tools.sh >/dev/null
-	$(Q)for b in bench/*.sh; do $$b || exit 1; done
+	$(Q)for b in $(bench); do $$b || exit 1; done
 
 lint: lint-layers lint-style lint-scripts lint-tidy  ## layers, style, shellcheck, clang-tidy
 
@@ -127,7 +128,7 @@ bats_excuses := SC2015,SC2016,SC2030,SC2031,SC2034,SC2154,SC1091
 lint-scripts: $(BUILD)/lint-packages
 	$(say) LINT shellcheck
 	$(Q)shellcheck -e SC2015 $(scripts)
-	$(Q)shellcheck -e $(bats_excuses) $(bats)
+	$(Q)shellcheck -e $(bats_excuses) $(bats) $(bench)
 
 lint-tidy: $(patsubst %.c,$(O)/tidy/%.ok,$(main) $(sources))
 

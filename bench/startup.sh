@@ -9,9 +9,9 @@ cd "$(dirname "$0")/.."
 RUNS=${RUNS:-21} LATENCY_MS=${LATENCY_MS:-20}
 work=$(mktemp -d)
 export BATS_TEST_DIRNAME=$PWD/tests BATS_TEST_TMPDIR=$work BATS_FILE_TMPDIR=$work
-# shellcheck source=tests/helpers.bash disable=SC1091
+# shellcheck source=tests/helpers.bash
 . tests/helpers.bash
-# shellcheck source=tests/lib/jobs.bash disable=SC1091
+# shellcheck source=tests/lib/jobs.bash
 . tests/lib/jobs.bash
 
 finish() {

@@ -269,6 +269,38 @@ golden() { # CASE
 	golden endpoint-local
 }
 
+@test "plan: US Government: its storage, its authority, raw URIs of it" {
+	golden cloud-usgov
+}
+
+@test "plan: China, by flag, which wins over the platform's variable" {
+	golden cloud-china
+}
+
+@test "plan: a cloud of one's own, from a file" {
+	golden cloud-custom
+}
+
+@test "plan: a cloud's file that is wrong is an error that names file and member" {
+	golden cloud-custom-bad
+}
+
+@test "plan: a platform's cloud that nobody describes is an error, not the public cloud" {
+	golden cloud-unknown
+}
+
+@test "plan: --cloud with neither a name nor a file is an error that lists the names" {
+	golden cloud-no-file
+}
+
+@test "plan: a host that is no storage of any known cloud gets no token" {
+	golden cloud-stranger
+}
+
+@test "plan: ADLS Gen1 in a cloud that never had it is an error that says so" {
+	golden cloud-gen1
+}
+
 @test "plan: ADLS Gen1 is an error that names its retirement" {
 	golden gen1
 }

@@ -183,6 +183,9 @@ static const char *const remedies[REMEDIES] = {
 	    "give the pod the label azure.workload.identity/use: \"true\" and a service "
 	    "account with a federated credential, so that AZURE_FEDERATED_TOKEN_FILE, "
 	    "AZURE_CLIENT_ID and AZURE_TENANT_ID are set and the file is there",
+	[REMEDY_DESCRIBE_CLOUD] =
+	    "name a known cloud with --cloud (AMLSHIM_CLOUD), or give it a JSON file that "
+	    "describes the cloud: docs/IDENTITY.md has its members",
 	[REMEDY_REPORT_BUG] =
 	    "report this as a bug of amlshim, with the output of amlshim version and of the "
 	    "same run with -vv",

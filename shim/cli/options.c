@@ -30,6 +30,8 @@ static const struct row rows[] = {
 	    "datastore definitions; may be repeated" },
 	{ "compute", 0, ROW_TEXT, "AMLSHIM_COMPUTE", AT(compute), "FILE|TEXT",
 	    "identities of the compute: a file, none, system_assigned, or client ids" },
+	{ "cloud", 0, ROW_TEXT, "AMLSHIM_CLOUD", AT(cloud), "NAME|FILE",
+	    "AzureCloud, AzureUSGovernment, AzureChinaCloud, or a JSON description" },
 	{ "root", 0, ROW_TEXT, "AMLSHIM_ROOT", AT(root), "DIR",
 	    "where inputs and outputs appear (/mnt/amlshim)" },
 	{ "cache-dir", 0, ROW_TEXT, "AMLSHIM_CACHE_DIR", AT(cache_dir), "DIR",

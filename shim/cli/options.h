@@ -26,6 +26,7 @@ struct options {
 	char *const	*argv;		/* COMMAND ARG..., NULL-terminated, maybe empty */
 
 	const char	*job, *step, *compute;
+	const char	*cloud;
 	const char	**datastores;	size_t ndatastores;
 	const char	*root, *cache_dir;
 	int		 fuse_copy;	/* --fuse=copy */

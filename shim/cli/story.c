@@ -17,6 +17,27 @@ log_remarks(const struct spec *spec)
 	}
 }
 
+/* --cloud wins over what the platform says; a cloud that nobody describes must not become another. */
+static int
+settle_cloud(struct story *story, const struct options *opt, struct err *err)
+{
+	struct facts *f = &story->facts;
+	const struct cloud *cloud;
+
+	if (opt->cloud != NULL) {
+		if ((cloud = cloud_load(opt->cloud, &story->mem, err)) == NULL)
+			return (-1);
+		f->cloud = cloud;
+		return (0);
+	}
+	if (f->unknown_cloud == NULL)
+		return (0);
+	err_set(err, ERR_USAGE, REMEDY_DESCRIBE_CLOUD, "find the cloud",
+	    "no cloud is called \"%.64s\"; known are %s", f->unknown_cloud,
+	    cloud_names(&story->mem));
+	return (err_on(err, "AZUREML_CURRENT_CLOUD"));
+}
+
 int
 story_tell(struct story *story, const struct options *opt, char *const *envp, struct err *err)
 {
@@ -28,6 +49,7 @@ story_tell(struct story *story, const struct options *opt, char *const *envp, st
 	    .memory_bytes = opt->memory_bytes };
 
 	if (facts_gather(&story->facts, envp, &story->mem, err) != 0 ||
+	    settle_cloud(story, opt, err) != 0 ||
 	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
 		return (-1);
 	log_remarks(&story->spec);

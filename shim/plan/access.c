@@ -6,7 +6,6 @@
 #include "plan/policy.h"
 #include "spec/dsuri.h"
 
-#define ENDPOINT_DEFAULT	"core.windows.net"
 #define STORE_DEFAULT		"workspaceblobstore"
 
 /* One input or output while it is looked at. */
@@ -241,6 +240,19 @@ service_url(const struct deciding *d, const char *scheme, const char *account, c
 	return (arena_printf(d->mem, "%s://%s.blob.%s", scheme, account, endpoint));
 }
 
+/* As the datastore says, else the cloud's; a Gen1 store where there are none is policy's to refuse. */
+static const char *
+endpoint_of(const struct deciding *d, const struct spec_datastore *ds)
+{
+	const struct cloud *cloud = facts_cloud(d->facts);
+
+	if (ds->endpoint != NULL)
+		return (ds->endpoint);
+	if (ds->type == SPEC_GEN1)
+		return (cloud->gen1_suffix != NULL ? cloud->gen1_suffix : "");
+	return (cloud->storage_suffix);
+}
+
 static int
 use_datastore(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
 {
@@ -266,7 +278,7 @@ use_datastore(struct deciding *d, struct part *p, const struct dsuri *uri, struc
 	a->hns = ds->type == SPEC_GEN2;
 	a->base_url = service_url(d, ds->protocol != NULL && str_same(ds->protocol, "http") ?
 	    "http" : "https", ds->account != NULL ? ds->account : "",
-	    ds->endpoint != NULL ? ds->endpoint : ENDPOINT_DEFAULT);
+	    endpoint_of(d, ds));
 	return (0);
 }
 
@@ -287,7 +299,7 @@ use_raw(struct deciding *d, struct part *p, const struct dsuri *uri, struct err 
 	a->hns = a->store == SPEC_GEN2;
 	a->base_url = service_url(d, uri->scheme != NULL ? uri->scheme : "https",
 	    uri->account != NULL ? uri->account : "",
-	    uri->suffix != NULL ? uri->suffix : ENDPOINT_DEFAULT);
+	    uri->suffix != NULL ? uri->suffix : facts_cloud(d->facts)->storage_suffix);
 	return (0);
 }
 
@@ -484,7 +496,7 @@ access_decide(struct deciding *d, const struct spec_io *io, int is_output, struc
 		d->plan->values[d->plan->nvalues++] = (struct plan_value){ .name = io->name };
 		return (0);
 	}
-	if (dsuri_parse(&uri, p.access.uri, d->mem, err) != 0) {
+	if (dsuri_parse_in(facts_cloud(d->facts), &uri, p.access.uri, d->mem, err) != 0) {
 		err_doing(err, "plan");
 		return (on_path(err, &p));
 	}

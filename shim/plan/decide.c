@@ -299,7 +299,7 @@ int
 plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts,
     const struct plan_options *opt, struct arena *mem, struct err *err)
 {
-	struct plan plan = { .timeout_s = spec->job.timeout_s };
+	struct plan plan = { .timeout_s = spec->job.timeout_s, .cloud = facts_cloud(facts) };
 	struct deciding d = { .plan = &plan, .spec = spec, .facts = facts, .mem = mem };
 
 	prepare(&d, opt);

@@ -50,13 +50,15 @@ copy_environ(char *const *envp, struct arena *mem)
 	return (copy);
 }
 
-/* An unknown name is somebody's private cloud: --cloud describes it. */
+/* An unknown name is somebody's private cloud: --cloud has to describe it. */
 static const struct cloud *
-find_cloud(const struct facts *f, char *const *envp)
+find_cloud(struct facts *f, char *const *envp)
 {
 	const char *name = look_up(envp, "AZUREML_CURRENT_CLOUD");
 	const struct cloud *cloud = name != NULL ? cloud_find(name) : NULL;
 
+	if (name != NULL && cloud == NULL)
+		f->unknown_cloud = name;
 	if (cloud == NULL && f->authority_host != NULL)
 		cloud = cloud_of_authority(f->authority_host);
 	return (cloud != NULL ? cloud : &cloud_public);

@@ -36,6 +36,7 @@ struct facts {
 	const char	*arc_tokens_dir;	/* NULL: the agent's own */
 	/* AZUREML_CURRENT_CLOUD, else that of AZURE_AUTHORITY_HOST, else the public one. */
 	const struct cloud *cloud;	/* read through facts_cloud() */
+	const char	*unknown_cloud;	/* AZUREML_CURRENT_CLOUD, if no table has it; or NULL */
 	const char	*default_client_id;	/* DEFAULT_IDENTITY_CLIENT_ID if it is a GUID */
 	const char	*default_client_id_raw;		/* as set; NULL if not */
 	const char	*run_id, *experiment;		/* AZUREML_RUN_ID, ... */

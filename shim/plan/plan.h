@@ -85,6 +85,7 @@ enum plan_broker {		/* whose tokens the job's code may have */
 
 struct plan {
 	const char	*job_name;
+	const struct cloud *cloud;	/* whose names are used; never NULL */
 	const char	*command;	/* expanded; NULL: argv is used */
 	char	       **argv;		/* what is exec'd, expanded, NULL-terminated */
 	int		 through_shell;	/* argv is SHELL -c COMMAND: signals go to the group */

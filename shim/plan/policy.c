@@ -17,6 +17,7 @@ enum {	/* credential: stored with the datastore */
 };
 enum {	/* store: what the data lives in; a Gen1 server on this machine counts as served */
 	STORE_SERVED = 1, STORE_GEN1 = 2, STORE_FILE = 4, STORE_ONELAKE = 8,
+	STORE_GEN1_NEVER = 16,		/* in a cloud that has no Gen1 */
 };
 enum {	/* job: identity.type */
 	JOB_NONE = 1, JOB_USER = 2, JOB_MANAGED = 4, JOB_TOKEN = 8,
@@ -87,6 +88,10 @@ static const char token_warning[] =
  */
 static const struct row rows[] = {
 	/* What no identity can open. */
+	{ { "gen1-no-cloud", "any", "any", "any", "error",
+	    "this cloud has no ADLS Gen1: it was a service of the public cloud alone" },
+	    { .store = STORE_GEN1_NEVER },
+	    USE_NOTHING, ERR_USAGE, REMEDY_RETIRED_GEN1, 0, NULL },
 	{ { "gen1-retired", "any", "any", "any", "error",
 	    "no service answers for data in ADLS Gen1 any more" },
 	    { .store = STORE_GEN1 },
@@ -445,8 +450,10 @@ sort_store(const struct policy_question *q)
 
 	switch (q->store) {
 	case SPEC_GEN1:
-		return (endpoint != NULL && plan_is_path_style(endpoint) ? STORE_SERVED :
-		    STORE_GEN1);
+		if (endpoint != NULL && plan_is_path_style(endpoint))
+			return (STORE_SERVED);
+		return (facts_cloud(q->facts)->gen1_suffix != NULL ? STORE_GEN1 :
+		    STORE_GEN1_NEVER);
 	case SPEC_FILE_SHARE:
 		return (STORE_FILE);
 	case SPEC_ONELAKE:

@@ -266,6 +266,8 @@ add_head(struct buf *to, const struct plan *plan)
 	add_row(to, 0, "command", buf_str(&text));
 	if (plan->cwd != NULL)
 		add_row(to, 0, "directory", plan->cwd);
+	if (plan->cloud != &cloud_public)
+		add_row(to, 0, "cloud", plan->cloud->name);
 	add_broker(to, plan);
 	buf_reset(&text);
 	buf_printf(&text, "%lld MiB for all mounts", (long long)(plan->memory_bytes >> 20));
@@ -427,6 +429,7 @@ json_command(struct json_out *o, const struct plan *plan)
 	json_out_end(o, ']');
 	json_out_kbool(o, "through_shell", plan->through_shell);
 	json_text(o, "directory", plan->cwd);
+	json_text(o, "cloud", plan->cloud->name);
 	json_out_kint(o, "timeout_s", plan->timeout_s);
 	json_out_kint(o, "memory_bytes", plan->memory_bytes);
 }

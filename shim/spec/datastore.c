@@ -149,8 +149,8 @@ read_endpoint(const struct object *o, const struct store *store, struct spec_dat
 	if (object_string(o, "endpoint", &text) != 0)
 		return (-1);
 	*ret_path_style = 0;
-	ds->endpoint = store->store == SPEC_GEN1 ? "azuredatalakestore.net" : "core.windows.net";
-	if (text == NULL) {
+	ds->endpoint = NULL;
+	if (text == NULL) {		/* the cloud's, which is not a matter of this file */
 		if (store->store == SPEC_ONELAKE)
 			return (object_missing(o, "endpoint"));
 		return (0);

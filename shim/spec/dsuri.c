@@ -7,21 +7,18 @@
 
 struct reading {
 	struct dsuri	*u;
+	const struct cloud *cloud;	/* the one we are in */
 	const char	*text;		/* as written, for messages */
 	struct arena	*arena;
 	struct err	*err;
 };
 
 /*
- * Endpoint suffixes of storage accounts: public cloud, China, US Government,
- * DNS zone endpoints, OneLake.  A host with any other one is a stranger, and
- * strangers get no token.  (Azure/azure-sdk-for-python sdk/ml/azure-ai-ml/azure/ai/ml/
- * _azure_environments.py; MicrosoftDocs/azure-docs storage-account-overview.md.)
+ * Endpoint suffixes of storage accounts beside those of the clouds: DNS zone endpoints,
+ * OneLake.  A host with any other one is a stranger, and strangers get no token.
+ * (MicrosoftDocs/azure-docs storage-account-overview.md.)
  */
-static const char *const storage_suffixes[] = {
-	"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net",
-	"storage.azure.net", "fabric.microsoft.com",
-};
+static const char *const more_suffixes[] = { "storage.azure.net", "fabric.microsoft.com" };
 
 /* Shows the text without its query: a SAS can stand there. */
 static int
@@ -246,16 +243,27 @@ parse_adl(struct reading *r, const char *text)
 	return (set_path(r, uri.path));
 }
 
+/* Hosts are compared, not ports. */
 static int
-is_storage_suffix(const char *suffix)
+is_host(const char *authority, const char *host)
 {
-	size_t i, len = strcspn(suffix, ":");
+	size_t len = strcspn(authority, ":");
 
-	for (i = 0; i < LENGTH(storage_suffixes); i++)
-		if (strlen(storage_suffixes[i]) == len &&
-		    memcmp(storage_suffixes[i], suffix, len) == 0)
+	return (strcspn(host, ":") == len && strncmp(authority, host, len) == 0);
+}
+
+static int
+is_storage_suffix(const struct reading *r, const char *suffix)
+{
+	size_t i;
+
+	for (i = 0; i < LENGTH(more_suffixes); i++)
+		if (is_host(suffix, more_suffixes[i]))
 			return (1);
-	return (0);
+	for (i = 0; cloud_row(i) != NULL; i++)
+		if (is_host(suffix, cloud_row(i)->storage_suffix))
+			return (1);
+	return (is_host(suffix, r->cloud->storage_suffix));
 }
 
 /* CONTAINER/P, both still encoded. */
@@ -294,7 +302,7 @@ parse_https(struct reading *r, const char *text)
 		return (parse(r, text, &uri) != 0 ? -1 : set_container(r, s));
 	}
 	blob = split_host(r, &uri, ".blob.") == 0;
-	if ((!blob && split_host(r, &uri, ".dfs.") != 0) || !is_storage_suffix(r->u->suffix)) {
+	if ((!blob && split_host(r, &uri, ".dfs.") != 0) || !is_storage_suffix(r, r->u->suffix)) {
 		r->u->form = DSURI_HTTP;
 		r->u->account = NULL;
 		r->u->suffix = authority(r, &uri);
@@ -345,8 +353,15 @@ has_scheme(const char *text, size_t len, const char *scheme)
 int
 dsuri_parse(struct dsuri *ret, const char *text, struct arena *arena, struct err *err)
 {
+	return (dsuri_parse_in(&cloud_public, ret, text, arena, err));
+}
+
+int
+dsuri_parse_in(const struct cloud *cloud, struct dsuri *ret, const char *text,
+    struct arena *arena, struct err *err)
+{
 	struct dsuri u = { .path = "" };
-	struct reading r = { &u, text, arena, err };
+	struct reading r = { &u, cloud, text, arena, err };
 	size_t len;
 	int status;
 

@@ -27,6 +27,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "spec/cloud.h"
 
 enum dsuri_form { DSURI_DATASTORE, DSURI_ASSET, DSURI_BLOB, DSURI_GEN2, DSURI_GEN1, DSURI_HTTP,
 	DSURI_LOCAL };
@@ -44,5 +45,8 @@ struct dsuri {
 };
 
 int	dsuri_parse(struct dsuri *, const char *text, struct arena *, struct err *);
+/* The same; the storage suffix of this cloud is known, too (one that no table has). */
+int	dsuri_parse_in(const struct cloud *, struct dsuri *, const char *text, struct arena *,
+	    struct err *);
 
 #endif

@@ -53,7 +53,7 @@ check_spec(const struct spec *spec)
 	for (i = 0; i < spec->ndatastores; i++) {
 		const struct spec_datastore *ds = &spec->datastores[i];
 
-		must(ds->name != NULL && ds->endpoint != NULL && ds->protocol != NULL);
+		must(ds->name != NULL && ds->protocol != NULL);
 		must(ds->account != NULL && spec_store_name(ds->type) != NULL);
 		must((ds->credential == SPEC_CRED_NONE) == (ds->secret.len == 0));
 	}

@@ -70,6 +70,10 @@ static char word[] = "secret";
 #define AML	.msi_endpoint = "http://127.0.0.1:1/MSI/auth", .msi_secret = { word, 6 }
 #define OBO	.obo_endpoint = "http://127.0.0.1:2/OBO/token"
 
+static const struct cloud elsewhere = { .name = "Elsewhere",
+    .authority = "https://login.elsewhere", .storage_suffix = "core.elsewhere",
+    .storage_resource = "https://storage.elsewhere/" };
+
 static const struct facts machines[] = {
 	{ .cwd = NULL },
 	{ OBO },
@@ -89,6 +93,7 @@ static const struct facts machines[] = {
 	    .federated_token_file = "/token" },
 	{ .has_himds = 1, OBO },
 	{ .federated_token_file = "/token", .client_id = ID_B, .tenant_id = "t" },
+	{ .cloud = &elsewhere },
 };
 #define FABRIC		9
 #define CLOUD_SHELL	10

@@ -274,6 +274,14 @@ do_role(struct exchange *ex, const struct pairs *words)
 	return (say(ex, 200, "ok\n"));
 }
 
+static int
+do_app(struct exchange *ex, const struct pairs *words)
+{
+	if (apps_change(&ex->sim->apps, words) != 0)
+		return (say(ex, 404, "no such app\n"));
+	return (say(ex, 200, "ok\n"));
+}
+
 static void
 copy_word(const struct pairs *words, const char *name, const char *otherwise, char *out,
     size_t size)
@@ -536,6 +544,7 @@ control_handle(struct exchange *ex)
 		{ "ping", 0, do_ping }, { "fault", 1, do_fault }, { "log", 0, do_log },
 		{ "knob", 1, do_knob }, { "stats", 0, do_stats }, { "account", 1, do_account },
 		{ "role", 1, do_role }, { "token", 1, do_token }, { "blob/", 0, do_blob },
+		{ "app", 1, do_app },
 		{ "container/", 0, do_container }, { "synthetic", 1, do_synthetic },
 	};
 	const char *name = ex->req->path + strlen(CONTROL_PATH);

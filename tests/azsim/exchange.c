@@ -16,8 +16,18 @@
 
 #define DRAIN_MAX	(INT64_C(64) << 20)	/* of a body that a fault refuses */
 
-static const char *const service_names[] = { "blob", "imds", "aml", "appservice", "obo",
-	"control" };
+static const char *const service_names[] = {
+	[SERVICE_BLOB] = "blob",
+	[SERVICE_IMDS] = "imds",
+	[SERVICE_AML] = "aml",
+	[SERVICE_APPSERVICE] = "appservice",
+	[SERVICE_OBO] = "obo",
+	[SERVICE_ARC] = "arc",
+	[SERVICE_FABRIC] = "fabric",
+	[SERVICE_CLOUDSHELL] = "cloudshell",
+	[SERVICE_ENTRA] = "entra",
+	[SERVICE_CONTROL] = "control",
+};
 static const char *const auth_names[] = { "anonymous", "sharedkey", "account-sas", "service-sas",
 	"user-sas", "bearer", "secret" };
 

@@ -4,8 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "arc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "entra.h"
+#include "form.h"
 
 #define JSON_TYPE	"application/json; charset=utf-8"
 #define LIFETIME_S	86400	/* entra-docs "managed-identity-best-practice": about 24 h */
@@ -14,8 +17,8 @@
 enum expiry { EXPIRY_TEXT, EXPIRY_NUMBER };
 
 /* error, error_description: OAuth's shape, as IMDS has it. */
-static int
-fail_oauth(struct exchange *ex, int status, const char *error, const char *description)
+int
+identity_fail(struct exchange *ex, int status, const char *error, const char *description)
 {
 	auto_buf struct buf body = BUF_EMPTY;
 	struct json_out out;
@@ -145,12 +148,12 @@ handle_imds(struct exchange *ex)
 	int many;
 
 	if (strcmp(ex->req->method, "GET") != 0)
-		return (fail_oauth(ex, 405, "method_not_allowed", "The method is not allowed"));
+		return (identity_fail(ex, 405, "method_not_allowed", "The method is not allowed"));
 	if (metadata == NULL || strcmp(metadata, "true") != 0)
-		return (fail_oauth(ex, 400, "bad_request_102",
+		return (identity_fail(ex, 400, "bad_request_102",
 		    "Required metadata header not specified"));
 	if (exchange_header(ex, "x-forwarded-for") != NULL)
-		return (fail_oauth(ex, 400, "bad_request_101",
+		return (identity_fail(ex, 400, "bad_request_101",
 		    "Required to not have X-Forwarded-For header"));
 	if (version == NULL || strcmp(version, "2018-02-01") != 0) {
 		ex->code = "bad_api_version";
@@ -159,18 +162,18 @@ handle_imds(struct exchange *ex)
 		    "[\"2018-02-01\"]}"));
 	}
 	if (resource == NULL || resource[0] == '\0')
-		return (fail_oauth(ex, 400, "invalid_request",
+		return (identity_fail(ex, 400, "invalid_request",
 		    "Required query variable 'resource' is missing"));
 	if (read_selector(ex, &by) != 0)
-		return (fail_oauth(ex, 400, "invalid_request",
+		return (identity_fail(ex, 400, "invalid_request",
 		    "Only one of client_id, object_id and msi_res_id may be specified"));
 	who = people_find(&ex->sim->people, &by, &many);
 	if (who == NULL)
-		return (fail_oauth(ex, 400, "invalid_request", many ?
+		return (identity_fail(ex, 400, "invalid_request", many ?
 		    "Multiple user assigned identities exist, please specify the clientId / "
 		    "resourceId of the identity in the token request" : "Identity not found"));
 	if (!people_knows_resource(resource))
-		return (fail_oauth(ex, 400, "invalid_resource", "AADSTS500011: The resource "
+		return (identity_fail(ex, 400, "invalid_resource", "AADSTS500011: The resource "
 		    "principal was not found in the tenant"));
 	return (give_token(ex, who, resource, &shape));
 }
@@ -269,11 +272,137 @@ handle_obo(struct exchange *ex)
 	if (who == NULL || ex->sim->knobs.obo_empty)
 		return (answer(ex, 200, NULL, "", 0));
 	if (strcmp(ex->req->method, "GET") != 0 || resource == NULL || resource[0] == '\0')
-		return (fail_oauth(ex, 400, "invalid_request", "resource is missing"));
+		return (identity_fail(ex, 400, "invalid_request", "resource is missing"));
 	if (!people_knows_resource(resource))
-		return (fail_oauth(ex, 400, "invalid_resource", "AADSTS500011: The resource "
+		return (identity_fail(ex, 400, "invalid_resource", "AADSTS500011: The resource "
 		    "principal was not found in the tenant"));
 	return (give_token(ex, who, resource, &shape));
+}
+
+/* Arc: expires_in, resource, token_type and expires_on, as text. */
+int
+identity_give_system(struct exchange *ex)
+{
+	static const struct token_shape shape = { EXPIRY_TEXT, 0, 1 };
+	static const struct person_selector none;
+	const char *resource = exchange_param(ex, "resource");
+	const struct person *who;
+	int many;
+
+	if (resource == NULL || resource[0] == '\0')
+		return (identity_fail(ex, 400, "invalid_request",
+		    "Required query variable 'resource' is missing"));
+	who = people_find(&ex->sim->people, &none, &many);
+	if (who == NULL)
+		return (identity_fail(ex, 404, "not_found", "The machine has no identity"));
+	if (!people_knows_resource(resource))
+		return (identity_fail(ex, 400, "invalid_resource", "AADSTS500011: The resource "
+		    "principal was not found in the tenant"));
+	return (give_token(ex, who, resource, &shape));
+}
+
+/* error.code, error.message: azure-docs "How to leverage a Service Fabric application's managed
+   identity to access Azure services". */
+static int
+fail_fabric(struct exchange *ex, int status, const char *code, const char *message)
+{
+	auto_buf struct buf body = BUF_EMPTY;
+	struct json_out out;
+
+	ex->code = code;
+	json_out_init(&out, &body, 0);
+	json_out_begin(&out, '{');
+	json_out_key(&out, "error");
+	json_out_begin(&out, '{');
+	json_out_kstring(&out, "correlationId", ex->request_id);
+	json_out_kstring(&out, "code", code);
+	json_out_kstring(&out, "message", message);
+	json_out_end(&out, '}');
+	json_out_end(&out, '}');
+	return (answer(ex, status, JSON_TYPE, body.data, body.len));
+}
+
+static int
+handle_fabric(struct exchange *ex)
+{
+	static const struct token_shape shape = { EXPIRY_NUMBER, 0, 0 };
+	const char *secret = exchange_header(ex, "secret");
+	const char *resource = exchange_param(ex, "resource");
+	static const struct person_selector none;
+	const struct person *who;
+	int many;
+
+	if (ex->peer->tls == NULL)
+		return (-1);
+	if (secret == NULL)
+		return (fail_fabric(ex, 400, "SecretHeaderNotFound",
+		    "Secret is not found in the request headers."));
+	if (strcmp(secret, ex->sim->secret) != 0)
+		return (fail_fabric(ex, 404, "ManagedIdentityNotFound",
+		    "Managed identity not found for the specified application host."));
+	ex->auth = AUTH_SECRET;
+	if (strcmp(ex->req->method, "GET") != 0)
+		return (fail_fabric(ex, 405, "MethodNotAllowed", "The method is not allowed."));
+	if (resource == NULL || resource[0] == '\0')
+		return (fail_fabric(ex, 400, "ArgumentNullOrEmpty",
+		    "The parameter 'resource' should not be null or empty string."));
+	who = people_find(&ex->sim->people, &none, &many);
+	if (who == NULL || !people_knows_resource(resource))
+		return (fail_fabric(ex, 404, "ManagedIdentityNotFound",
+		    "Managed identity not found for the specified application host."));
+	return (give_token(ex, who, resource, &shape));
+}
+
+/* Three services at one path: each knows its own versions. */
+static int
+handle_metadata(struct exchange *ex)
+{
+	switch (ex->service) {
+	case SERVICE_ARC:
+		return (arc_handle(ex));
+	case SERVICE_FABRIC:
+		return (handle_fabric(ex));
+	default:
+		break;
+	}
+	return (handle_imds(ex));
+}
+
+/*
+ * Azure/azure-sdk-for-python
+ * sdk/identity/azure-identity/azure/identity/_credentials/cloud_shell.py;
+ * AzureAD/microsoft-authentication-library-for-python msal/cloudshell.py.
+ */
+static int
+handle_cloudshell(struct exchange *ex)
+{
+	static const struct token_shape shape = { EXPIRY_TEXT, 0, 1 };
+	const struct person *who = people_user(&ex->sim->people);
+	const char *metadata = exchange_header(ex, "metadata"), *resource;
+	struct pairs form = { NULL, 0 };
+	int failed;
+
+	if (strcmp(ex->req->method, "POST") != 0)
+		return (identity_fail(ex, 405, "method_not_allowed", "POST is wanted"));
+	failed = form_read(ex, &form);
+	resource = arena_strdup(&ex->mem, pairs_get(&form, "resource") != NULL ?
+	    pairs_get(&form, "resource") : "");
+	if (failed == -3)
+		goto out;
+	if (metadata == NULL || strcmp(metadata, "true") != 0)
+		failed = identity_fail(ex, 400, "bad_request_102",
+		    "Required metadata header not specified");
+	else if (failed != 0 || form.n != 1 || resource[0] == '\0')
+		failed = identity_fail(ex, 400, "invalid_request",
+		    "The audience (resource) is missing");
+	else if (who == NULL || !people_knows_resource(resource))
+		failed = identity_fail(ex, 400, "invalid_resource", "AADSTS500011: The resource "
+		    "principal was not found in the tenant");
+	else
+		failed = give_token(ex, who, resource, &shape);
+out:
+	pairs_done(&form);
+	return (failed);
 }
 
 static const struct {
@@ -281,10 +410,11 @@ static const struct {
 	enum service service;
 	int (*handle)(struct exchange *);
 } endpoints[] = {
-	{ "/metadata/identity/oauth2/token", "ImdsToken", SERVICE_IMDS, handle_imds },
+	{ "/metadata/identity/oauth2/token", "ImdsToken", SERVICE_IMDS, handle_metadata },
 	{ "/MSI/auth", "AmlToken", SERVICE_AML, handle_aml },
 	{ "/msi/token", "AppServiceToken", SERVICE_APPSERVICE, handle_appservice },
 	{ "/OBO/token", "OboToken", SERVICE_OBO, handle_obo },
+	{ "/oauth2/token", "CloudShellToken", SERVICE_CLOUDSHELL, handle_cloudshell },
 };
 
 /* A '/' may follow: MSAL adds one to the address of AZURE_POD_IDENTITY_AUTHORITY_HOST. */
@@ -297,15 +427,39 @@ is_path(const char *path, const char *endpoint)
 	    (path[n] == '\0' || strcmp(path + n, "/") == 0));
 }
 
+/* Which of the services at the metadata path is meant. */
+static void
+sort_metadata(struct exchange *ex)
+{
+	const char *version = exchange_param(ex, "api-version");
+
+	if (version == NULL)
+		return;
+	if (strcmp(version, "2020-06-01") == 0 || strcmp(version, "2019-11-01") == 0) {
+		ex->service = SERVICE_ARC;
+		ex->op = "ArcToken";
+	} else if (strcmp(version, "2019-07-01-preview") == 0) {
+		ex->service = SERVICE_FABRIC;
+		ex->op = "FabricToken";
+	}
+}
+
 int
 identity_route(struct exchange *ex)
 {
 	size_t i;
 
+	if (entra_is_path(ex->req->path)) {
+		ex->op = "EntraToken";
+		ex->service = SERVICE_ENTRA;
+		return (0);
+	}
 	for (i = 0; i < LENGTH(endpoints); i++)
 		if (is_path(ex->req->path, endpoints[i].path)) {
 			ex->op = endpoints[i].op;
 			ex->service = endpoints[i].service;
+			if (ex->service == SERVICE_IMDS)
+				sort_metadata(ex);
 			return (0);
 		}
 	return (-1);
@@ -316,6 +470,10 @@ identity_handle(struct exchange *ex)
 {
 	size_t i;
 
+	if (ex->service == SERVICE_ENTRA)
+		return (entra_handle(ex));
+	if (ex->service == SERVICE_ARC || ex->service == SERVICE_FABRIC)
+		return (handle_metadata(ex));
 	for (i = 0; i < LENGTH(endpoints); i++)
 		if (endpoints[i].service == ex->service)
 			return (endpoints[i].handle(ex));

@@ -31,7 +31,8 @@ static const char help[] =
 "  --host ADDRESS     listen there (127.0.0.1)\n"
 "  --http PORT        plain HTTP; 0 takes any (the default)\n"
 "  --https PORT       TLS, with --cert FILE and --key FILE (PEM)\n"
-"  --port-file FILE   \"http=PORT https=PORT\", written when it listens\n"
+"  --self-https PORT  TLS with another certificate, --self-cert FILE and --self-key FILE\n"
+"  --port-file FILE   \"http=PORT https=PORT self=PORT\", written when it listens\n"
 "  --data DIR         keep the bytes of blobs there, not in memory\n"
 "  --log FILE         append each request as a line of JSON\n"
 "  --tenant ID        of the directory\n"
@@ -42,6 +43,8 @@ static const char help[] =
 "  --identity kind=system|user-assigned,client_id=,object_id=,resource_id=,tenant=\n"
 "  --user oid=,upn=,client_id=,tenant=         the submitter\n"
 "  --role oid=,role=reader|contributor,account=,container=\n"
+"  --app client_id=,oid=,tenant=,secret=,federated=,cert=FILE   an application (apps.h)\n"
+"  --arc-keys DIR     an Arc machine, whose agent writes its key files there\n"
 "  --knob NAME=N      latency_ms, rate_bytes_per_s, token_lifetime_s, ...: see sim.h\n"
 "  --synthetic ACCOUNT/CONTAINER/NAME=SIZE\n"
 "  --synthetic-many ACCOUNT/CONTAINER/PREFIX=COUNT,SIZE\n"
@@ -49,7 +52,8 @@ static const char help[] =
 
 enum { OPT_HOST = 256, OPT_HTTP, OPT_HTTPS, OPT_CERT, OPT_KEY, OPT_PORT_FILE, OPT_DATA, OPT_LOG,
 	OPT_TENANT, OPT_SECRET, OPT_ACCOUNT, OPT_CONTAINER, OPT_IDENTITY, OPT_USER, OPT_ROLE,
-	OPT_KNOB, OPT_SYNTHETIC, OPT_MANY, OPT_MAX_LIFE, OPT_HELP };
+	OPT_KNOB, OPT_APP, OPT_ARC_KEYS, OPT_SELF_HTTPS, OPT_SELF_CERT, OPT_SELF_KEY,
+	OPT_SYNTHETIC, OPT_MANY, OPT_MAX_LIFE, OPT_HELP };
 
 static const struct option options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -68,6 +72,11 @@ static const struct option options[] = {
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "role", required_argument, NULL, OPT_ROLE },
 	{ "knob", required_argument, NULL, OPT_KNOB },
+	{ "app", required_argument, NULL, OPT_APP },
+	{ "arc-keys", required_argument, NULL, OPT_ARC_KEYS },
+	{ "self-https", required_argument, NULL, OPT_SELF_HTTPS },
+	{ "self-cert", required_argument, NULL, OPT_SELF_CERT },
+	{ "self-key", required_argument, NULL, OPT_SELF_KEY },
 	{ "synthetic", required_argument, NULL, OPT_SYNTHETIC },
 	{ "synthetic-many", required_argument, NULL, OPT_MANY },
 	{ "max-life", required_argument, NULL, OPT_MAX_LIFE },
@@ -76,8 +85,8 @@ static const struct option options[] = {
 };
 
 struct flags {
-	const char *host, *cert, *key, *port_file, *data, *log;
-	int	 http_port, https_port;		/* -1: not */
+	const char *host, *cert, *key, *self_cert, *self_key, *port_file, *data, *log;
+	int	 http_port, https_port, self_port;	/* -1: not */
 	unsigned max_life_s;
 };
 
@@ -187,6 +196,18 @@ take_first(struct sim *sim, struct flags *f, int opt)
 	case OPT_KEY:
 		f->key = optarg;
 		break;
+	case OPT_SELF_HTTPS:
+		f->self_port = to_number(optarg, 65535);
+		break;
+	case OPT_SELF_CERT:
+		f->self_cert = optarg;
+		break;
+	case OPT_SELF_KEY:
+		f->self_key = optarg;
+		break;
+	case OPT_ARC_KEYS:
+		sim->arc_dir = optarg;
+		break;
 	case OPT_PORT_FILE:
 		f->port_file = optarg;
 		break;
@@ -229,6 +250,9 @@ take_second(struct sim *sim, int opt)
 	case OPT_ROLE:
 		want(people_add_role(&sim->people, optarg), "role", optarg);
 		break;
+	case OPT_APP:
+		want(apps_add(&sim->apps, optarg, sim->people.tenant), "app", optarg);
+		break;
 	case OPT_KNOB:
 		set_knob(sim, optarg);
 		break;
@@ -262,6 +286,7 @@ init(struct sim *sim)
 	sim->journal.fd = -1;
 	sim->started_ms = clock_ms();
 	pthread_rwlock_init(&sim->people.lock, NULL);
+	pthread_mutex_init(&sim->apps.lock, NULL);
 	pthread_mutex_init(&sim->faults.lock, NULL);
 	pthread_mutex_init(&sim->journal.lock, NULL);
 	if (jwt_key_init(&sim->people.key) != 0 || getrandom(&sim->marker_key,
@@ -293,12 +318,13 @@ read_options(struct sim *sim, struct flags *f, int argc, char **argv)
 }
 
 static void
-report_ports(const char *file, int http, int https)
+report_ports(const char *file, int http, int https, int self)
 {
 	struct err err = ERR_EMPTY;
 	char line[64];
 
-	str_format(line, sizeof(line), "http=%d https=%d\n", http, https);
+	str_format(line, sizeof(line), self > 0 ? "http=%d https=%d self=%d\n" :
+	    "http=%d https=%d\n", http, https, self);
 	if (file == NULL) {
 		fputs(line, stdout);
 		fflush(stdout);
@@ -319,13 +345,30 @@ raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* The port; 0: it is not wanted. */
+static int
+listen_tls(const struct flags *f, int port, const char *cert, const char *key,
+    struct tls_server **ret, int *ret_fd)
+{
+	struct err err = ERR_EMPTY;
+
+	if (port < 0)
+		return (0);
+	if (cert == NULL || key == NULL)
+		die("--https needs --cert and --key, --self-https --self-cert and --self-key");
+	*ret = tls_server_new(cert, key, &err);
+	if (*ret == NULL || (port = server_listen(f->host, port, ret_fd, &err)) < 0)
+		die_of(&err);
+	return (port);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct flags f = { .host = "127.0.0.1", .https_port = -1 };
+	struct flags f = { .host = "127.0.0.1", .https_port = -1, .self_port = -1 };
 	struct err err = ERR_EMPTY;
 	static struct sim sim;
-	int plain_fd = -1, tls_fd = -1, http = 0, https = 0;
+	int fds[SERVER_LISTENERS] = { -1, -1, -1 }, http, https, self;
 
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
 		return (ctl_main(argc - 2, argv + 2));
@@ -338,19 +381,13 @@ main(int argc, char **argv)
 		if (sim.journal.fd < 0)
 			die("%s: %s", f.log, strerror(errno));
 	}
-	if (f.https_port >= 0) {
-		if (f.cert == NULL || f.key == NULL)
-			die("--https needs --cert and --key");
-		sim.tls = tls_server_new(f.cert, f.key, &err);
-		if (sim.tls == NULL)
-			die_of(&err);
-		https = server_listen(f.host, f.https_port, &tls_fd, &err);
-	}
-	http = https < 0 ? -1 : server_listen(f.host, f.http_port, &plain_fd, &err);
+	https = listen_tls(&f, f.https_port, f.cert, f.key, &sim.tls, &fds[1]);
+	self = listen_tls(&f, f.self_port, f.self_cert, f.self_key, &sim.self_tls, &fds[2]);
+	http = server_listen(f.host, f.http_port, &fds[0], &err);
 	if (http < 0)
 		die_of(&err);
-	report_ports(f.port_file, http, https);
+	report_ports(f.port_file, http, https, self);
 	if (f.max_life_s > 0)
 		alarm(f.max_life_s);
-	server_run(&sim, plain_fd, tls_fd);
+	server_run(&sim, fds);
 }

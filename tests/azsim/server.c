@@ -21,7 +21,8 @@
 
 struct guest {
 	struct sim *sim;
-	int	 fd, is_tls;
+	int	 fd;
+	struct tls_server *tls;		/* NULL: plain */
 	uint64_t id;
 };
 
@@ -60,9 +61,9 @@ serve(void *arg)
 	setsockopt(g->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(g->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(g->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (g->is_tls)
-		p.tls = tls_conn_new(g->sim->tls, g->fd);
-	if (!g->is_tls || p.tls != NULL)
+	if (g->tls != NULL)
+		p.tls = tls_conn_new(g->tls, g->fd);
+	if (g->tls == NULL || p.tls != NULL)
 		exchange_serve(g->sim, &p, g->id);
 	tls_conn_free(p.tls);
 	free(p.scratch);
@@ -72,7 +73,7 @@ serve(void *arg)
 }
 
 static void
-admit(struct sim *sim, int listener, int is_tls, const pthread_attr_t *attr)
+admit(struct sim *sim, int listener, struct tls_server *tls, const pthread_attr_t *attr)
 {
 	static uint64_t last_id;
 	struct guest *g;
@@ -85,7 +86,7 @@ admit(struct sim *sim, int listener, int is_tls, const pthread_attr_t *attr)
 		return;
 	}
 	g = mem_zalloc(sizeof(*g));
-	*g = (struct guest){ sim, fd, is_tls, ++last_id };
+	*g = (struct guest){ sim, fd, tls, ++last_id };
 	if (pthread_create(&thread, attr, serve, g) != 0) {
 		close(fd);
 		free(g);
@@ -93,21 +94,23 @@ admit(struct sim *sim, int listener, int is_tls, const pthread_attr_t *attr)
 }
 
 void
-server_run(struct sim *sim, int plain_fd, int tls_fd)
+server_run(struct sim *sim, const int listeners[SERVER_LISTENERS])
 {
-	struct pollfd fds[2] = { { .fd = plain_fd, .events = POLLIN },
-	    { .fd = tls_fd, .events = POLLIN } };
+	struct tls_server *const tls[SERVER_LISTENERS] = { NULL, sim->tls, sim->self_tls };
+	struct pollfd fds[SERVER_LISTENERS];
 	pthread_attr_t attr;
 	int i;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	for (i = 0; i < SERVER_LISTENERS; i++)
+		fds[i] = (struct pollfd){ .fd = listeners[i], .events = POLLIN };
 	for (;;) {
-		if (poll(fds, 2, -1) < 0)
+		if (poll(fds, SERVER_LISTENERS, -1) < 0)
 			continue;
-		for (i = 0; i < 2; i++)
+		for (i = 0; i < SERVER_LISTENERS; i++)
 			if (fds[i].revents & POLLIN)
-				admit(sim, fds[i].fd, i == 1, &attr);
+				admit(sim, fds[i].fd, tls[i], &attr);
 	}
 }

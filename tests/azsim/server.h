@@ -10,7 +10,11 @@
 
 /* Listens on host:port (0: any); returns the port, or -1. */
 int	server_listen(const char *host, int port, int *ret_fd, struct err *);
-/* Accepts from both (-1: not that one) until the process ends; tls_fd speaks TLS. */
-void	server_run(struct sim *, int plain_fd, int tls_fd);
+/*
+ * Accepts until the process ends: plain, TLS with sim->tls, TLS with sim->self_tls (-1: not that
+ * one).
+ */
+#define SERVER_LISTENERS 3
+void	server_run(struct sim *, const int listeners[SERVER_LISTENERS]);
 
 #endif

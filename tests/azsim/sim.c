@@ -18,6 +18,7 @@ static const struct {
 	{ "copy_pending_ms", offsetof(struct knobs, copy_pending_ms) },
 	{ "obo_empty", offsetof(struct knobs, obo_empty) },
 	{ "compute_instance", offsetof(struct knobs, compute_instance) },
+	{ "arc_bad", offsetof(struct knobs, arc_bad) },
 	{ "log", offsetof(struct knobs, log) },
 };
 

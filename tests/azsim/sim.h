@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "apps.h"
 #include "fault.h"
 #include "journal.h"
 #include "model.h"
@@ -26,6 +27,7 @@ struct knobs {
 	_Atomic int64_t copy_pending_ms;	/* a copy is pending for so long */
 	_Atomic int64_t obo_empty;		/* 1: OBO/token answers 200, empty */
 	_Atomic int64_t compute_instance;	/* 1: MSI/auth wants no clientid */
+	_Atomic int64_t arc_bad;		/* what is wrong with Arc's challenges: arc.c */
 	_Atomic int64_t log;			/* 0: nothing is recorded */
 };
 int	knobs_set(struct knobs *, const char *name, int64_t value);	/* -1: no such knob */
@@ -43,10 +45,13 @@ struct sim {
 	struct stats stats;
 	struct model model;
 	struct people people;
+	struct apps apps;
 	struct faults faults;
 	struct journal journal;
 	struct tls_server *tls;
-	const char *secret;		/* of MSI/auth and msi/token */
+	struct tls_server *self_tls;	/* of the port whose certificate nobody has signed */
+	const char *secret;		/* of MSI/auth, msi/token and Service Fabric */
+	const char *arc_dir;		/* where Arc's key files go; NULL: no Arc here */
 	uint64_t marker_key;		/* markers of listings are ours */
 	int64_t	 started_ms;
 };

@@ -15,7 +15,8 @@
 #                              (AZSIM_USER_OID); all are contributors on both accounts.
 #   azsim_stop                 end it
 #   azsim_env KIND             the variables by which a job finds the token endpoint, one a line:
-#                              imds, aml, appservice, obo
+#                              imds, aml, appservice, obo, arc, cloudshell, fabric (without the
+#                              thumbprint)
 #   azsim_ctl METHOD PATH...   a control request (tests/azsim/control.h)
 #   azsim_put CONTAINER[/PREFIX] FILE...   files and trees, without authentication; into the account
 #                              AZSIM_TO if that is set, else the flat one
@@ -23,6 +24,7 @@
 #   azsim_fault WORD=VALUE...  what shall go wrong (tests/azsim/fault.h); prints the rule's id
 #   azsim_faults_off           nothing goes wrong any more
 #   azsim_knob NAME=N...       turn knobs (tests/azsim/sim.h)
+#   azsim_app client_id=ID WORD=VALUE...   change what proves to be an application (tests/azsim/apps.h)
 #   azsim_role WORD=VALUE...   assign a data role; azsim_roles_off [oid=OID] takes them away
 #   azsim_account WORD=VALUE...            change an account's settings or key
 #   azsim_token [WORD=VALUE...]            any token, also a bad one
@@ -56,7 +58,7 @@ azsim_default_people()
 
 azsim_start()
 {
-	local deadline=$((SECONDS + 20)) fd option leaf pid https='' http=''
+	local deadline=$((SECONDS + 20)) fd option leaf pid https='' http='' self=''
 	export AZSIM_DIR=${AZSIM_DIR:-${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-$(mktemp -d)}}/azsim}
 	export AZSIM_ACCOUNT=acct AZSIM_HNS_ACCOUNT=hnsacct AZSIM_SECRET=azsim-secret
 	# The storage emulator's published key (Azure/Azurite README.md).
@@ -103,8 +105,8 @@ azsim_start()
 		fi
 		sleep 0.02
 	done
-	read -r http https <"$AZSIM_DIR/ports"
-	export AZSIM_PORT=${http#http=} AZSIM_HTTPS_PORT=${https#https=}
+	read -r http https self <"$AZSIM_DIR/ports"
+	export AZSIM_PORT=${http#http=} AZSIM_HTTPS_PORT=${https#https=} AZSIM_SELF_PORT=${self#self=}
 	export AZSIM_ENDPOINT=https://localhost:$AZSIM_HTTPS_PORT/$AZSIM_ACCOUNT
 	export AZSIM_HNS_ENDPOINT=https://localhost:$AZSIM_HTTPS_PORT/$AZSIM_HNS_ACCOUNT
 	export AZSIM_HTTP_ENDPOINT=http://127.0.0.1:$AZSIM_PORT/$AZSIM_ACCOUNT
@@ -134,6 +136,13 @@ azsim_env()
 		echo "IDENTITY_ENDPOINT=$base/msi/token"
 		echo "IDENTITY_HEADER=$AZSIM_SECRET" ;;
 	obo) echo "OBO_ENDPOINT=$base/OBO/token" ;;
+	arc)
+		echo "IDENTITY_ENDPOINT=$base/metadata/identity/oauth2/token"
+		echo "IMDS_ENDPOINT=$base" ;;
+	cloudshell) echo "MSI_ENDPOINT=$base/oauth2/token" ;;
+	fabric)
+		echo "IDENTITY_ENDPOINT=https://127.0.0.1:${AZSIM_SELF_PORT:-$AZSIM_HTTPS_PORT}/metadata/identity/oauth2/token"
+		echo "IDENTITY_HEADER=$AZSIM_SECRET" ;;
 	*) return 1 ;;
 	esac
 }
@@ -213,6 +222,11 @@ azsim_faults_off()
 azsim_knob()
 {
 	azsim_ctl POST "/_azsim/knob$(azsim_query "$@")" >/dev/null
+}
+
+azsim_app()
+{
+	azsim_ctl POST "/_azsim/app$(azsim_query "$@")" >/dev/null
 }
 
 azsim_role()

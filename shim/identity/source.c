@@ -163,34 +163,49 @@ says_transient(const struct http_response *res)
 	return (transient);
 }
 
-static enum http_verdict
-judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms)
+enum http_verdict
+source_verdict(const struct http_response *res)
 {
 	static const int always[] = { 408, 429, 500, 502, 503, 504, 0 };
-	const struct source_try *try = call->arg;
-	enum http_verdict verdict = HTTP_FAIL;
 	const int *status;
-	int delay_ms;
 
 	if (res->status >= 200 && res->status < 300)
 		return (HTTP_OK);
 	for (status = always; *status != 0 && wrapped_refusal(res) == NULL; status++)
 		if (res->status == *status)
-			verdict = HTTP_RETRY;
-	if (says_transient(res) || (try->what->busy_ms > 0 && res->status >= 500))
-		verdict = HTTP_RETRY;
-	if (verdict == HTTP_RETRY) {
-		delay_ms = http_answer_delay_ms(res, call->tries);
-		*ret_delay_ms = delay_ms < try->what->busy_ms ? try->what->busy_ms : delay_ms;
-		return (verdict);
-	}
-	for (status = try->what->transient; status != NULL && *status != 0; status++)
-		if (res->status == *status &&
-		    clock_ms() - try->started_ms < try->what->transient_ms) {
-			*ret_delay_ms = (int)clock_jitter(1000, 3000);
 			return (HTTP_RETRY);
-		}
-	return (HTTP_FAIL);
+	return (says_transient(res) ? HTTP_RETRY : HTTP_FAIL);
+}
+
+static int
+is_updating(const struct source_try *try, int code)
+{
+	const int *status = try->what->transient;
+
+	while (status != NULL && *status != 0 && *status != code)
+		status++;
+	return (status != NULL && *status != 0 &&
+	    clock_ms() - try->started_ms < try->what->transient_ms);
+}
+
+static enum http_verdict
+judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms)
+{
+	const struct source_try *try = call->arg;
+	enum http_verdict verdict = source_verdict(res);
+	int delay_ms;
+
+	if (verdict == HTTP_OK)
+		return (verdict);
+	if (is_updating(try, res->status)) {
+		*ret_delay_ms = (int)clock_jitter(1000, 3000);
+		return (HTTP_RETRY);
+	}
+	if (verdict == HTTP_FAIL && (try->what->busy_ms == 0 || res->status < 500))
+		return (verdict);
+	delay_ms = http_answer_delay_ms(res, call->tries);
+	*ret_delay_ms = delay_ms < try->what->busy_ms ? try->what->busy_ms : delay_ms;
+	return (HTTP_RETRY);
 }
 
 static int

@@ -52,11 +52,11 @@ extern const struct source source_secret;
  */
 struct source_call {
 	const char	*url;			/* complete */
-	/* POST: appends the form's fields for one try, on the network thread; NULL: GET.  -1: final. */
+	/* POST: appends a try's form fields, on the network thread.  NULL: GET.  -1: final. */
 	int		(*fill)(void *arg, struct buf *form, struct err *);
 	void		*arg;
 	const char	*header_name, *header_value;	/* the endpoint's secret, or NULL */
-	const unsigned char *pin_sha1;		/* of the server's certificate: see http.h; or NULL */
+	const unsigned char *pin_sha1;		/* of the server's certificate (http.h), or NULL */
 	int		 metadata;		/* send Metadata: true */
 	int		 use_proxy;		/* not a local endpoint */
 	/* Statuses that this endpoint gives while it is being updated (0-terminated), and
@@ -72,6 +72,8 @@ int	source_do(struct http *, const struct source_call *, int64_t deadline_ms, st
 /* URL + ("?" or "&") + name=encoded value.  Memory from the arena. */
 const char *source_url_add(const char *url, const char *name, const char *value, struct arena *);
 
+/* 2xx: OK; busy (408, 429, 5xx but for 501 and the like) or transient: RETRY; else FAIL. */
+enum http_verdict source_verdict(const struct http_response *);
 /* What an answer that is no success says: kind, remedy and cause of err. */
 void	source_explain(const struct http_response *, struct err *);
 /* -1: the identity is named by an id, and this endpoint (why) takes none. */

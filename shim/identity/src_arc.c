@@ -127,7 +127,7 @@ judge_challenge(struct http_call *call, const struct http_response *res, int *re
 	(void)ret_delay_ms;
 	if (res->status == 401)
 		return (HTTP_OK);
-	return (http_default_verdict(res) == HTTP_RETRY ? HTTP_RETRY : HTTP_FAIL);
+	return (source_verdict(res) == HTTP_RETRY ? HTTP_RETRY : HTTP_FAIL);
 }
 
 static int
@@ -141,7 +141,11 @@ get_challenge(struct http *http, const char *url, const char *dir, int64_t deadl
 
 	if (failed == 0)
 		failed = arc_key_name(call.response.www_authenticate, dir, name, err);
-	else
+	else if (call.response.status >= 200 && call.response.status < 300 &&
+	    err != NULL && err->http_status != 0)
+		err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, "ask the Arc agent",
+		    "it answers %d where 401 and a challenge are due", call.response.status);
+	else if (err != NULL)
 		source_explain(&call.response, err);
 	http_call_done(&call);
 	return (failed);

@@ -1,14 +1,40 @@
 /* argv -> command -> exit status.  Signals are blocked before anything else. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/docker_credential.h"
 #include "cli/options.h"
 #include "cli/run.h"
+#include "cli/snapshot.h"
 #include "init/init.h"
 
 int	main(int, char **, char **);
+
+/* Called by the name that a docker client looks for: all words are the helper's. */
+static int
+run_helper(int argc, char **argv, char **envp, const struct init_inherited *inherited)
+{
+	static struct options opt;
+	static struct arena mem;
+	struct err err = ERR_EMPTY;
+
+	if (options_parse(&opt, 0, argv, envp, &mem, &err) != 0)
+		return (docker_credential_fail(&err));
+	log_setup(opt.verbosity, opt.log_json ? LOG_JSON : LOG_TEXT);
+	opt.argv = argv + (argc > 0);
+	return (docker_credential(&opt, inherited, envp));
+}
+
+static int
+is_helper(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return (strcmp(slash != NULL ? slash + 1 : name, DOCKER_CREDENTIAL_NAME) == 0);
+}
 
 int
 main(int argc, char **argv, char **envp)
@@ -20,6 +46,8 @@ main(int argc, char **argv, char **envp)
 
 	if (init_take_over(&inherited) != 0)
 		return (125);
+	if (argc > 0 && is_helper(argv[0]))
+		return (run_helper(argc, argv, envp, &inherited));
 	if (options_parse(&opt, argc, argv, envp, &mem, &err) != 0) {
 		log_err(&err);
 		return (err_exit_status(&err));
@@ -32,6 +60,10 @@ main(int argc, char **argv, char **envp)
 	case OPTIONS_HELP:
 		options_help(stdout);
 		return (fflush(stdout) == 0 ? 0 : 125);
+	case OPTIONS_SNAPSHOT:
+		return (snapshot_command(&opt));
+	case OPTIONS_DOCKER_CREDENTIAL:
+		return (docker_credential(&opt, &inherited, envp));
 	case OPTIONS_RUN:
 	case OPTIONS_PLAN:
 		break;

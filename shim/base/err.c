@@ -186,6 +186,12 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_DESCRIBE_CLOUD] =
 	    "name a known cloud with --cloud (AMLSHIM_CLOUD), or give it a JSON file that "
 	    "describes the cloud: docs/IDENTITY.md has its members",
+	[REMEDY_GRANT_ACR_PULL] =
+	    "give %i the role \"AcrPull\" on %r (az role assignment create; a new assignment "
+	    "needs up to 10 minutes)",
+	[REMEDY_CODE_SNAPSHOT] =
+	    "restore the code in %r, or write its snapshot again with amlshim snapshot if the "
+	    "change is wanted",
 	[REMEDY_REPORT_BUG] =
 	    "report this as a bug of amlshim, with the output of amlshim version and of the "
 	    "same run with -vv",

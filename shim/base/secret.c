@@ -80,26 +80,36 @@ secret_equal(const struct secret *s, const char *text, size_t len)
 }
 
 int
+secret_random_bytes(void *to, size_t bytes, struct err *err)
+{
+	unsigned char *raw = to;
+	size_t done;
+	ssize_t n;
+
+	for (done = 0; done < bytes; done += (size_t)n) {
+		n = getrandom(raw + done, bytes - done, 0);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n <= 0)
+			return (err_errno(err, "get random bytes", NULL));
+	}
+	return (0);
+}
+
+int
 secret_random_hex(struct secret *s, size_t bytes, struct err *err)
 {
 	static const char digits[] = "0123456789abcdef";
 	struct secret new = { 0 };
 	unsigned char *raw;
-	size_t done, i;
-	ssize_t n;
+	size_t i;
 
 	if (make(&new, bytes > SECRET_MAX ? bytes : 2 * bytes, err) != 0)
 		return (-1);
 	raw = (unsigned char *)new.text + bytes;	/* the half that is written last */
-	for (done = 0; done < bytes; done += (size_t)n) {
-		n = getrandom(raw + done, bytes - done, 0);
-		if (n < 0 && errno == EINTR)
-			n = 0;
-		else if (n <= 0) {
-			err_errno(err, "get random bytes", NULL);
-			secret_done(&new);
-			return (-1);
-		}
+	if (secret_random_bytes(raw, bytes, err) != 0) {
+		secret_done(&new);
+		return (-1);
 	}
 	for (i = 0; i < bytes; i++) {
 		unsigned char byte = raw[i];

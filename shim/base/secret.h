@@ -29,6 +29,8 @@ void	secret_done(struct secret *);
 void	secret_wipe(void *, size_t);
 /* Compare in time that depends on the lengths only.  1: equal. */
 int	secret_equal(const struct secret *, const char *text, size_t len);
+/* From getrandom(2). */
+int	secret_random_bytes(void *, size_t bytes, struct err *);
 /* bytes from getrandom(2) as 2*bytes hex digits. */
 int	secret_random_hex(struct secret *, size_t bytes, struct err *);
 

@@ -40,6 +40,10 @@ static const struct row rows[] = {
 	    "without FUSE: fail (default) or copy the data" },
 	{ "memory", 0, ROW_SIZE, "AMLSHIM_MEMORY", AT(memory_bytes), "SIZE",
 	    "memory for all mounts together (256M)" },
+	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
+	    "what the code is checked against (CODE/.amlshim-snapshot)" },
+	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",
+	    "Azure registries with a name of their own, for docker-credential" },
 	{ "dry-run", 'n', ROW_YES, "AMLSHIM_DRY_RUN", AT(dry_run), NULL,
 	    "print the plan and stop" },
 	{ "explain", 0, ROW_YES, "AMLSHIM_EXPLAIN", AT(explain), NULL,
@@ -73,7 +77,11 @@ static const struct row rows[] = {
 };
 
 static const struct { const char *name; enum options_command command; } commands[] = {
-	{ "run", OPTIONS_RUN }, { "plan", OPTIONS_PLAN }, { "version", OPTIONS_VERSION },
+	{ "run", OPTIONS_RUN },
+	{ "plan", OPTIONS_PLAN },
+	{ "snapshot", OPTIONS_SNAPSHOT },
+	{ "docker-credential", OPTIONS_DOCKER_CREDENTIAL },
+	{ "version", OPTIONS_VERSION },
 	{ "help", OPTIONS_HELP },
 };
 
@@ -461,6 +469,10 @@ options_help(FILE *out)
 	    "run it with the job's data and identity\n"
 	    "       amlshim plan [FLAGS] [-- COMMAND...]    "
 	    "print what would be done, as whom, and why\n"
+	    "       amlshim snapshot DIR [--output FILE]    "
+	    "write the checksums that the code is checked against\n"
+	    "       amlshim docker-credential ACTION        "
+	    "a docker client's helper for Azure registries\n"
 	    "       amlshim version | help\n\n", out);
 	for (i = 0; i < LENGTH(rows); i++) {
 		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",

@@ -5,7 +5,7 @@
  * options -- the words on the command line and the AMLSHIM_ variables: one table.
  *
  * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
- * amlshim SUBCOMMAND [FLAGS]                plan, version, help
+ * amlshim SUBCOMMAND [FLAGS]                plan, snapshot, docker-credential, version, help
  *
  * A flag wins over its variable.  Parsing stops at "--" or at the first word
  * that is neither a flag nor a subcommand; every later word reaches the command
@@ -19,7 +19,14 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum options_command { OPTIONS_RUN, OPTIONS_PLAN, OPTIONS_VERSION, OPTIONS_HELP };
+enum options_command {
+	OPTIONS_RUN,
+	OPTIONS_PLAN,
+	OPTIONS_SNAPSHOT,
+	OPTIONS_DOCKER_CREDENTIAL,
+	OPTIONS_VERSION,
+	OPTIONS_HELP,
+};
 
 struct options {
 	enum options_command command;
@@ -33,6 +40,9 @@ struct options {
 	int64_t		 memory_bytes;	/* 0: default */
 
 	const char	*trace;		/* file for a timeline; NULL: none */
+	const char	*snapshot;	/* manifest of the code; NULL: CODE's own */
+	const char	*registries;	/* "HOST[:PORT],...": Azure registries by another name */
+
 	int		 json;		/* plan --json */
 	int		 dry_run, explain;
 	int		 verbosity;

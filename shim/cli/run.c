@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/trace.h"
+#include "cli/snapshot.h"
 #include "cli/story.h"
 
 static void
@@ -97,12 +98,15 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	    .exit_as_zero = opt->exit_as_zero };
 	struct err err = ERR_EMPTY;
 	int64_t began_us;
+	int status;
 
 	if (opt->trace != NULL && trace_open(opt->trace, &err) != 0)
 		return (fail(&err));
 	began_us = trace_begin();
-	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain)
-		return (run_bare(opt, &init));
+	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain) {
+		status = opt->snapshot != NULL ? snapshot_check(opt, NULL) : 0;
+		return (status != 0 ? status : run_bare(opt, &init));
+	}
 	if (story_tell(&story, opt, envp, &err) != 0)
 		return (fail(&err));
 	if (opt->dry_run || opt->command == OPTIONS_PLAN)
@@ -111,6 +115,9 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	log_plan_warnings(&story.plan);
 	if (opt->explain)
 		plan_print(&story.plan, opt->json, stderr);
+	status = snapshot_check(opt, &story);
+	if (status != 0)
+		return (status);
 	init.plan = &story.plan;
 	init.spec = &story.spec;
 	init.facts = &story.facts;

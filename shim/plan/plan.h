@@ -37,6 +37,7 @@ struct plan_identity {
 	const char	*reason;	/* one sentence */
 	struct secret	 secret;	/* borrowed text of the datastore's secret; agent only */
 	const char	*tenant_id, *authority_url;
+	const char	*thumbprint;	/* certificate: SHA-1 that the datastore names; NULL: any */
 	const char	*audience;	/* resource to ask a token for; NULL: no token is used */
 };
 

@@ -594,6 +594,7 @@ use_cached(struct plan_identity *ret, const struct policy_question *q, struct ar
 	}
 	ret->client_id = ds->client_id;
 	ret->tenant_id = ds->tenant_id;
+	ret->thumbprint = ds->thumbprint;
 	ret->authority_url = ds->authority_url != NULL ? ds->authority_url :
 	    facts_cloud(q->facts)->authority;
 	ret->audience = ds->resource_url;

@@ -357,7 +357,7 @@ acr_login(struct http *http, const struct acr_login *login, struct secret *ret, 
 	arena_done(&mem);
 	if (result == 0)
 		return (0);
-	if (failure.kind == ERR_DENIED)		/* the role is given on the registry, not on a URL */
+	if (failure.kind == ERR_DENIED)		/* the role is given on the registry, not its URL */
 		failure.resource[0] = '\0';
 	err_on(&failure, "registry %s", login->host);
 	if (err != NULL)

@@ -133,8 +133,8 @@ snapshot_check(const struct options *opt, const struct story *story)
 	if (lstat(own, &st) == 0 || errno != ENOENT)
 		status = verify(dir, own);
 	else if (story->spec.job.code != NULL)
-		log_warning("the job runs as its submitter, and its code in %s has no snapshot to be "
-		    "checked against: amlshim snapshot writes one", dir);
+		log_warning("the job runs as its submitter, and its code in %s has no snapshot to "
+		    "be checked against: amlshim snapshot writes one", dir);
 	arena_done(&mem);
 	return (status);
 }

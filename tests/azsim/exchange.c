@@ -13,6 +13,7 @@
 #include "blob.h"
 #include "control.h"
 #include "identity.h"
+#include "registry.h"
 
 #define DRAIN_MAX	(INT64_C(64) << 20)	/* of a body that a fault refuses */
 
@@ -26,6 +27,7 @@ static const char *const service_names[] = {
 	[SERVICE_FABRIC] = "fabric",
 	[SERVICE_CLOUDSHELL] = "cloudshell",
 	[SERVICE_ENTRA] = "entra",
+	[SERVICE_REGISTRY] = "registry",
 	[SERVICE_CONTROL] = "control",
 };
 static const char *const auth_names[] = { "anonymous", "sharedkey", "account-sas", "service-sas",
@@ -215,6 +217,8 @@ run(struct exchange *ex)
 		handler = control_handle;
 	} else if (identity_route(ex) == 0) {
 		handler = identity_handle;
+	} else if (registry_route(ex) == 0) {
+		handler = registry_handle;
 	} else if (blob_route(ex) == 0) {
 		handler = blob_handle;
 	}

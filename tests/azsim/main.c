@@ -42,9 +42,10 @@ static const char help[] =
 "  --container ACCOUNT/NAME[=blob|container]   the word: who is nobody may read\n"
 "  --identity kind=system|user-assigned,client_id=,object_id=,resource_id=,tenant=\n"
 "  --user oid=,upn=,client_id=,tenant=         the submitter\n"
-"  --role oid=,role=reader|contributor,account=,container=\n"
 "  --app client_id=,oid=,tenant=,secret=,federated=,cert=FILE   an application (apps.h)\n"
 "  --arc-keys DIR     an Arc machine, whose agent writes its key files there\n"
+"  --role oid=,role=reader|contributor|acrpull,account=,container=\n"
+"  --registry-realm HOST   that the challenge of a registry names\n"
 "  --knob NAME=N      latency_ms, rate_bytes_per_s, token_lifetime_s, ...: see sim.h\n"
 "  --synthetic ACCOUNT/CONTAINER/NAME=SIZE\n"
 "  --synthetic-many ACCOUNT/CONTAINER/PREFIX=COUNT,SIZE\n"
@@ -53,7 +54,7 @@ static const char help[] =
 enum { OPT_HOST = 256, OPT_HTTP, OPT_HTTPS, OPT_CERT, OPT_KEY, OPT_PORT_FILE, OPT_DATA, OPT_LOG,
 	OPT_TENANT, OPT_SECRET, OPT_ACCOUNT, OPT_CONTAINER, OPT_IDENTITY, OPT_USER, OPT_ROLE,
 	OPT_KNOB, OPT_APP, OPT_ARC_KEYS, OPT_SELF_HTTPS, OPT_SELF_CERT, OPT_SELF_KEY,
-	OPT_SYNTHETIC, OPT_MANY, OPT_MAX_LIFE, OPT_HELP };
+	OPT_REGISTRY_REALM, OPT_SYNTHETIC, OPT_MANY, OPT_MAX_LIFE, OPT_HELP };
 
 static const struct option options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -71,6 +72,7 @@ static const struct option options[] = {
 	{ "identity", required_argument, NULL, OPT_IDENTITY },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "role", required_argument, NULL, OPT_ROLE },
+	{ "registry-realm", required_argument, NULL, OPT_REGISTRY_REALM },
 	{ "knob", required_argument, NULL, OPT_KNOB },
 	{ "app", required_argument, NULL, OPT_APP },
 	{ "arc-keys", required_argument, NULL, OPT_ARC_KEYS },
@@ -222,6 +224,9 @@ take_first(struct sim *sim, struct flags *f, int opt)
 		break;
 	case OPT_SECRET:
 		sim->secret = optarg;
+		break;
+	case OPT_REGISTRY_REALM:
+		sim->registry_realm = optarg;
 		break;
 	case OPT_MAX_LIFE:
 		f->max_life_s = (unsigned)to_number(optarg, 1000000);

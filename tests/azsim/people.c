@@ -103,12 +103,14 @@ people_add_role(struct people *p, const char *text)
 	account = pairs_get(&words, "account");
 	container = pairs_get(&words, "container");
 	if (oid == NULL || role == NULL || (strcmp(role, "reader") != 0 &&
-	    strcmp(role, "contributor") != 0 && strcmp(role, "owner") != 0)) {
+	    strcmp(role, "contributor") != 0 && strcmp(role, "owner") != 0 &&
+	    strcmp(role, "acrpull") != 0)) {
 		pairs_done(&words);
 		return (-1);
 	}
 	r = mem_zalloc(sizeof(*r));
-	r->kind = strcmp(role, "reader") == 0 ? ROLE_READER : ROLE_CONTRIBUTOR;
+	r->kind = strcmp(role, "reader") == 0 ? ROLE_READER :
+	    strcmp(role, "acrpull") == 0 ? ROLE_ACR_PULL : ROLE_CONTRIBUTOR;
 	r->oid = mem_strdup(oid);
 	r->account = account == NULL ? NULL : mem_strdup(account);
 	r->container = container == NULL ? NULL : mem_strdup(container);
@@ -192,7 +194,7 @@ people_role(struct people *p, const char *oid, const char *account, const char *
 
 	pthread_rwlock_rdlock(&p->lock);
 	for (r = p->roles; r != NULL; r = r->next) {
-		if (!str_same(r->oid, oid) ||
+		if (r->kind == ROLE_ACR_PULL || !str_same(r->oid, oid) ||
 		    (r->account != NULL && strcmp(r->account, account) != 0) ||
 		    (r->container != NULL &&
 		    (container == NULL || strcmp(r->container, container) != 0)))
@@ -202,6 +204,20 @@ people_role(struct people *p, const char *oid, const char *account, const char *
 	}
 	pthread_rwlock_unlock(&p->lock);
 	return (best);
+}
+
+int
+people_may_pull(struct people *p, const char *oid, const char *registry)
+{
+	const struct role *r;
+
+	pthread_rwlock_rdlock(&p->lock);
+	for (r = p->roles; r != NULL; r = r->next)
+		if (r->kind == ROLE_ACR_PULL && str_same(r->oid, oid) &&
+		    (r->account == NULL || strcmp(r->account, registry) == 0))
+			break;
+	pthread_rwlock_unlock(&p->lock);
+	return (r != NULL);
 }
 
 int

@@ -24,7 +24,7 @@ struct person {
 	char	*client_id, *object_id, *resource_id, *upn, *tenant;	/* "" if none */
 };
 
-enum role_kind { ROLE_NONE, ROLE_READER, ROLE_CONTRIBUTOR };
+enum role_kind { ROLE_NONE, ROLE_READER, ROLE_CONTRIBUTOR, ROLE_ACR_PULL };
 
 struct role {
 	struct role *next;
@@ -45,7 +45,7 @@ struct people {
  * out is derived from the order.  -1: bad words.
  */
 int	people_add(struct people *, const char *text);
-/* "oid=,role=reader|contributor|owner,account=,container="; -1: bad words. */
+/* "oid=,role=reader|contributor|owner|acrpull,account=,container="; -1: bad words. */
 int	people_add_role(struct people *, const char *text);
 void	people_drop_roles(struct people *, const char *oid);	/* NULL: all */
 
@@ -60,6 +60,8 @@ const struct person *people_user(const struct people *);	/* the submitter; NULL 
 
 enum role_kind people_role(struct people *, const char *oid, const char *account,
 	    const char *container);
+/* 1: has AcrPull on the registry. */
+int	people_may_pull(struct people *, const char *oid, const char *registry);
 /* 1: a resource that tokens are known to exist for. */
 int	people_knows_resource(const char *resource);
 void	people_claims(const struct people *, const struct person *, const char *resource,

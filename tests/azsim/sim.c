@@ -19,6 +19,8 @@ static const struct {
 	{ "obo_empty", offsetof(struct knobs, obo_empty) },
 	{ "compute_instance", offsetof(struct knobs, compute_instance) },
 	{ "arc_bad", offsetof(struct knobs, arc_bad) },
+	{ "registry_no_arm", offsetof(struct knobs, registry_no_arm) },
+	{ "registry_only_arm", offsetof(struct knobs, registry_only_arm) },
 	{ "log", offsetof(struct knobs, log) },
 };
 

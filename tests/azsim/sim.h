@@ -28,6 +28,8 @@ struct knobs {
 	_Atomic int64_t obo_empty;		/* 1: OBO/token answers 200, empty */
 	_Atomic int64_t compute_instance;	/* 1: MSI/auth wants no clientid */
 	_Atomic int64_t arc_bad;		/* what is wrong with Arc's challenges: arc.c */
+	_Atomic int64_t registry_no_arm;	/* 1: exchange refuses tokens for ARM */
+	_Atomic int64_t registry_only_arm;	/* 1: ... and those for containerregistry */
 	_Atomic int64_t log;			/* 0: nothing is recorded */
 };
 int	knobs_set(struct knobs *, const char *name, int64_t value);	/* -1: no such knob */
@@ -52,6 +54,7 @@ struct sim {
 	struct tls_server *self_tls;	/* of the port whose certificate nobody has signed */
 	const char *secret;		/* of MSI/auth, msi/token and Service Fabric */
 	const char *arc_dir;		/* where Arc's key files go; NULL: no Arc here */
+	const char *registry_realm;	/* host of the challenge's realm; NULL: its own */
 	uint64_t marker_key;		/* markers of listings are ours */
 	int64_t	 started_ms;
 };

@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "cli/story.h"
 #include "identity/source.h"
+#include "plan/issuer.h"
 
 #define INPUT_MAX	(1 << 20)
 #define LOGIN_MS	60000
@@ -69,13 +70,20 @@ read_input(struct buf *ret, struct err *err)
 
 /* --- as whom ------------------------------------------------------------------------ */
 
-/* The machine's identity, where no job says otherwise. */
+/* Where no job says otherwise: the machine's, or the submitter's inside a job of that kind. */
 static void
 use_machine(const struct facts *facts, struct plan_identity *ret, struct arena *mem)
 {
 	const char *id = facts->default_client_id != NULL ? facts->default_client_id :
 	    facts->client_id;
 
+	if (facts->obo_endpoint != NULL && facts->msi_endpoint == NULL &&
+	    facts->identity_endpoint == NULL) {
+		*ret = (struct plan_identity){ .kind = PLAN_ID_USER, .label = "the submitter" };
+		return;
+	}
+	if ((issuer_find(facts)->by & ISSUER_BY_CLIENT) == 0)
+		id = NULL;
 	*ret = (struct plan_identity){ .kind = PLAN_ID_MANAGED, .client_id = id };
 	ret->label = id == NULL ? "the machine's managed identity" :
 	    arena_printf(mem, "managed identity %s (%s)", id,
@@ -87,26 +95,25 @@ static int
 choose(struct story *story, const struct options *opt, char *const *envp,
     struct plan_identity *ret, struct err *err)
 {
+	static char *const command[] = { (char *)(uintptr_t)"true", NULL };
 	struct options all = *opt;
 	size_t i;
 
-	if (opt->job == NULL && opt->compute == NULL) {
-		if (facts_gather(&story->facts, envp, &story->mem, err) != 0)
-			return (-1);
-		use_machine(&story->facts, ret, &story->mem);
-		return (0);
-	}
-	all.fuse_copy = 1;		/* nothing is mounted here */
-	all.argv = NULL;
+	all.fuse_copy = 1;		/* nothing is mounted or run here */
+	all.argv = command;
 	if (story_tell(story, &all, envp, err) != 0)
 		return (-1);
 	if (story->plan.broker != PLAN_BROKER_NONE) {
 		*ret = story->plan.broker_default;
 		return (0);
 	}
+	if (opt->job == NULL && opt->compute == NULL) {
+		use_machine(&story->facts, ret, &story->mem);
+		return (0);
+	}
 	for (i = 0; i < story->plan.nwarnings; i++)
 		log_warning("%s", story->plan.warnings[i].text);
-	return (err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, "choose an identity for",
+	return (err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, "choose an identity",
 	    "the job and its compute have none"));
 }
 
@@ -176,24 +183,6 @@ print_credentials(const char *server, const struct secret *secret)
 	return (fd_write_all(STDOUT_FILENO, text.data, text.len) == 0 ? 0 : 1);
 }
 
-/* 1: an Azure registry; its name is in host. */
-static int
-is_ours(const char *server, char host[ACR_HOST_SIZE], const struct options *opt,
-    char *const *envp)
-{
-	struct arena mem = ARENA_EMPTY;
-	struct facts facts;
-	int ours = acr_host(server, host) == 0 && facts_from_environ(&facts, envp, &mem, NULL) == 0;
-
-	if (ours) {
-		ours = acr_is_registry(host, facts_cloud(&facts)->registry_suffix,
-		    opt->registries);
-		facts_forget_secrets(&facts);
-	}
-	arena_done(&mem);
-	return (ours);
-}
-
 static int
 get(const struct options *opt, char *const *envp)
 {
@@ -203,15 +192,18 @@ get(const struct options *opt, char *const *envp)
 	struct secret secret = { NULL, 0 };
 	struct err err = ERR_EMPTY;
 	char host[ACR_HOST_SIZE];
-	int status;
+	int failed, status;
 
 	if (read_input(&server, &err) != 0)
 		return (docker_credential_fail(&err));
 	if (server.len == 0)
 		return (say(NO_SERVER));
-	if (!is_ours(server.data, host, opt, envp))
+	if (acr_host(server.data, host) != 0)
 		return (say(NOT_FOUND));
-	if (choose(&story, opt, envp, &identity, &err) != 0)
+	failed = choose(&story, opt, envp, &identity, &err);
+	if (!acr_is_registry(host, facts_cloud(&story.facts)->registry_suffix, opt->registries))
+		return (say(NOT_FOUND));
+	if (failed != 0)
 		return (docker_credential_fail(&err));
 	if (login(&story, &identity, host, &secret, &err) != 0)
 		return (docker_credential_fail(&err));

@@ -19,6 +19,7 @@ static const struct source *const sources[] = {
 	&source_imds,
 	&source_obo,
 	&source_secret,
+	&source_certificate,
 };
 
 const struct source *

@@ -13,6 +13,7 @@
  *   src_imds.c        otherwise: the VM's metadata service, after a probe
  *   src_obo.c         OBO_ENDPOINT: the submitter's token, for user identity only
  *   src_secret.c      a service principal's client secret, cached with the datastore
+ *   src_certificate.c a service principal's certificate, cached with the datastore
  *
  * Which of the managed ones is asked is decided in plan/issuer.h, in the Azure SDKs' order.
  * A source is asked by an identity of the plan; retries follow the source's own
@@ -45,6 +46,7 @@ extern const struct source source_fabric, source_appservice, source_aml, source_
 	source_arc, source_workload, source_imds;
 extern const struct source source_obo;
 extern const struct source source_secret;
+extern const struct source source_certificate;
 
 /*
  * For the sources: one GET or form POST, with what they have in common (no

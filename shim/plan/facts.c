@@ -77,6 +77,8 @@ facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, stru
 	f.pod_identity_authority_host = look_up(envp, "AZURE_POD_IDENTITY_AUTHORITY_HOST");
 	f.identity_server_thumbprint = look_up(envp, "IDENTITY_SERVER_THUMBPRINT");
 	f.federated_token_file = look_up(envp, "AZURE_FEDERATED_TOKEN_FILE");
+	f.assertion_rs256 = look_up(envp, "AMLSHIM_CERTIFICATE_ALG") != NULL &&
+	    str_same(look_up(envp, "AMLSHIM_CERTIFICATE_ALG"), "RS256");
 	f.client_id = look_up(envp, "AZURE_CLIENT_ID");
 	f.tenant_id = look_up(envp, "AZURE_TENANT_ID");
 	f.authority_host = look_up(envp, "AZURE_AUTHORITY_HOST");

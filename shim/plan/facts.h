@@ -32,6 +32,7 @@ struct facts {
 	/* Workload identity: AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID, AZURE_TENANT_ID,
 	   AZURE_AUTHORITY_HOST. */
 	const char	*federated_token_file, *client_id, *tenant_id, *authority_host;
+	int		 assertion_rs256;	/* AMLSHIM_CERTIFICATE_ALG=RS256: not PS256 */
 	int		 has_himds;		/* Azure Arc's agent is installed here */
 	const char	*arc_tokens_dir;	/* NULL: the agent's own */
 	/* AZUREML_CURRENT_CLOUD, else that of AZURE_AUTHORITY_HOST, else the public one. */

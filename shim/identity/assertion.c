@@ -21,6 +21,7 @@
 struct found {
 	br_pem_decoder_context pem;
 	br_skey_decoder_context key;
+	struct buf key_der;
 	int	 nkeys, ec_key, encrypted_key;
 	struct buf certificates[CHAIN_MAX];	/* DER */
 	size_t	 ncertificates;
@@ -63,7 +64,7 @@ add_to_key(void *arg, const void *data, size_t len)
 {
 	struct found *f = arg;
 
-	br_skey_decoder_push(&f->key, data, len);
+	buf_add(&f->key_der, data, len);
 }
 
 static void
@@ -125,7 +126,12 @@ read_pem(struct found *f, const char *pem, size_t len, struct err *err)
 			    "its PEM text is damaged"));
 		}
 	}
-	return (f->inside ? refuse(err, "its PEM text is cut off") : 0);
+	if (f->inside)
+		return (refuse(err, "its PEM text is cut off"));
+	/* At once: BearSSL's decoder does not survive bytes that come after the key's end. */
+	if (f->key_der.len > 0)
+		br_skey_decoder_push(&f->key, f->key_der.data, f->key_der.len);
+	return (0);
 }
 
 static int
@@ -161,6 +167,7 @@ found_done(struct found *f)
 
 	for (i = 0; i < CHAIN_MAX; i++)
 		buf_done(&f->certificates[i]);
+	buf_done(&f->key_der);
 	secret_wipe(f, sizeof(*f));
 }
 

@@ -42,9 +42,9 @@ helper() {
 
 # The claims of the token in $out name this person, for this registry.
 secret_is_of() { # OID
-	local payload
-	payload=$(sed 's/.*"Secret":"[^.]*\.\([^.]*\)\..*/\1/' <<<"$out" | tr -- -_ +/)
-	while [ $((${#payload} % 4)) -ne 0 ]; do payload+==; done
+	local payload=${out##*\"Secret\":\"}
+	payload=$(cut -d. -f2 <<<"$payload" | tr -- -_ +/)
+	while [ $((${#payload} % 4)) -ne 0 ]; do payload+="="; done
 	payload=$(base64 -d <<<"$payload")
 	assert_in "$payload" "\"oid\":\"$1\""
 	assert_in "$payload" "\"aud\":\"$REG\""

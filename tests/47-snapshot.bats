@@ -19,7 +19,7 @@ setup() {
 	mkdir -p "$T/src/lib dir"
 	echo 'echo ran' >"$T/src/train.sh"
 	echo data >"$T/src/lib dir/help er.py"
-	: >"$T/src/$(printf 'odd\nname\\')"
+	: >"$T/src/"$'odd\nname\\x'
 	ln -s train.sh "$T/src/start"
 	job user
 	amlshim 0 snapshot "$T/src" --output "$T/manifest"
@@ -32,7 +32,7 @@ job() { # user|managed
 	user) identity=user_identity environment=$(azsim_env obo) ;;
 	managed) identity=managed environment=$(azsim_env aml) ;;
 	esac
-	printf 'command: sh train.sh\ncode: src\nidentity: {type: %s}\n' $identity >"$T/job.yml"
+	printf 'command: sh train.sh\ncode: src\nidentity: {type: %s}\n' "$identity" >"$T/job.yml"
 }
 
 run_job() { # STATUS [FLAG...]
@@ -81,6 +81,7 @@ stopped_by() { # TEXT
 		AMLSHIM_SNAPSHOT=$T/manifest run_job 0
 		assert_equal "$out" ran
 	done
+	# shellcheck disable=SC2086 # NAME=VALUE words
 	[ "$(id -u)" != 0 ] || run_status 0 "${PID1[@]}" env $environment "$AMLSHIM" --job "$T/job.yml" --snapshot "$T/manifest"
 }
 

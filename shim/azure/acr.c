@@ -194,6 +194,7 @@ ask_challenge(struct http *http, struct step *s, struct acr_challenge *ret, stru
 	    .body_max = ANSWER_MAX };
 	int failed = http_do(http, &call, err);
 
+	*ret = (struct acr_challenge){ .realm = "" };
 	if (failed == 0 && call.response.status != 401)
 		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_NAME, "sign in to",
 		    "it asks for no credentials (status %d)", call.response.status);

@@ -43,6 +43,7 @@ test_manifest(void)
 		{ TOP H "  a/../../b\n", "M:2", "below the code's folder" },
 		{ TOP H "  b\n" H "  a\n#link " H "  b\n", "M", "b is there twice" },
 	};
+	static const char nul[] = TOP H "  a\0b\n";
 	struct arena mem = ARENA_EMPTY;
 	struct manifest m;
 	struct err err;
@@ -58,8 +59,7 @@ test_manifest(void)
 			printf("# row %zu: %s\n", i, err.cause);
 		check_str(failed == 0 ? NULL : err.resource, rows[i].resource);
 	}
-	check_int(manifest_parse(&m, "M", TOP H "  a\0b\n", sizeof(TOP H "  a\0b\n") - 1, &mem, &err),
-	    -1);
+	check_int(manifest_parse(&m, "M", nul, sizeof(nul) - 1, &mem, &err), -1);
 	check_int(manifest_parse(&m, "M", rows[1].text, strlen(rows[1].text), &mem, &err), 0);
 	check_int(m.n, 3);
 	check(manifest_find(&m, "b") != NULL && !manifest_find(&m, "b")->is_link);

@@ -9,12 +9,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/uri.h"
+#include "form.h"
 
 #define ISSUER		"Azure Container Registry"	/* claims: AAD-OAuth.md */
 #define NOBODY		"00000000-0000-0000-0000-000000000000"
 #define REFRESH_LIFE_S	10800
 #define ACCESS_LIFE_S	4500
-#define FORM_MAX	32768
 #define MANIFEST_TYPE	"application/vnd.docker.distribution.manifest.v2+json"
 #define JSON_TYPE	"application/json; charset=utf-8"
 
@@ -66,54 +66,10 @@ challenge(struct exchange *ex, const char *scope)
 	return (fail_unauthorized(ex));
 }
 
-/* --- words of a form or of the query ------------------------------------------------- */
-
 static int
-read_form(struct exchange *ex)
+is_field(const struct pairs *form, const char *name, const char *value)
 {
-	const char *type = exchange_header(ex, "content-type");
-	auto_buf struct buf body = BUF_EMPTY;
-	char *rest, *word, *value, *c;
-
-	if (type == NULL || !str_starts(type, "application/x-www-form-urlencoded") ||
-	    exchange_read_body(ex, FORM_MAX, &body) != 0)
-		return (-1);
-	rest = arena_strdup(&ex->mem, buf_str(&body));
-	ex->nparams = 0;
-	while ((word = strsep(&rest, "&")) != NULL) {
-		for (c = word; *c != '\0'; c++)
-			if (*c == '+')
-				*c = ' ';
-		if ((value = strchr(word, '=')) == NULL || ex->nparams == PARAMS_MAX)
-			return (-1);
-		*value++ = '\0';
-		if (uri_decode(word) < 0 || uri_decode(value) < 0)
-			return (-1);
-		ex->params[ex->nparams++] = (struct param){ word, value };
-	}
-	return (0);
-}
-
-/* The form's tokens are not for the journal, which shows the query. */
-static const char *
-take_param(struct exchange *ex, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ex->nparams; i++)
-		if (strcmp(ex->params[i].name, name) == 0) {
-			const char *value = ex->params[i].value;
-
-			ex->params[i].value = arena_strdup(&ex->mem, "***");
-			return (value);
-		}
-	return (NULL);
-}
-
-static int
-is_param(const struct exchange *ex, const char *name, const char *value)
-{
-	const char *got = exchange_param(ex, name);
+	const char *got = pairs_get(form, name);
 
 	return (got != NULL && strcmp(got, value) == 0);
 }
@@ -177,21 +133,16 @@ is_audience(const struct exchange *ex, const char *aud)
 }
 
 static int
-handle_exchange(struct exchange *ex)
+exchange(struct exchange *ex, const struct pairs *form)
 {
-	const char *token, *tenant;
+	const char *token = pairs_get(form, "access_token");
+	const char *tenant = pairs_get(form, "tenant");
 	auto_buf struct buf refresh = BUF_EMPTY;
 	struct jwt_claims c;
 
-	if (strcmp(ex->req->method, "POST") != 0)
-		return (fail(ex, 405, "UNSUPPORTED", "The operation is unsupported."));
-	if (read_form(ex) != 0)
-		return (fail(ex, 400, "BAD_REQUEST", "the body is no form"));
-	token = take_param(ex, "access_token");
-	tenant = exchange_param(ex, "tenant");
-	if (!is_param(ex, "grant_type", "access_token"))
+	if (!is_field(form, "grant_type", "access_token"))
 		return (fail(ex, 400, "UNSUPPORTED", "grant_type is missing or not supported"));
-	if (!is_param(ex, "service", service_of(ex)))
+	if (!is_field(form, "service", service_of(ex)))
 		return (fail(ex, 400, "BAD_REQUEST", "service is not this registry"));
 	if (tenant == NULL || token == NULL)
 		return (fail(ex, 400, "BAD_REQUEST", "tenant or access_token is missing"));
@@ -204,6 +155,20 @@ handle_exchange(struct exchange *ex)
 		return (fail_unauthorized(ex));
 	mint(ex, c.oid, "refresh", "", REFRESH_LIFE_S, &refresh);
 	return (give(ex, "refresh_token", &refresh));
+}
+
+static int
+handle_exchange(struct exchange *ex)
+{
+	struct pairs form = { NULL, 0 };
+	int failed;
+
+	if (strcmp(ex->req->method, "POST") != 0)
+		return (fail(ex, 405, "UNSUPPORTED", "The operation is unsupported."));
+	failed = form_read(ex, &form) != 0 ? fail(ex, 400, "BAD_REQUEST", "the body is no form") :
+	    exchange(ex, &form);
+	pairs_done(&form);
+	return (failed);
 }
 
 /* "Basic base64(00000000-...:REFRESH)", as a docker client sends what its helper gave it. */
@@ -227,27 +192,42 @@ basic_password(struct exchange *ex)
 }
 
 static int
-handle_token(struct exchange *ex)
+give_access(struct exchange *ex, const char *service, const char *scope, const char *refresh,
+    enum auth_kind auth)
 {
-	int posted = strcmp(ex->req->method, "POST") == 0;
 	auto_buf struct buf access = BUF_EMPTY;
-	const char *token, *scope;
 	struct jwt_claims c;
 
-	if (posted && read_form(ex) != 0)
-		return (fail(ex, 400, "BAD_REQUEST", "the body is no form"));
-	if (posted && !is_param(ex, "grant_type", "refresh_token"))
-		return (fail(ex, 400, "UNSUPPORTED", "grant_type is missing or not supported"));
-	token = posted ? take_param(ex, "refresh_token") : basic_password(ex);
-	if (!is_param(ex, "service", service_of(ex)))
+	if (service == NULL || strcmp(service, service_of(ex)) != 0)
 		return (fail(ex, 400, "BAD_REQUEST", "service is not this registry"));
-	if (verify_own(ex, token, "refresh", &c) != 0)
+	if (verify_own(ex, refresh, "refresh", &c) != 0)
 		return (fail_unauthorized(ex));
-	ex->auth = posted ? AUTH_BEARER : AUTH_SECRET;
+	ex->auth = auth;
 	str_format(ex->oid, sizeof(ex->oid), "%s", c.oid);
-	scope = exchange_param(ex, "scope");
 	mint(ex, c.oid, "access", scope != NULL ? scope : "", ACCESS_LIFE_S, &access);
 	return (give(ex, "access_token", &access));
+}
+
+static int
+handle_token(struct exchange *ex)
+{
+	struct pairs form = { NULL, 0 };
+	int failed;
+
+	if (strcmp(ex->req->method, "GET") == 0)
+		return (give_access(ex, exchange_param(ex, "service"),
+		    exchange_param(ex, "scope"), basic_password(ex), AUTH_SECRET));
+	if (strcmp(ex->req->method, "POST") != 0)
+		return (fail(ex, 405, "UNSUPPORTED", "The operation is unsupported."));
+	if (form_read(ex, &form) != 0)
+		failed = fail(ex, 400, "BAD_REQUEST", "the body is no form");
+	else if (!is_field(&form, "grant_type", "refresh_token"))
+		failed = fail(ex, 400, "UNSUPPORTED", "grant_type is missing or not supported");
+	else
+		failed = give_access(ex, pairs_get(&form, "service"), pairs_get(&form, "scope"),
+		    pairs_get(&form, "refresh_token"), AUTH_BEARER);
+	pairs_done(&form);
+	return (failed);
 }
 
 /* --- the registry's API ----------------------------------------------------------------- */

@@ -155,9 +155,31 @@ test_bad_stand_in(void)
 	arena_done(&mem);
 }
 
+static void
+test_certificate_alg(void)
+{
+	static const struct { const char *variable; int rs256; } rows[] = {
+		{ "AMLSHIM_CERTIFICATE_ALG=RS256", 1 }, { "AMLSHIM_CERTIFICATE_ALG=rs256", 1 },
+		{ "AMLSHIM_CERTIFICATE_ALG=PS256", 0 }, { "AMLSHIM_CERTIFICATE_ALG=", 0 },
+		{ "A=1", 0 },
+	};
+	struct arena mem = ARENA_EMPTY;
+	struct facts f;
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		char *envp[] = { (char *)(uintptr_t)rows[i].variable, NULL };
+
+		check_int(facts_from_environ(&f, envp, &mem, NULL), 0);
+		check_int(f.assertion_rs256, rows[i].rs256);
+	}
+	arena_done(&mem);
+}
+
 int
 main(void)
 {
+	test_certificate_alg();
 	test_nothing_set();
 	test_all_set();
 	test_empty_is_absent();

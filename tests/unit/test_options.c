@@ -47,6 +47,16 @@ test_stops(void)
 	check_int(opt.command, OPTIONS_RUN);
 	check_str(opt.argv[0], "plan");		/* "run" was named: this is the command */
 	check_str(opt.argv[1], "--json");
+	check_int(parse(&opt, WORDS(a0, W("docker-credential"), W("--registry"), W("a.io"), W("get")),
+	    WORDS(W("AMLSHIM_REGISTRIES=b.io"))), 0);
+	check_int(opt.command, OPTIONS_DOCKER_CREDENTIAL);
+	check_str(opt.registries, "a.io");
+	check_str(opt.argv[0], "get");
+	check_int(parse(&opt, WORDS(a0, W("snapshot"), W("src"), W("--output"), W("m")),
+	    WORDS(W("AMLSHIM_SNAPSHOT=f"))), 0);
+	check_int(opt.command, OPTIONS_SNAPSHOT);
+	check_str(opt.snapshot, "f");
+	check_str(opt.argv[2], "m");
 	check_int(parse(&opt, WORDS(a0, W("--verbose=2"), W("x")), WORDS(W("A=1"))), 0);
 	check_int(opt.verbosity, 2);
 	check_int(parse(&opt, WORDS(a0, W("-s"), W("-g"), W("--"), W("x")), WORDS(W("A=1"))), 0);

@@ -33,7 +33,8 @@ static const struct spec_datastore datastores[] = {
 	{ .name = "sp", .type = SPEC_GEN2, .credential = SPEC_CRED_SERVICE_PRINCIPAL,
 	    .client_id = ID_X, .tenant_id = "t" },
 	{ .name = "cert", .type = SPEC_GEN2, .credential = SPEC_CRED_CERTIFICATE,
-	    .client_id = ID_X, .tenant_id = "t", .resource_url = "https://elsewhere/" },
+	    .client_id = ID_X, .tenant_id = "t", .resource_url = "https://elsewhere/",
+	    .thumbprint = "01:23" },
 	{ .name = "gen1sp", .type = SPEC_GEN1, .credential = SPEC_CRED_SERVICE_PRINCIPAL },
 	{ .name = "sharekey", .type = SPEC_FILE_SHARE, .credential = SPEC_CRED_ACCOUNT_KEY },
 };
@@ -477,6 +478,7 @@ test_cached(void)
 	q.datastore = &datastores[9];
 	check_int(policy_choose(&id, &q, &warning, &mem, &err), 0);
 	check_int(id.kind, PLAN_ID_CERTIFICATE);
+	check_str(id.thumbprint, "01:23");
 	check_str(id.audience, "https://elsewhere/");
 	q.datastore = &datastores[3];
 	q.store = SPEC_GEN1;

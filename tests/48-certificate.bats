@@ -7,7 +7,7 @@ load lib/jobs
 
 setup_file() {
 	local name
-	cd "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return
 	for name in own other; do
 		openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=$name -days 30 -keyout $name.key -out $name.crt 2>/dev/null
 		openssl x509 -in $name.crt -noout -fingerprint -sha1 | sed 's/.*=//' >$name.sha1
@@ -36,11 +36,9 @@ teardown() {
 credential() {
 	local print=$1
 	shift
-	cd "$BATS_FILE_TMPDIR"
 	# shellcheck disable=SC2034 # for jobs.bash
-	job_credentials="credentials: {tenant_id: $AZSIM_TENANT, client_id: $SECOND_ID, thumbprint: '$(cat "$print")',
-    authority_url: 'https://localhost:$AZSIM_HTTPS_PORT', certificate: \"$(cat "$@" | awk '{ printf "%s\\n", $0 }')\"}"
-	cd - >/dev/null
+	job_credentials="credentials: {tenant_id: $AZSIM_TENANT, client_id: $SECOND_ID, thumbprint: '$(cat "$BATS_FILE_TMPDIR/$print")',
+    authority_url: 'https://localhost:$AZSIM_HTTPS_PORT', certificate: \"$(cat "${@/#/$BATS_FILE_TMPDIR/}" | awk '{ printf "%s\\n", $0 }')\"}"
 	job_write <<-END
 		command: cat \${{inputs.data}}/hello.txt
 		inputs:

@@ -215,10 +215,10 @@ run(struct exchange *ex)
 		ex->service = SERVICE_CONTROL;
 		ex->op = "Control";
 		handler = control_handle;
-	} else if (identity_route(ex) == 0) {
-		handler = identity_handle;
 	} else if (registry_route(ex) == 0) {
 		handler = registry_handle;
+	} else if (identity_route(ex) == 0) {
+		handler = identity_handle;
 	} else if (blob_route(ex) == 0) {
 		handler = blob_handle;
 	}

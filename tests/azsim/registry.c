@@ -59,10 +59,11 @@ challenge(struct exchange *ex, const char *scope)
 {
 	const char *service = service_of(ex);
 
-	answer_header(ex, "Www-Authenticate", "Bearer realm=\"%s://%s/oauth2/token\",service=\"%s\""
-	    "%s%s%s", ex->peer->tls != NULL ? "https" : "http", ex->sim->registry_realm != NULL ?
-	    ex->sim->registry_realm : service, service, scope != NULL ? ",scope=\"" : "",
-	    scope != NULL ? scope : "", scope != NULL ? "\"" : "");
+	answer_header(ex, "Www-Authenticate",
+	    "Bearer realm=\"https://%s/oauth2/token\",service=\"%s\"%s%s%s",
+	    ex->sim->registry_realm != NULL ? ex->sim->registry_realm : service, service,
+	    scope != NULL ? ",scope=\"" : "", scope != NULL ? scope : "",
+	    scope != NULL ? "\"" : "");
 	return (fail_unauthorized(ex));
 }
 
@@ -365,8 +366,8 @@ registry_route(struct exchange *ex)
 {
 	size_t i = find(ex->req->path);
 
-	if (i == LENGTH(endpoints))
-		return (-1);
+	if (i == LENGTH(endpoints) || ex->peer->tls == NULL)
+		return (-1);		/* without TLS /oauth2/token is Cloud Shell's */
 	ex->service = SERVICE_REGISTRY;
 	ex->op = strcmp(ex->req->path, "/v2/") == 0 ? "RegistryBase" : endpoints[i].op;
 	return (0);

@@ -4,6 +4,8 @@
 /*
  * registry -- an Azure Container Registry: token exchange, challenge, pulls.
  *
+ * Over TLS alone, as the real one.
+ *
  *   GET  /v2/                        the challenge, or 200 with an access token
  *   POST /oauth2/exchange            an Entra token for a refresh token
  *   GET, POST /oauth2/token          a refresh token for an access token

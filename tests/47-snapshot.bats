@@ -80,6 +80,8 @@ stopped_by() { # TEXT
 		silent
 		AMLSHIM_SNAPSHOT=$T/manifest run_job 0
 		assert_equal "$out" ran
+		AMLSHIM_SNAPSHOT=$T/manifest run_job 0 -- env
+		refute_in "$out" AMLSHIM_SNAPSHOT
 	done
 	# shellcheck disable=SC2086 # NAME=VALUE words
 	[ "$(id -u)" != 0 ] || run_status 0 "${PID1[@]}" env $environment "$AMLSHIM" --job "$T/job.yml" --snapshot "$T/manifest"

@@ -74,6 +74,7 @@ drop_inputs(struct list *l, int broker)
 {
 	static const char *const own[] = {
 		"AMLSHIM_JOB", "AMLSHIM_DATASTORES", "AMLSHIM_COMPUTE",
+		"AMLSHIM_SNAPSHOT",	/* the job may change its folder */
 	};
 	static const char *const platform[] = {
 		"MSI_ENDPOINT", "MSI_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",

@@ -90,6 +90,11 @@ struct http_response {			/* of the last try */
 	char	 copy_status[32];	/* x-ms-copy-status */
 	char	 resource_type[16];	/* x-ms-resource-type: file, directory */
 	int	 is_folder_meta;	/* x-ms-meta-hdi_isfolder: true */
+	/* Of the connection, also of one that failed. */
+	char	 peer[48];		/* the address that was connected to; "" none */
+	int	 used_proxy;		/* it is a proxy's */
+	int	 proxy_status;		/* its answer to CONNECT; 0: none */
+	int64_t	 tls_expiry_unix_s;	/* of the server's certificate; 0: not seen */
 	/* First 16 KiB of a body with status >= 300; without a sink, the body of any answer. */
 	struct buf error_body;
 	int64_t	 body_received;		/* bytes given to sink or put into error_body */

@@ -439,6 +439,14 @@ static const struct failure failures[] = {
 	{ CURLE_WEIRD_SERVER_REPLY,	ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, 0 },
 };
 
+/* It could not be reached, or did not let the connection through. */
+static int
+is_proxy_fault(const struct http_response *r, CURLcode code)
+{
+	return (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY ||
+	    r->proxy_status >= 300 || (r->used_proxy && code == CURLE_COULDNT_CONNECT));
+}
+
 static void
 describe(struct http_try *t, CURLcode code)
 {
@@ -453,6 +461,8 @@ describe(struct http_try *t, CURLcode code)
 			break;
 		}
 	t->hopeless = f.hopeless;
+	if (is_proxy_fault(&t->call->response, code))
+		f.remedy = REMEDY_CHECK_PROXY;
 	if (code == CURLE_PEER_FAILED_VERIFICATION && handle->is_pinned)
 		err_set(&t->err, f.kind, REMEDY_CHECK_ENDPOINT, t->call->op,
 		    "the server's certificate is not the pinned one (its SHA-1 differs)");
@@ -464,6 +474,23 @@ describe(struct http_try *t, CURLcode code)
 		    (int)strcspn(cause, "?"), cause);
 }
 
+/* What is known of the connection that was used. */
+static void
+tell_connection(const struct handle *handle, long connects, struct http_response *r)
+{
+	const char *peer = NULL;
+	long proxied = 0, status = 0;
+
+	curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
+	curl_easy_getinfo(handle->easy, CURLINFO_USED_PROXY, &proxied);
+	curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	str_format(r->peer, sizeof(r->peer), "%s", peer != NULL ? peer : "");
+	r->used_proxy = proxied != 0;
+	r->proxy_status = (int)status;
+	if (connects > 0 && handle->lib->trust != NULL)
+		r->tls_expiry_unix_s = trust_slot_expiry(handle->slot);
+}
+
 static void
 settle(struct http_try *t, CURLcode code)
 {
@@ -471,9 +498,10 @@ settle(struct http_try *t, CURLcode code)
 	long connects = 1;
 
 	t->complete = code == CURLE_OK;
+	curl_easy_getinfo(handle->easy, CURLINFO_NUM_CONNECTS, &connects);
+	tell_connection(handle, connects, &t->call->response);
 	if (t->complete)
 		return;
-	curl_easy_getinfo(handle->easy, CURLINFO_NUM_CONNECTS, &connects);
 	t->stale = connects == 0 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
 	    code == CURLE_GOT_NOTHING);
 	describe(t, code);

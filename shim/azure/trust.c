@@ -10,6 +10,7 @@
 
 #define BUNDLE_MAX	(8 << 20)
 #define CERTIFICATE_MAX	65536
+#define DAYS_TO_1970	719528		/* BearSSL counts from 1 January of the year 0 */
 
 struct trust {
 	char	*file;
@@ -29,8 +30,13 @@ struct pin {
 	br_x509_decoder_context decoder;	/* of the first: the server's own */
 };
 
+/* An engine's verifier: BearSSL's own, and a look at the server's certificate in passing. */
 struct trust_slot {
+	const br_x509_class *vtable;		/* first: BearSSL finds the slot by it */
 	br_x509_minimal_context x509;
+	br_x509_decoder_context leaf;
+	int	 ncertificates;
+	int64_t	 expiry_unix_s;
 	struct pin	 pin;
 };
 
@@ -188,6 +194,78 @@ trust_slot_free(struct trust_slot *slot)
 	free(slot);
 }
 
+int64_t
+trust_slot_expiry(const struct trust_slot *slot)
+{
+	return (slot->expiry_unix_s);
+}
+
+static struct trust_slot *
+slot_of(const br_x509_class **vtable)
+{
+	return ((struct trust_slot *)(void *)vtable);
+}
+
+static void
+start_chain(const br_x509_class **vtable, const char *server_name)
+{
+	struct trust_slot *slot = slot_of(vtable);
+
+	slot->ncertificates = 0;
+	slot->x509.vtable->start_chain(&slot->x509.vtable, server_name);
+}
+
+static void
+start_cert(const br_x509_class **vtable, uint32_t length)
+{
+	struct trust_slot *slot = slot_of(vtable);
+
+	if (slot->ncertificates++ == 0)
+		br_x509_decoder_init(&slot->leaf, NULL, NULL);
+	slot->x509.vtable->start_cert(&slot->x509.vtable, length);
+}
+
+static void
+append(const br_x509_class **vtable, const unsigned char *bytes, size_t len)
+{
+	struct trust_slot *slot = slot_of(vtable);
+
+	if (slot->ncertificates == 1)
+		br_x509_decoder_push(&slot->leaf, bytes, len);
+	slot->x509.vtable->append(&slot->x509.vtable, bytes, len);
+}
+
+static void
+end_cert(const br_x509_class **vtable)
+{
+	struct trust_slot *slot = slot_of(vtable);
+
+	if (slot->ncertificates == 1 && br_x509_decoder_get_pkey(&slot->leaf) != NULL)
+		slot->expiry_unix_s = ((int64_t)slot->leaf.notafter_days - DAYS_TO_1970) * 86400 +
+		    slot->leaf.notafter_seconds;
+	slot->x509.vtable->end_cert(&slot->x509.vtable);
+}
+
+static unsigned
+end_chain(const br_x509_class **vtable)
+{
+	struct trust_slot *slot = slot_of(vtable);
+
+	return (slot->x509.vtable->end_chain(&slot->x509.vtable));
+}
+
+static const br_x509_pkey *
+get_pkey(const br_x509_class *const *vtable, unsigned *usages)
+{
+	const struct trust_slot *slot = (const struct trust_slot *)(const void *)vtable;
+
+	return (slot->x509.vtable->get_pkey(&slot->x509.vtable, usages));
+}
+
+static const br_x509_class slot_class = {
+	sizeof(struct trust_slot), start_chain, start_cert, append, end_cert, end_chain, get_pkey
+};
+
 int
 trust_apply(struct trust *t, struct trust_slot *slot, void *tls)
 {
@@ -205,7 +283,9 @@ trust_apply(struct trust *t, struct trust_slot *slot, void *tls)
 	br_x509_minimal_set_ecdsa(x, br_ssl_engine_get_ec(eng), br_ssl_engine_get_ecdsa(eng));
 	for (id = br_sha1_ID; id <= br_sha512_ID; id++)
 		br_x509_minimal_set_hash(x, id, br_ssl_engine_get_hash(eng, id));
-	br_ssl_engine_set_x509(eng, &x->vtable);
+	slot->vtable = &slot_class;
+	slot->expiry_unix_s = 0;
+	br_ssl_engine_set_x509(eng, &slot->vtable);
 	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 	return (0);
 }
@@ -298,6 +378,7 @@ trust_apply_pin(struct trust_slot *slot, const unsigned char pin[TRUST_PIN_SIZE]
 
 	slot->pin.vtable = &pin_class;
 	memcpy(slot->pin.want, pin, TRUST_PIN_SIZE);
+	slot->expiry_unix_s = 0;
 	br_ssl_engine_set_x509(eng, &slot->pin.vtable);
 	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 }

@@ -13,6 +13,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct trust;
 
@@ -26,6 +27,9 @@ size_t	trust_count(struct trust *);
 struct trust_slot;
 struct trust_slot *trust_slot_new(void);
 void	trust_slot_free(struct trust_slot *);
+
+/* When the certificate of the slot's last new connection ends, Unix seconds; 0: none was seen. */
+int64_t	trust_slot_expiry(const struct trust_slot *);
 
 /* tls: BearSSL's br_ssl_client_context.  -1: there is no root to trust. */
 int	trust_apply(struct trust *, struct trust_slot *, void *tls);

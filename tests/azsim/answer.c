@@ -229,7 +229,8 @@ add_common_headers(struct exchange *ex)
 	const char *id = exchange_header(ex, "x-ms-client-request-id");
 	char date[CLOCK_RFC1123_SIZE];
 
-	clock_format_rfc1123(clock_wall_s(), date);
+	clock_format_rfc1123(ex->service == SERVICE_BLOB ? sim_now(ex->sim) : clock_wall_s(),
+	    date);
 	answer_header(ex, "Date", "%s", date);
 	if (ex->service != SERVICE_BLOB) {
 		answer_header(ex, "Server", "azsim");
@@ -404,7 +405,7 @@ answer_refusal(struct exchange *ex)
 	if (ex->has_fault && ex->fault.status != 0)
 		status = ex->fault.status;
 	str_format(code, sizeof(code), "%.*s", (int)strcspn(ex->code, ":"), ex->code);
-	clock_format_iso8601(clock_wall_s(), now);
+	clock_format_iso8601(sim_now(ex->sim), now);
 	if (status != 416)		/* that one has its Content-Range */
 		buf_reset(&ex->head);
 	answer_header(ex, "x-ms-error-code", "%s", code);

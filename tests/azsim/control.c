@@ -282,6 +282,23 @@ do_app(struct exchange *ex, const struct pairs *words)
 	return (say(ex, 200, "ok\n"));
 }
 
+static int
+do_acl(struct exchange *ex, const struct pairs *words)
+{
+	auto_buf struct buf text = BUF_EMPTY;
+	size_t i;
+
+	if (strcmp(ex->req->method, "DELETE") == 0) {
+		acl_drop_all(&ex->sim->acls);
+		return (say(ex, 200, "ok\n"));
+	}
+	for (i = 0; i < words->n; i++)
+		buf_printf(&text, "%s=%s,", words->list[i].name, words->list[i].value);
+	if (acl_add(&ex->sim->acls, buf_str(&text)) != 0)
+		return (say(ex, 400, "these words are not understood\n"));
+	return (say(ex, 200, "ok\n"));
+}
+
 static void
 copy_word(const struct pairs *words, const char *name, const char *otherwise, char *out,
     size_t size)
@@ -545,6 +562,7 @@ control_handle(struct exchange *ex)
 		{ "knob", 1, do_knob }, { "stats", 0, do_stats }, { "account", 1, do_account },
 		{ "role", 1, do_role }, { "token", 1, do_token }, { "blob/", 0, do_blob },
 		{ "app", 1, do_app },
+		{ "acl", 1, do_acl },
 		{ "container/", 0, do_container }, { "synthetic", 1, do_synthetic },
 	};
 	const char *name = ex->req->path + strlen(CONTROL_PATH);

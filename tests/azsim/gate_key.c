@@ -157,7 +157,7 @@ check_date(struct exchange *ex)
 	if (clock_parse_rfc1123(text, &date) != 0)
 		return (refuse_detail(ex, "AuthenticationFailed", "AuthenticationErrorDetail",
 		    "The Date header in the request is incorrect."));
-	if (llabs(date - clock_wall_s()) > DATE_SKEW_S)
+	if (llabs(date - sim_now(ex->sim)) > DATE_SKEW_S)
 		return (refuse_detail(ex, "AuthenticationFailed", "AuthenticationErrorDetail",
 		    "Request date header too old: '%s'", text));
 	return (0);

@@ -147,7 +147,7 @@ static int
 check_sas_times(const struct sas *s)
 {
 	const char *st = sas_field(s, "st"), *se = sas_field(s, "se");
-	int64_t now = clock_wall_s(), start = 0, expiry;
+	int64_t now = sim_now(s->ex->sim), start = 0, expiry;
 	char text[CLOCK_ISO8601_SIZE];
 
 	if (clock_parse_date(se, &expiry) != 0)

@@ -292,6 +292,7 @@ init(struct sim *sim)
 	sim->started_ms = clock_ms();
 	pthread_rwlock_init(&sim->people.lock, NULL);
 	pthread_mutex_init(&sim->apps.lock, NULL);
+	pthread_rwlock_init(&sim->acls.lock, NULL);
 	pthread_mutex_init(&sim->faults.lock, NULL);
 	pthread_mutex_init(&sim->journal.lock, NULL);
 	if (jwt_key_init(&sim->people.key) != 0 || getrandom(&sim->marker_key,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 static const struct {
@@ -21,6 +22,7 @@ static const struct {
 	{ "arc_bad", offsetof(struct knobs, arc_bad) },
 	{ "registry_no_arm", offsetof(struct knobs, registry_no_arm) },
 	{ "registry_only_arm", offsetof(struct knobs, registry_only_arm) },
+	{ "clock_ahead_s", offsetof(struct knobs, clock_ahead_s) },
 	{ "log", offsetof(struct knobs, log) },
 };
 
@@ -50,4 +52,10 @@ knobs_each(const struct knobs *k, void (*fn)(void *, const char *, int64_t), voi
 
 	for (i = 0; i < LENGTH(knobs); i++)
 		fn(arg, knobs[i].name, *knob_at(k, knobs[i].at));
+}
+
+int64_t
+sim_now(const struct sim *sim)
+{
+	return (clock_wall_s() + sim->knobs.clock_ahead_s);
 }

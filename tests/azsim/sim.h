@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "acl.h"
 #include "apps.h"
 #include "fault.h"
 #include "journal.h"
@@ -30,6 +31,7 @@ struct knobs {
 	_Atomic int64_t arc_bad;		/* what is wrong with Arc's challenges: arc.c */
 	_Atomic int64_t registry_no_arm;	/* 1: exchange refuses tokens for ARM */
 	_Atomic int64_t registry_only_arm;	/* 1: ... and those for containerregistry */
+	_Atomic int64_t clock_ahead_s;		/* of the storage service, before ours */
 	_Atomic int64_t log;			/* 0: nothing is recorded */
 };
 int	knobs_set(struct knobs *, const char *name, int64_t value);	/* -1: no such knob */
@@ -48,6 +50,7 @@ struct sim {
 	struct model model;
 	struct people people;
 	struct apps apps;
+	struct acls acls;
 	struct faults faults;
 	struct journal journal;
 	struct tls_server *tls;
@@ -58,5 +61,8 @@ struct sim {
 	uint64_t marker_key;		/* markers of listings are ours */
 	int64_t	 started_ms;
 };
+
+/* The storage service's clock, Unix seconds. */
+int64_t	sim_now(const struct sim *);
 
 #endif

@@ -26,6 +26,7 @@
 #   azsim_knob NAME=N...       turn knobs (tests/azsim/sim.h)
 #   azsim_app client_id=ID WORD=VALUE...   change what proves to be an application (tests/azsim/apps.h)
 #   azsim_role WORD=VALUE...   assign a data role; azsim_roles_off [oid=OID] takes them away
+#   azsim_acl WORD=VALUE...    an entry of an access control list (tests/azsim/acl.h)
 #   azsim_account WORD=VALUE...            change an account's settings or key
 #   azsim_token [WORD=VALUE...]            any token, also a bad one
 #   azsim_log [FIELD=VALUE...] the requests recorded that match, as JSON lines
@@ -237,6 +238,11 @@ azsim_role()
 azsim_roles_off()
 {
 	azsim_ctl DELETE "/_azsim/role$(azsim_query "$@")" >/dev/null
+}
+
+azsim_acl()
+{
+	azsim_ctl POST "/_azsim/acl$(azsim_query "$@")" >/dev/null
 }
 
 azsim_account()

@@ -77,7 +77,8 @@ azsim_reset()
 {
 	azsim_faults_off
 	azsim_knob latency_ms=0 token_latency_ms=0 rate_bytes_per_s=0 token_lifetime_s=0 \
-	    list_page_max=0 list_empty_pages=0 copy_pending_ms=0
+	    list_page_max=0 list_empty_pages=0 copy_pending_ms=0 clock_ahead_s=0
+	azsim_ctl DELETE /_azsim/acl >/dev/null
 	azsim_forget
 }
 

@@ -4,10 +4,11 @@
 # ca.pem                          two roots, EC P-256 and RSA 2048: give it to the client
 # server.pem, server.key          EC P-256 leaf under the EC root, and its key
 # server-rsa.pem, server-rsa.key  RSA 2048 leaf under the RSA root, and its key
+# expired.pem, expired.key        as server.pem, but it ended in 2020: to be refused
 #
 # Names: localhost, 127.0.0.1, ::1, and any one label under test.local, blob.test.local,
 # dfs.test.local. Does nothing while the files in DIR verify. The roots' keys are thrown away: who
-# trusts ca.pem trusts these two leaves and nothing else.
+# trusts ca.pem trusts these leaves and nothing else.
 set -euo pipefail
 
 readonly days=3650 renew_s=$((30 * 24 * 3600))
@@ -60,7 +61,7 @@ usable()
 
 all_usable()
 {
-	usable "$dir/server" && usable "$dir/server-rsa"
+	usable "$dir/server" && usable "$dir/server-rsa" && [ -s "$dir/expired.pem" ]
 }
 
 # make_pair ROOT LEAF GENPKEY-OPTION...
@@ -79,6 +80,29 @@ make_pair()
 	        -extensions leaf -out "$leaf.pem"
 } >>log 2>&1
 
+# The leaf again, with dates of its own: x509 takes none in the past.
+make_expired()
+{
+	local root=$1
+	cat >>config <<-END
+		[ca]
+		default_ca = past
+		[past]
+		new_certs_dir = .
+		database = index
+		rand_serial = yes
+		default_md = sha256
+		policy = any
+		[any]
+		commonName = supplied
+	END
+	: >index
+	cp server.key expired.key &&
+	    openssl ca -batch -notext -config config -extensions leaf -cert "$root.pem" \
+	        -keyfile "$root.key" -startdate 20190101000000Z -enddate 20200101000000Z \
+	        -in server.csr -out expired.pem
+} >>log 2>&1
+
 [ $# -eq 1 ] || die "usage: test-certs.sh DIR"
 command -v openssl >/dev/null || die "openssl is missing"
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -94,11 +118,12 @@ cd "$work"
 write_config
 make_pair ca-ec server -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
     -pkeyopt ec_param_enc:named_curve &&
-    make_pair ca-rsa server-rsa -algorithm RSA -pkeyopt rsa_keygen_bits:2048 || {
+    make_pair ca-rsa server-rsa -algorithm RSA -pkeyopt rsa_keygen_bits:2048 &&
+    make_expired ca-ec || {
 	cat log >&2
 	die "openssl failed"
 }
 cat ca-ec.pem ca-rsa.pem >ca.pem
-chmod 644 ca.pem server.pem server-rsa.pem
-mv ca.pem server.pem server.key server-rsa.pem server-rsa.key "$dir/"
+chmod 644 ca.pem server.pem server-rsa.pem expired.pem
+mv ca.pem server.pem server.key server-rsa.pem server-rsa.key expired.pem expired.key "$dir/"
 all_usable || die "the new certificates do not verify"

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/docker_credential.h"
+#include "cli/doctor.h"
 #include "cli/options.h"
 #include "cli/run.h"
 #include "cli/snapshot.h"
@@ -64,6 +65,8 @@ main(int argc, char **argv, char **envp)
 		return (snapshot_command(&opt));
 	case OPTIONS_DOCKER_CREDENTIAL:
 		return (docker_credential(&opt, &inherited, envp));
+	case OPTIONS_DOCTOR:
+		return (doctor_command(&opt, &inherited, envp));
 	case OPTIONS_RUN:
 	case OPTIONS_PLAN:
 		break;

@@ -101,7 +101,7 @@ void
 blob_explain(struct store *s, const struct http_response *r, int writing, struct err *err)
 {
 	struct refusal_context ctx = { .writing = writing, .now_unix_s = clock_wall_s(),
-	    .hns = s->hns };
+	    .hns = s->hns, .is_output = s->is_output };
 	struct token_claims who = { .tid = "" };
 	struct arena mem = ARENA_EMPTY;
 	enum wire_cred_kind kind;
@@ -295,6 +295,7 @@ store_new(const struct store_options *o, struct err *err)
 	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;
 	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
 	s->hns = o->hns;
+	s->is_output = o->is_output;
 	s->auth = (struct auth){ s->account, o->cred, s->version };
 	s->http = o->http;
 	store_set_timeout(s, o->timeout_ms);

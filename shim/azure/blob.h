@@ -17,7 +17,7 @@ struct store {
 	char		*container;	/* encoded */
 	char		*account, *version;
 	char		*datastore, *identity;	/* for errors; NULL: not told */
-	int		 hns;
+	int		 hns, is_output;
 	struct auth	 auth;
 	struct http	*http;
 	_Atomic int64_t	 timeout_ms;

@@ -173,9 +173,8 @@ read_body(const struct http_response *r, struct told *t)
 
 /* ---- looking closer ---------------------------------------------------- */
 
-/* The tenant in "Bearer authorization_uri=https://login.../TENANT/oauth2/authorize ...". */
-static int
-challenge_tenant(const char *challenge, char tenant[37])
+int
+refusal_challenge_tenant(const char *challenge, char tenant[37])
 {
 	const char *p = strstr(challenge, "authorization_uri=");
 
@@ -238,7 +237,7 @@ missing_right(const struct refusal_context *ctx)
 {
 	if (ctx->sas != NULL || ctx->sas_expiry_unix_s != 0)
 		return (REMEDY_WIDEN_SAS);
-	if (ctx->writing)
+	if (ctx->writing || ctx->is_output)
 		return (ctx->hns ? REMEDY_GRANT_CONTRIBUTOR_OR_ACL :
 		    REMEDY_GRANT_DATA_CONTRIBUTOR);
 	return (ctx->hns ? REMEDY_GRANT_READER_OR_ACL : REMEDY_GRANT_DATA_READER);
@@ -252,7 +251,7 @@ special(const struct http_response *r, const struct told *t, const struct refusa
 	char tenant[37];
 
 	if (r->status == 401 && ctx->token_tenant != NULL &&
-	    challenge_tenant(r->www_authenticate, tenant) == 0 &&
+	    refusal_challenge_tenant(r->www_authenticate, tenant) == 0 &&
 	    !str_same(tenant, ctx->token_tenant))
 		return (REMEDY_SAME_TENANT);
 	if (strcmp(t->code, "AuthenticationFailed") == 0)
@@ -294,7 +293,7 @@ add_cause(struct buf *to, const struct http_response *r, const struct told *t,
 	char tenant[37];
 
 	buf_adds(to, t->code[0] != '\0' ? t->code : httpd_reason(r->status));
-	if (remedy == REMEDY_SAME_TENANT && challenge_tenant(r->www_authenticate, tenant) == 0)
+	if (remedy == REMEDY_SAME_TENANT && refusal_challenge_tenant(r->www_authenticate, tenant) == 0)
 		buf_printf(to, ": the account is of tenant %s, the token of %s", tenant,
 		    ctx->token_tenant);
 	else if (remedy == REMEDY_CHECK_CLOCK)

@@ -19,6 +19,7 @@
 
 struct refusal_context {
 	int	 writing;		/* which data role is missing */
+	int	 is_output;		/* the same role, also where it was only looked at */
 	const char *token_tenant;	/* tid of the bearer token, NULL if none or unknown */
 	int64_t	 sas_expiry_unix_s;	/* 0: no SAS or no expiry */
 	const char *sas;		/* its text, NULL if none: what it limits is told */
@@ -32,6 +33,11 @@ struct refusal_context {
  * answer (err->http_status differs, no answer) stays as it is.
  */
 void	refusal_explain(const struct http_response *, const struct refusal_context *, struct err *);
+/*
+ * The tenant that a 401's challenge names ("Bearer authorization_uri=https://login.../TENANT/
+ * oauth2/authorize resource_id=..."): the one the account trusts.  0, or -1: none.
+ */
+int	refusal_challenge_tenant(const char *www_authenticate, char tenant[37]);
 /* The errno for a FUSE reply: ENOENT, EACCES, ESTALE, EBUSY, EIO ... */
 int	refusal_errno(const struct err *);
 

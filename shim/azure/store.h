@@ -31,6 +31,7 @@ struct store_options {
 	int64_t		 timeout_ms;	/* per operation, retries included; 0: 5 minutes */
 	/* For errors: whose name the datastore has, as whom it is used.  NULL: not told. */
 	const char	*datastore, *identity;
+	int		 is_output;	/* rights to write are needed in any case */
 };
 struct store;
 struct store *store_new(const struct store_options *, struct err *);

@@ -127,6 +127,9 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_FREE_DISK] =
 	    "free space on the disk of %r, give the container a larger one, or use a mount "
 	    "mode in place of download",
+	[REMEDY_CACHE_DIR] =
+	    "set --cache-dir (AMLSHIM_CACHE_DIR) to a directory that can be made and written to: "
+	    "outputs are staged there",
 	[REMEDY_RETRY_LATER] =
 	    "try again later: the service is busy or unavailable, and amlshim's own retries "
 	    "are used up",

@@ -49,7 +49,9 @@ static const struct row rows[] = {
 	{ "explain", 0, ROW_YES, "AMLSHIM_EXPLAIN", AT(explain), NULL,
 	    "print the plan to stderr, then run" },
 	{ "json", 0, ROW_YES, "AMLSHIM_JSON", AT(json), NULL,
-	    "print the plan as JSON" },
+	    "print the plan, or what the doctor found, as JSON" },
+	{ "write", 0, ROW_YES, "AMLSHIM_WRITE", AT(write_check), NULL,
+	    "doctor: put and delete a small blob where outputs go" },
 	{ "trace", 0, ROW_TEXT, "AMLSHIM_TRACE", AT(trace), "FILE",
 	    "write a timeline of phases and requests, for Perfetto" },
 	{ "verbose", 'v', ROW_COUNT, "AMLSHIM_VERBOSE", AT(verbosity), NULL,
@@ -83,6 +85,7 @@ static const struct { const char *name; enum options_command command; } commands
 	{ "docker-credential", OPTIONS_DOCKER_CREDENTIAL },
 	{ "version", OPTIONS_VERSION },
 	{ "help", OPTIONS_HELP },
+	{ "doctor", OPTIONS_DOCTOR },
 };
 
 static const struct { const char *name; int number; } signals[] = {
@@ -473,6 +476,8 @@ options_help(FILE *out)
 	    "write the checksums that the code is checked against\n"
 	    "       amlshim docker-credential ACTION        "
 	    "a docker client's helper for Azure registries\n"
+	    "       amlshim doctor [FLAGS]                  "
+	    "check all that the job needs, say what to do\n"
 	    "       amlshim version | help\n\n", out);
 	for (i = 0; i < LENGTH(rows); i++) {
 		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",

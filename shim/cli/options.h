@@ -5,7 +5,7 @@
  * options -- the words on the command line and the AMLSHIM_ variables: one table.
  *
  * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
- * amlshim SUBCOMMAND [FLAGS]                plan, snapshot, docker-credential, version, help
+ * amlshim SUBCOMMAND [FLAGS]                plan, doctor, snapshot, docker-credential, version, help
  *
  * A flag wins over its variable.  Parsing stops at "--" or at the first word
  * that is neither a flag nor a subcommand; every later word reaches the command
@@ -22,6 +22,7 @@
 enum options_command {
 	OPTIONS_RUN,
 	OPTIONS_PLAN,
+	OPTIONS_DOCTOR,
 	OPTIONS_SNAPSHOT,
 	OPTIONS_DOCKER_CREDENTIAL,
 	OPTIONS_VERSION,
@@ -43,7 +44,8 @@ struct options {
 	const char	*snapshot;	/* manifest of the code; NULL: CODE's own */
 	const char	*registries;	/* "HOST[:PORT],...": Azure registries by another name */
 
-	int		 json;		/* plan --json */
+	int		 json;		/* plan --json, doctor --json */
+	int		 write_check;	/* doctor --write */
 	int		 dry_run, explain;
 	int		 verbosity;
 	int		 log_json;

@@ -39,19 +39,34 @@ settle_cloud(struct story *story, const struct options *opt, struct err *err)
 }
 
 int
-story_tell(struct story *story, const struct options *opt, char *const *envp, struct err *err)
+story_read(struct story *story, const struct options *opt, char *const *envp, struct err *err)
 {
 	struct spec_sources sources = { .job = opt->job, .step = opt->step,
 	    .datastores = opt->datastores, .ndatastores = opt->ndatastores,
 	    .compute = opt->compute };
-	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
-	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
-	    .memory_bytes = opt->memory_bytes };
 
 	if (facts_gather(&story->facts, envp, &story->mem, err) != 0 ||
 	    settle_cloud(story, opt, err) != 0 ||
 	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
 		return (-1);
 	log_remarks(&story->spec);
+	return (0);
+}
+
+int
+story_decide(struct story *story, const struct options *opt, struct err *err)
+{
+	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
+	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
+	    .memory_bytes = opt->memory_bytes };
+
 	return (plan_decide(&story->plan, &story->spec, &story->facts, &plan, &story->mem, err));
+}
+
+int
+story_tell(struct story *story, const struct options *opt, char *const *envp, struct err *err)
+{
+	if (story_read(story, opt, envp, err) != 0)
+		return (-1);
+	return (story_decide(story, opt, err));
 }

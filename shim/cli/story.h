@@ -20,7 +20,11 @@ struct story {
 	struct plan	plan;
 };
 
-/* Nothing is run or fetched.  Remarks on the spec are logged. */
+/* Facts and spec; remarks on the spec are logged.  The facts are there whatever else fails. */
+int	story_read(struct story *, const struct options *, char *const *envp, struct err *);
+/* The plan, of what was read. */
+int	story_decide(struct story *, const struct options *, struct err *);
+/* Both.  Nothing is run or fetched. */
 int	story_tell(struct story *, const struct options *, char *const *envp, struct err *);
 
 #endif

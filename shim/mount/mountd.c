@@ -157,7 +157,7 @@ connect_store(struct mountd *m, struct err *err)
 	struct http_options http = { .max_connections = 0 };
 	struct store_options store = { .base_url = a->base_url, .account = a->account,
 	    .container = a->container, .hns = a->hns, .datastore = a->datastore,
-	    .identity = a->identity.label };
+	    .identity = a->identity.label, .is_output = a->is_output };
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
 	    (m->http = http_new(&http, err)) == NULL)

@@ -724,8 +724,11 @@ writer_new(const struct writer_options *o, struct err *err)
 	struct writer *w;
 	int fd;
 
-	if (fd_mkdir_p(o->staging, 0700, err) != 0)
+	if (fd_mkdir_p(o->staging, 0700, err) != 0) {
+		if (err != NULL && err->remedy == REMEDY_NONE)
+			err->remedy = REMEDY_CACHE_DIR;
 		return (NULL);
+	}
 	fd = open(o->staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		err_errno(err, "open the staging directory", o->staging);

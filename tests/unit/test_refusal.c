@@ -242,6 +242,8 @@ test_writing(void)
 	check_int(explain(&r, &ctx).remedy, REMEDY_GRANT_CONTRIBUTOR_OR_ACL);
 	ctx.writing = 0;
 	check_int(explain(&r, &ctx).remedy, REMEDY_GRANT_READER_OR_ACL);
+	ctx.is_output = 1;
+	check_int(explain(&r, &ctx).remedy, REMEDY_GRANT_CONTRIBUTOR_OR_ACL);
 	ctx.writing = 1;
 	ctx.sas_expiry_unix_s = NOW + 100;
 	check_int(explain(&r, &ctx).remedy, REMEDY_WIDEN_SAS);

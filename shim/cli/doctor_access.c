@@ -1,0 +1,301 @@
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "azure/claims.h"
+#include "azure/cred.h"
+#include "azure/refusal.h"
+#include "azure/store.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "base/uri.h"
+#include "cli/advice.h"
+#include "cli/doctor_parts.h"
+#include "identity/source.h"
+
+#define BLOB_TEXT	"amlshim doctor: may be deleted\n"
+
+/* One input or output while it is looked at. */
+struct visit {
+	struct doctor	*doctor;
+	const struct plan_access *access;
+	struct findings	*out;
+	struct token_claims who;
+	struct cred	*cred;
+	struct store	*store;
+};
+
+static void
+add_failure(struct visit *v, const char *check, struct err *err, int writing)
+{
+	const struct facts *f = &v->doctor->story->facts;
+	struct advice_case c = { .remedy = err->remedy, .account = v->access->account,
+	    .container = v->access->container, .writing = writing || v->access->is_output,
+	    .object_id = v->who.oid, .is_user = v->who.is_user,
+	    .compute = v->doctor->story->spec.compute.name, .resource_group = f->resource_group,
+	    .workspace = f->workspace };
+
+	findings_err(v->out, 1, check, v->access->name, err)->run =
+	    advice_command(&c, &v->out->mem);
+}
+
+/* ---- as whom ----------------------------------------------------------- */
+
+static const char *
+how_long(int64_t s, char *buf, size_t size)
+{
+	str_format(buf, size, "%lld h %02lld min", (long long)(s / 3600),
+	    (long long)(s / 60 % 60));
+	return (buf);
+}
+
+/* Everything that tells whose it is; the token itself never. */
+static void
+tell_token(struct visit *v, const struct token *t)
+{
+	const struct token_claims *c = &v->who;
+	const struct plan_identity *id = &v->access->identity;
+	const struct source *source = source_find(id->kind, &v->doctor->story->facts, NULL);
+	char left[32];
+
+	findings_add(v->out, FINDING_OK, "identity", v->access->name,
+	    "%s, from %s: client id %s, object id %s, tenant %s, %s%s%s, for %s, ends in %s",
+	    id->label, source != NULL ? source->name : "nowhere",
+	    c->appid[0] != '\0' ? c->appid : "not told", c->oid[0] != '\0' ? c->oid : "not told",
+	    c->tid[0] != '\0' ? c->tid : "not told", c->is_user ? "a person" : "an application",
+	    c->upn[0] != '\0' ? " " : "", c->upn, c->aud[0] != '\0' ? c->aud : id->audience,
+	    how_long(t->expires_unix_s - clock_wall_s(), left, sizeof(left)));
+}
+
+static int
+use_token(struct visit *v)
+{
+	const struct plan_identity *id = &v->access->identity;
+	struct token t = { .generation = 0 };
+	struct err err = ERR_EMPTY;
+	char url[256];
+
+	if (cache_get(v->doctor->cache, id, id->audience, 0, clock_ms() + DOCTOR_CHECK_MS, &t,
+	    &err) != 0) {
+		err_on(&err, "%s", http_printable_url(v->access->uri, url, sizeof(url)));
+		add_failure(v, "identity", &err, 0);
+		return (-1);
+	}
+	(void)token_read_claims(t.text.text, t.text.len, &v->who);
+	tell_token(v, &t);
+	v->cred = cred_fixed(WIRE_CRED_BEARER, t.text.text);
+	token_done(&t);
+	return (v->cred != NULL ? 0 : -1);
+}
+
+static void
+use_sas(struct visit *v)
+{
+	const struct plan_identity *id = &v->access->identity;
+	int64_t expiry = auth_sas_expiry(id->secret.text);
+	char date[CLOCK_ISO8601_SIZE];
+
+	v->cred = cred_fixed(WIRE_CRED_SAS, id->secret.text);
+	if (expiry != 0)
+		clock_format_iso8601(expiry, date);
+	findings_add(v->out, expiry != 0 && expiry <= clock_wall_s() ? FINDING_WARN : FINDING_OK,
+	    "identity", v->access->name, "%s, ends %s", id->label,
+	    expiry != 0 ? date : "when its stored policy says");
+}
+
+static int
+find_credential(struct visit *v)
+{
+	const struct plan_identity *id = &v->access->identity;
+
+	switch (id->kind) {
+	case PLAN_ID_ACCOUNT_KEY:
+		v->cred = cred_fixed(WIRE_CRED_SHARED_KEY, id->secret.text);
+		findings_add(v->out, FINDING_OK, "identity", v->access->name, "%s", id->label);
+		break;
+	case PLAN_ID_SAS:
+		use_sas(v);
+		break;
+	case PLAN_ID_NONE:
+		v->cred = cred_fixed(WIRE_CRED_ANONYMOUS, "");
+		findings_add(v->out, FINDING_OK, "identity", v->access->name, "%s", id->label);
+		break;
+	case PLAN_ID_SERVICE_PRINCIPAL:
+	case PLAN_ID_CERTIFICATE:
+	case PLAN_ID_USER:
+	case PLAN_ID_MANAGED:
+		return (use_token(v));
+	}
+	return (v->cred != NULL ? 0 : -1);
+}
+
+/* ---- may it ------------------------------------------------------------ */
+
+static int
+is_blob_sas(const struct plan_identity *id)
+{
+	struct arena mem = ARENA_EMPTY;
+	const char *sr = id->kind != PLAN_ID_SAS ? NULL :
+	    uri_query_get(id->secret.text + strspn(id->secret.text, "?&"), "sr", &mem);
+	int is_one = sr != NULL && strcmp(sr, "b") == 0;
+
+	arena_done(&mem);
+	return (is_one);
+}
+
+static int
+stop_at_first(void *arg, const char *name, size_t len, const struct store_attr *attr)
+{
+	(void)name;
+	(void)len;
+	(void)attr;
+	*(int *)arg = 1;
+	return (1);
+}
+
+/* What the mount or copy asks first. */
+static int
+look(struct visit *v, struct err *err)
+{
+	const struct plan_access *a = v->access;
+	struct store_attr attr;
+	char *below;
+	int found = 0;
+
+	if (a->is_file)
+		return (store_stat(v->store, a->prefix, 1, &attr, err));
+	below = arena_printf(&v->out->mem, "%s%s", a->prefix, a->prefix[0] != '\0' ? "/" : "");
+	if (is_blob_sas(&a->identity))
+		return (store_probe(v->store, below, err));
+	if (store_list(v->store, below, 1, 2, stop_at_first, &found, err) != 0)
+		return (-1);
+	if (found || a->is_output || a->prefix[0] == '\0')
+		return (0);
+	err_set(err, ERR_NOT_FOUND, REMEDY_CHECK_NAME, "find", "nothing is stored under this path");
+	return (err_on(err, "%s/%s/%s", a->base_url, a->container, a->prefix));
+}
+
+/* A refusal for the network's sake, and how the name resolves. */
+static void
+add_network_hint(struct visit *v, const struct err *err)
+{
+	const struct doctor_host *h = doctor_find_host(v->doctor, v->access->base_url);
+	struct finding *last = &v->out->list[v->out->n - 1];
+
+	if (err->remedy != REMEDY_OPEN_NETWORK || h == NULL || h->class == ADDRESS_NONE)
+		return;
+	last->seen = arena_printf(&v->out->mem, "%s resolves to %s, which is %s", h->host,
+	    h->address, h->class == ADDRESS_PUBLIC ? "public: with a private endpoint the private "
+	    "DNS zone is not seen here" : "not public: the endpoint it belongs to refuses");
+}
+
+static int
+check_list(struct visit *v)
+{
+	const struct doctor_host *h = doctor_find_host(v->doctor, v->access->base_url);
+	const struct plan_access *a = v->access;
+	struct err err = ERR_EMPTY;
+
+	if (look(v, &err) != 0) {
+		err_as(&err, a->identity.label);
+		add_failure(v, "storage", &err, 0);
+		add_network_hint(v, &err);
+		return (-1);
+	}
+	findings_add(v->out, FINDING_OK, "storage", a->name, "%s %s/%s/%s%s%s",
+	    a->is_file ? "sees" : "lists", a->base_url, a->container, a->prefix,
+	    h != NULL && h->tenant[0] != '\0' ? "; the account's tenant is " : "",
+	    h != NULL ? h->tenant : "");
+	return (0);
+}
+
+/* A small blob is put where the outputs go. */
+static int
+put_blob(struct visit *v, const char *name, struct err *err)
+{
+	auto_close int fd = sys_memfd("doctor");
+
+	if (fd < 0 || fd_write_all(fd, BLOB_TEXT, strlen(BLOB_TEXT)) != 0)
+		return (err_errno(err, "make a file in memory", NULL));
+	return (store_upload(v->store, name, fd, (int64_t)strlen(BLOB_TEXT), NULL, NULL, NULL, NULL,
+	    err));
+}
+
+static void
+check_write(struct visit *v)
+{
+	const struct plan_access *a = v->access;
+	struct secret random = { NULL, 0 };
+	struct err err = ERR_EMPTY;
+	const char *name;
+
+	if (a->action != PLAN_MOUNT_RW && a->action != PLAN_UPLOAD)
+		return;
+	if (!v->doctor->opt->write_check) {
+		findings_add(v->out, FINDING_SKIP, "write", a->name,
+		    "not tried: --write puts and deletes a small blob");
+		return;
+	}
+	if (secret_random_hex(&random, 8, &err) != 0)
+		return;
+	name = arena_printf(&v->out->mem, "%s%s.amlshim-doctor-%s", a->prefix,
+	    a->prefix[0] != '\0' ? "/" : "", random.text);
+	secret_done(&random);
+	if (put_blob(v, name, &err) != 0) {
+		err_as(&err, a->identity.label);
+		add_failure(v, "write", &err, 1);
+		return;
+	}
+	if (store_delete(v->store, name, &err) != 0) {
+		err_as(&err, a->identity.label);
+		findings_err(v->out, 0, "write", a->name, &err)->seen = arena_printf(&v->out->mem,
+		    "the blob was put, but cannot be deleted: %s stays", name);
+		return;
+	}
+	findings_add(v->out, FINDING_OK, "write", a->name, "a small blob was put and deleted");
+}
+
+static void
+visit_store(struct visit *v)
+{
+	const struct plan_access *a = v->access;
+	const struct store_options store = { .base_url = a->base_url, .account = a->account,
+	    .container = a->container, .hns = a->hns, .cred = v->cred, .http = v->doctor->http,
+	    .timeout_ms = DOCTOR_CHECK_MS, .datastore = a->datastore,
+	    .identity = a->identity.label, .is_output = a->is_output };
+	struct err err = ERR_EMPTY;
+
+	if ((v->store = store_new(&store, &err)) == NULL) {
+		add_failure(v, "storage", &err, 0);
+		return;
+	}
+	if (check_list(v) == 0)
+		check_write(v);
+	store_free(v->store);
+}
+
+void
+doctor_ask_access(void *access, struct findings *out)
+{
+	struct doctor_access *da = access;
+	struct visit v = { .doctor = da->doctor, .access = da->access, .out = out };
+	const struct doctor_host *host = doctor_find_host(v.doctor, v.access->base_url);
+
+	if (v.access->action == PLAN_PASS) {
+		findings_add(out, FINDING_OK, "storage", v.access->name, "%s",
+		    v.access->identity.reason);
+		return;
+	}
+	if (find_credential(&v) != 0) {
+		findings_add(out, FINDING_SKIP, "storage", v.access->name,
+		    "there is no credential");
+		return;
+	}
+	if (host != NULL && !host->reached)
+		findings_add(out, FINDING_SKIP, "storage", v.access->name, "%s is not reached",
+		    host->name);
+	else
+		visit_store(&v);
+	cred_free(v.cred);
+}

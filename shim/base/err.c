@@ -419,6 +419,19 @@ err_remedy_text(const struct err *err, char *buf, size_t size)
 	return (out_done(&o));
 }
 
+void
+err_fold_remedy(struct err *err)
+{
+	size_t len = strlen(err->cause);
+	char text[sizeof(err->cause)];
+
+	err_remedy_text(err, text, sizeof(text));
+	err->remedy = REMEDY_NONE;
+	if (text[0] != '\0')
+		set_field(err->cause + len, sizeof(err->cause) - len, "%s%s", len > 0 ? "; " : "",
+		    text);
+}
+
 const char *
 err_remedy_template(enum err_remedy remedy)
 {

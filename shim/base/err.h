@@ -98,7 +98,7 @@ struct err {
 	char	op[64];			/* what failed: "list blobs" */
 	char	resource[320];		/* on what: URL without query, path, file:line:column */
 	char	identity[256];		/* as whom: "managed identity 3f2a... (from ...)" */
-	char	cause[384];		/* what the other side said; never a secret */
+	char	cause[640];		/* what the other side said; never a secret */
 };
 
 #define ERR_EMPTY	((struct err){ .kind = ERR_NONE })
@@ -118,6 +118,8 @@ int	err_doing(struct err *, const char *op);
 
 /* The remedy's text with %r and %i filled in; "" for REMEDY_NONE.  Returns buf. */
 const char *err_remedy_text(const struct err *, char *buf, size_t size);
+/* The remedy becomes a part of the cause: for a caller that has one of its own as well. */
+void	err_fold_remedy(struct err *);
 /* The remedy's raw text: for the troubleshooting page and its test. */
 const char *err_remedy_template(enum err_remedy);
 const char *err_kind_name(enum err_kind);

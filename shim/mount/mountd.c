@@ -48,7 +48,10 @@ static void __attribute__((noreturn))
 fail(struct mountd *m, struct err *err)
 {
 	struct wire_msg msg = { .type = WIRE_FAILED };
+	const char *staging = m->opt->access->staging;
 
+	if (staging != NULL && rmdir(staging) != 0 && errno != ENOENT)
+		log_debug("%s stays: %s", staging, strerror(errno));
 	err_as(err, m->opt->access->identity.label);
 	msg.err = *err;
 	tell(m, &msg);

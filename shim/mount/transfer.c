@@ -438,14 +438,16 @@ transfer_download_main(const struct transfer_options *opt)
 static void
 lost(struct transfer *t, const char *relative, const struct err *why)
 {
-	struct err err = ERR_EMPTY;
+	struct err err = *why;
 	char line[512];
 
+	if (err.remedy != REMEDY_UPLOAD_BY_HAND)
+		err_fold_remedy(&err);
 	err_set(&err, ERR_OUTPUT, REMEDY_UPLOAD_BY_HAND, "upload", "%s",
-	    why->cause[0] != '\0' ? why->cause : err_line(why, line, sizeof(line)));
+	    err.cause[0] != '\0' ? err.cause : err_line(why, line, sizeof(line)));
 	err.http_status = why->http_status;
 	err.sys_errno = why->sys_errno;
-	str_format(err.identity, sizeof(err.identity), "%s", t->access->identity.label);
+	err_as(&err, why->identity[0] != '\0' ? why->identity : t->access->identity.label);
 	err_on(&err, "%s/%s", t->access->target, relative);
 	pthread_mutex_lock(&t->lock);
 	t->stats.files_failed++;

@@ -142,6 +142,7 @@ tell_lost(struct ending *e, const struct piece *p, void (*lost)(void *, const st
 		err_set(&err, ERR_OUTPUT, REMEDY_NONE, "upload", "the time for it was over");
 	if (path_of(e->writer, p->inode, path, 0) != 0)
 		path[0] = '\0';
+	err_fold_remedy(&err);
 	err.kind = ERR_OUTPUT;
 	err.remedy = REMEDY_UPLOAD_BY_HAND;
 	err.resource[0] = '\0';

@@ -198,6 +198,23 @@ a_role_is_given_on_the_container(void)
 	}
 }
 
+static void
+a_remedy_can_become_a_part_of_the_cause(void)
+{
+	struct err e = ERR_EMPTY;
+
+	err_set(&e, ERR_DENIED, REMEDY_RETRY_LATER, "read", "%s", "no");
+	err_fold_remedy(&e);
+	check_int(e.remedy, REMEDY_NONE);
+	check_str(e.cause, "no; try again later: the service is busy or unavailable, and "
+	    "amlshim's own retries are used up");
+	err_fold_remedy(&e);
+	check(str_ends(e.cause, "used up"));
+	err_set(&e, ERR_DENIED, REMEDY_RETRY_LATER, "read", "%638s", "no");
+	err_fold_remedy(&e);
+	check(strlen(e.cause) < sizeof(e.cause));
+}
+
 int
 main(void)
 {
@@ -209,5 +226,6 @@ main(void)
 	every_remedy_starts_with_a_verb();
 	a_remedy_names_resource_and_identity();
 	a_role_is_given_on_the_container();
+	a_remedy_can_become_a_part_of_the_cause();
 	return (check_done());
 }

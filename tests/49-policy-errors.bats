@@ -48,12 +48,17 @@ writes() { # MODE
 	END
 }
 
+# stderr, but for the ids of requests.
+without_request() {
+	sed 's/\[request [0-9a-f-]*\]/[request ID]/' "$BATS_TEST_TMPDIR/err"
+}
+
 # ends STATUS LINE [STDOUT]: as PID 1 and not; the line is all that stderr has.
 ends() {
 	local how
 	for how in pid1 plain; do
 		job_run "$1" $how
-		assert_equal "$(sed 's/\[request [0-9a-f-]*\]/[request ID]/' <<<"$err")" "$2"
+		assert_equal "$(without_request)" "$2"
 		assert_equal "$out" "${3-}"
 		job_left_nothing
 	done

@@ -37,7 +37,7 @@ void	refusal_explain(const struct http_response *, const struct refusal_context 
  * The tenant that a 401's challenge names ("Bearer authorization_uri=https://login.../TENANT/
  * oauth2/authorize resource_id=..."): the one the account trusts.  0, or -1: none.
  */
-int	refusal_challenge_tenant(const char *www_authenticate, char tenant[37]);
+int	refusal_challenge_tenant(const char *challenge, char tenant[37]);
 /* The errno for a FUSE reply: ENOENT, EACCES, ESTALE, EBUSY, EIO ... */
 int	refusal_errno(const struct err *);
 

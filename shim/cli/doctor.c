@@ -133,7 +133,7 @@ wall_deadline(int ms)
 	return (at);
 }
 
-/* One that hangs is left to itself, with its memory: the process ends soon. */
+/* One that hangs is left to itself, with all that it may use: the process ends soon. */
 static void
 run_all(struct doctor *d, struct task *tasks, size_t n, int ms)
 {
@@ -153,7 +153,10 @@ run_all(struct doctor *d, struct task *tasks, size_t n, int ms)
 		    ms / 1000);
 		err_on(&err, "%s", tasks[i].about);
 		findings_err(&d->found, 1, tasks[i].check, tasks[i].about, &err);
+		d->hanging = 1;
 	}
+	if (!d->hanging)
+		free(tasks);
 }
 
 static void
@@ -192,6 +195,8 @@ check_accesses(struct doctor *d)
 		    .run = doctor_ask_access, .arg = &accesses[i] };
 	}
 	run_all(d, tasks, n, ACCESS_MS);
+	if (!d->hanging)
+		free(accesses);
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -239,17 +244,31 @@ open_network(struct doctor *d, struct err *err)
 	return (d->cache != NULL ? 0 : -1);
 }
 
+static void
+close_network(struct doctor *d)
+{
+	if (d->hanging)
+		return;
+	cache_free(d->cache);
+	http_free(d->http);
+	free(d->hosts);
+	findings_done(&d->found);
+}
+
 int
 doctor_command(const struct options *opt, const struct init_inherited *inherited, char **envp)
 {
 	static struct story story;
 	static struct doctor doctor = { .story = &story };
 	struct err err = ERR_EMPTY;
+	int status;
 	size_t i;
 
 	/* A command like any other: it can be interrupted. */
 	if (sys_sigprocmask(SIG_SETMASK, &inherited->mask, NULL) != 0)
 		log_debug("signals stay blocked: %s", strerror(errno));
+	if (sys_harden_worker(0) != 0)
+		log_debug("not hardened: %s", strerror(errno));
 	doctor.opt = opt;
 	doctor.envp = envp;
 	if (open_network(&doctor, &err) != 0) {
@@ -260,7 +279,9 @@ doctor_command(const struct options *opt, const struct init_inherited *inherited
 		log_debug("checking %s", checks[i].name);
 		checks[i].run(&doctor);
 	}
+	status = findings_exit_status(&doctor.found);
 	if (findings_print(&doctor.found, opt->json, stdout) != 0)
-		return (125);
-	return (findings_exit_status(&doctor.found));
+		status = 125;
+	close_network(&doctor);
+	return (status);
 }

@@ -23,6 +23,7 @@ struct doctor {
 	char *const	*envp;
 	int		 has_facts, has_spec, has_plan;
 	enum facts_fuse	 fuse;		/* as found; the plan may have been made as if it were ok */
+	int		 hanging;	/* a check did not end: its memory is not ours to free */
 	struct findings	 found;
 	struct http	*http;
 	struct cache	*cache;		/* tokens: one request for all who need the same */

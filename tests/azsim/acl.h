@@ -17,7 +17,7 @@
 
 struct acl {
 	struct acl *next;
-	char	*oid, *account, *container, *path;	/* path: no '/' at either end; "" the root */
+	char	*oid, *account, *container, *path;	/* path: "" the root */
 	char	 permissions[4];	/* of "rwx", '-' where there is none */
 	int	 is_default;
 };

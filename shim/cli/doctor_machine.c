@@ -12,8 +12,8 @@
 
 #include "base/fd.h"
 #include "cli/doctor_parts.h"
-#include "identity/source.h"
 #include "mount/mountd.h"
+#include "plan/issuer.h"
 
 #define MIB		(INT64_C(1) << 20)
 #define DISK_LOW	(1024 * MIB)
@@ -48,40 +48,27 @@ has_staging(const struct plan_access *a)
 	return (a->staging != NULL);
 }
 
-static int
-is_managed(const struct plan_access *a)
-{
-	return (a->identity.kind == PLAN_ID_MANAGED);
-}
-
 /* ---- environment ------------------------------------------------------- */
 
 void
 doctor_environment(struct doctor *d)
 {
 	const struct facts *f = &d->story->facts;
-	const struct source *managed, *user;
-	struct err err = ERR_EMPTY;
+	const struct issuer *issuer;
 	const char *why = "";
 
 	if (!d->has_facts)
 		return;
-	managed = source_find(PLAN_ID_MANAGED, f, &err);
-	user = source_find(PLAN_ID_USER, f, NULL);
+	issuer = issuer_find(f);
 	if (f->msi_endpoint != NULL && f->msi_secret.len == 0)
 		why = " (MSI_ENDPOINT is set without MSI_SECRET)";
 	else if (f->identity_endpoint != NULL && f->identity_header.len == 0)
 		why = " (IDENTITY_ENDPOINT is set without IDENTITY_HEADER)";
-	else if (managed == &source_imds && f->pod_identity_authority_host == NULL)
+	else if (issuer->is_default)
 		why = " (no endpoint is set in the environment)";
-	if (managed == NULL && any_access(d, is_managed)) {
-		findings_err(&d->found, 1, "environment", "", &err);
-		return;
-	}
 	findings_add(&d->found, FINDING_OK, "environment", "", "managed identities come from %s%s, "
-	    "the submitter's token from %s; cloud %s, workspace %s",
-	    managed != NULL ? managed->name : "nowhere", why,
-	    user != NULL ? user->name : "nowhere (OBO_ENDPOINT is not set)",
+	    "the submitter's token from %s; cloud %s, workspace %s", issuer->name, why,
+	    f->obo_endpoint != NULL ? "OBO_ENDPOINT" : "nowhere (OBO_ENDPOINT is not set)",
 	    facts_cloud(f)->name, f->workspace != NULL ? f->workspace : "not known");
 }
 

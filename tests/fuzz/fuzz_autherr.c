@@ -53,6 +53,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ .writing = 1, .now_unix_s = 1795471920,
 		    .token_tenant = "11111111-aaaa-4aaa-8aaa-111111111111" },
 		{ .sas_expiry_unix_s = 1795471920, .now_unix_s = 1795471000 },
+		{ .sas = "?sp=r&sr=%zz&sip=1.2.3.4&sig=x", .sas_expiry_unix_s = INT64_MAX,
+		    .hns = 1, .is_output = 1, .now_unix_s = 1795471000 },
 	};
 	struct http_response r = { .status = 0 };
 	const char *text = (const char *)data;

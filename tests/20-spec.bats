@@ -328,7 +328,7 @@ END
 		refute_in "$output" SECRET
 	}
 	bad_credentials 6:28 account_key "expected the base64 text of an account key" '{account_key: "SECRET!"}'
-	bad_credentials 6:28 account_key "expected a string, got a list" '{account_key: [SECRET]}'
+	bad_credentials 6:28 account_key "expected a string, or {key_vault_secret: URL}, got a list" '{account_key: [SECRET]}'
 	bad_credentials 6:26 sas_token "this is no SAS: it has no sig=" '{sas_token: "?sv=SECRET"}'
 	bad_credentials 6:49 sas_token "a datastore has one credential, here is account_key as well" \
 		'{account_key: U0VDUkVU, sas_token: "sig=SECRET"}'

@@ -145,7 +145,34 @@ static const char *const remedies[REMEDIES] = {
 	    "processor, and that its interpreter is there",
 	[REMEDY_DATASTORE_FILE] =
 	    "describe the datastore in a file and name it with --datastore FILE or "
-	    "AMLSHIM_DATASTORES",
+	    "AMLSHIM_DATASTORES, or name its workspace: --workspace SUBSCRIPTION/GROUP/NAME "
+	    "(amlshim plan asks it with --resolve only)",
+	[REMEDY_ASK_WORKSPACE] =
+	    "name the workspace that knows it: --workspace SUBSCRIPTION/GROUP/NAME, or "
+	    "AZUREML_ARM_SUBSCRIPTION, AZUREML_ARM_RESOURCEGROUP and AZUREML_ARM_WORKSPACE_NAME "
+	    "(amlshim plan asks it with --resolve only), or write its place, "
+	    "azureml://datastores/NAME/paths/...",
+	[REMEDY_GRANT_WORKSPACE] =
+	    "give %i a role on the workspace of %r that allows "
+	    "Microsoft.MachineLearningServices/workspaces/datastores/read and "
+	    "datastores/listSecrets/action, such as \"AzureML Data Scientist\" (Reader does not)",
+	[REMEDY_CHECK_WORKSPACE] =
+	    "check the names in %r: subscription, resource group, workspace, and what the "
+	    "workspace has (az ml datastore list, az ml data list)",
+	[REMEDY_GRANT_VAULT] =
+	    "give %i the role \"Key Vault Secrets User\" on %r, or where the vault has access "
+	    "policies, \"get\" on secrets (az keyvault set-policy --secret-permissions get)",
+	[REMEDY_OPEN_VAULT] =
+	    "allow the compute's network in the firewall of the vault of %r (az keyvault "
+	    "network-rule add), or reach it by a private endpoint in the compute's network",
+	[REMEDY_CHECK_VAULT] =
+	    "check %r in the datastore's credentials: vault, name and version of the secret "
+	    "(az keyvault secret list)",
+	[REMEDY_ENABLE_SECRET] =
+	    "enable the secret %r (az keyvault secret set-attributes --enabled true), or name "
+	    "another version of it",
+	[REMEDY_RENEW_VAULT_SECRET] =
+	    "store the right value in %r (az keyvault secret set)",
 	[REMEDY_RETIRED_GEN1] =
 	    "migrate the data to Azure Data Lake Storage Gen2: Gen1 was retired on 29 February "
 	    "2024, and only a server that speaks WebHDFS can stand for it",

@@ -1,10 +1,25 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/wire.h"
+
+int
+wire_is_text(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size), i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = str_utf8_printable(text + i, len - i);
+		if (n == 0)
+			return (0);
+	}
+	return (len < size);
+}
 
 int
 wire_pair(int fds[2], struct err *err)

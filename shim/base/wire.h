@@ -6,8 +6,9 @@
  *
  * SOCK_SEQPACKET pairs made by init before it forks: one message a packet,
  * fixed structs of one binary.  init <-> worker (struct wire_msg), worker ->
- * agent (struct wire_ask) and back (struct wire_cred).  A reader checks the
- * size and the type; a wrong one is ERR_BUG.
+ * agent (struct wire_ask) and back (struct wire_cred), init -> resolver (struct
+ * wire_want) and back (struct wire_found).  A reader checks the size and the
+ * type; a wrong one is ERR_BUG.
  */
 
 #include <stdint.h>
@@ -66,6 +67,46 @@ struct wire_cred {
 	struct err	err;
 	char		text[WIRE_CRED_TEXT_MAX];
 };
+
+/* What the workspace is asked for; texts end in NUL, "" is none. */
+enum wire_want_kind {
+	WIRE_WANT_DATASTORE = 1,	/* .name */
+	WIRE_WANT_DEFAULT,		/* the workspace's default datastore */
+	WIRE_WANT_ASSET,		/* .name and .version; no version: the latest */
+};
+
+struct wire_want {
+	uint32_t	kind;		/* enum wire_want_kind */
+	uint32_t	id;		/* comes back with the answer */
+	char		subscription[64], resource_group[96], workspace[64];
+	char		name[256], version[256];
+};
+
+/* A datastore as the workspace describes it: no secret.  "" is not told. */
+struct wire_datastore {
+	int32_t		type;		/* enum spec_store_type */
+	int32_t		credential;	/* enum spec_credential: what listSecrets would give */
+	int32_t		is_default;
+	char		name[256], account[64], container[64], endpoint[264];
+	char		tenant_id[128], client_id[64], thumbprint[128];
+	char		authority_url[256], resource_url[256];
+};
+
+struct wire_asset {
+	int32_t		type;		/* enum spec_type; SPEC_LITERAL: not told */
+	char		uri[2048];
+};
+
+struct wire_found {
+	uint32_t	id;		/* of the want */
+	uint32_t	unused;
+	struct err	err;		/* kind ERR_NONE: found */
+	struct wire_datastore datastore;	/* of a want for one */
+	struct wire_asset asset;
+};
+
+/* 1: size bytes hold a text that ends in NUL and is printable UTF-8 throughout. */
+int	wire_is_text(const char *, size_t size);
 
 int	wire_pair(int fds[2], struct err *);		/* close-on-exec */
 /* A packet of exactly size bytes.  -1: closed or failed (errno). */

@@ -14,6 +14,7 @@ struct part {
 	int				 is_output;
 	struct plan_access		 access;
 	const struct spec_datastore	*datastore;	/* NULL: raw URI */
+	int				 wanted;	/* the workspace is to be asked first */
 };
 
 static const char *
@@ -48,21 +49,75 @@ list_datastores(const struct deciding *d)
 	return (*list != '\0' ? list : "none");
 }
 
-static const struct spec_datastore *
-find_datastore(const struct spec *spec, const char *name)
+static struct spec_workspace
+own_workspace(const struct facts *f)
 {
-	size_t i;
+	if (f->subscription == NULL || f->resource_group == NULL || f->workspace == NULL)
+		return ((struct spec_workspace){ NULL, NULL, NULL });
+	return ((struct spec_workspace){ f->subscription, f->resource_group, f->workspace });
+}
 
-	for (i = 0; i < spec->ndatastores; i++)
-		if (strcmp(spec->datastores[i].name, name) == 0)
-			return (&spec->datastores[i]);
+static int
+same_workspace(const struct spec_workspace *a, const struct spec_workspace *b)
+{
+	return (a->name != NULL && b->name != NULL && str_same(a->name, b->name) &&
+	    str_same(a->resource_group, b->resource_group) &&
+	    str_same(a->subscription, b->subscription));
+}
+
+static struct spec_workspace
+workspace_of(const struct deciding *d, const struct dsuri *uri)
+{
+	if (uri->workspace != NULL)
+		return ((struct spec_workspace){ uri->subscription, uri->resource_group,
+		    uri->workspace });
+	return (own_workspace(d->facts));
+}
+
+/* What a file says of a name counts in every workspace, what a workspace says in that one. */
+static const struct spec_datastore *
+find_datastore(const struct spec *spec, const char *name, const struct spec_workspace *of)
+{
+	const struct spec_datastore *ds = spec->datastores, *end = ds + spec->ndatastores;
+
+	for (; ds < end; ds++)
+		if (strcmp(ds->name, name) == 0 &&
+		    (ds->workspace.name == NULL || same_workspace(&ds->workspace, of)))
+			return (ds);
 	return (NULL);
 }
 
+/* 1: the workspace will be asked; 0: it cannot be, or nobody wants to ask. */
+static int
+want(struct deciding *d, struct part *p, const struct plan_want *w)
+{
+	struct plan_wants *all = d->opt.wants;
+	struct plan_want *grown;
+	size_t i;
+
+	if (all == NULL || w->workspace.name == NULL)
+		return (0);
+	p->wanted = 1;
+	for (i = 0; i < all->n; i++)
+		if (all->list[i].kind == w->kind &&
+		    same_workspace(&all->list[i].workspace, &w->workspace) &&
+		    (w->text == NULL ? w->name == NULL || strcmp(all->list[i].name, w->name) == 0 :
+		    strcmp(all->list[i].text, w->text) == 0))
+			return (1);
+	grown = arena_alloc(d->mem, (all->n + 1) * sizeof(*grown));
+	if (all->n != 0)
+		memcpy(grown, all->list, all->n * sizeof(*grown));
+	grown[all->n++] = *w;
+	all->list = grown;
+	return (1);
+}
+
 static const char *
-default_datastore(const struct deciding *d, const struct part *p, struct err *err)
+default_datastore(struct deciding *d, struct part *p, struct err *err)
 {
 	const struct spec *spec = d->spec;
+	const struct plan_want ask = { .kind = WIRE_WANT_DEFAULT,
+	    .workspace = own_workspace(d->facts) };
 	const char *name = spec->job.default_datastore;
 	size_t i;
 
@@ -71,10 +126,12 @@ default_datastore(const struct deciding *d, const struct part *p, struct err *er
 	for (i = 0; i < spec->ndatastores; i++)
 		if (spec->datastores[i].is_default)
 			return (spec->datastores[i].name);
-	if (find_datastore(spec, STORE_DEFAULT) != NULL)
+	if (find_datastore(spec, STORE_DEFAULT, &ask.workspace) != NULL)
 		return (STORE_DEFAULT);
-	if (spec->ndatastores == 1)
+	if (spec->ndatastores == 1 && spec->datastores[0].workspace.name == NULL)
 		return (spec->datastores[0].name);
+	if (want(d, p, &ask))
+		return (NULL);
 	err_set(err, ERR_USAGE, REMEDY_DATASTORE_FILE, "plan", "the output has no path, and no "
 	    "default datastore is known (is_default, %s or a single one); described are: %s",
 	    STORE_DEFAULT, list_datastores(d));
@@ -83,7 +140,7 @@ default_datastore(const struct deciding *d, const struct part *p, struct err *er
 }
 
 static const char *
-default_output(const struct deciding *d, const struct part *p, struct err *err)
+default_output(struct deciding *d, struct part *p, struct err *err)
 {
 	const char *store = default_datastore(d, p, err), *job = d->plan->job_name;
 	auto_buf struct buf name = BUF_EMPTY;
@@ -103,7 +160,7 @@ default_output(const struct deciding *d, const struct part *p, struct err *err)
 
 /* The value of one name that an output's path may use; NULL: none, and *err tells why. */
 static const char *
-output_word(const struct deciding *d, const struct part *p, const char *name, struct err *err)
+output_word(struct deciding *d, struct part *p, const char *name, struct err *err)
 {
 	if (strcmp(name, "default_datastore") == 0)
 		return (default_datastore(d, p, err));
@@ -119,7 +176,7 @@ output_word(const struct deciding *d, const struct part *p, const char *name, st
 
 /* ${{default_datastore}}, ${{name}}, ${{output_name}} (includes/output-path-expressions.md). */
 static const char *
-expand_output(const struct deciding *d, const struct part *p, struct err *err)
+expand_output(struct deciding *d, struct part *p, struct err *err)
 {
 	const char *text = p->io->path, *open, *close, *value, *word;
 	size_t len;
@@ -256,16 +313,20 @@ endpoint_of(const struct deciding *d, const struct spec_datastore *ds)
 static int
 use_datastore(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
 {
-	const struct spec_datastore *ds = find_datastore(d->spec, uri->datastore);
+	const struct plan_want ask = { .kind = WIRE_WANT_DATASTORE, .name = uri->datastore,
+	    .workspace = workspace_of(d, uri) };
+	const struct spec_datastore *ds = find_datastore(d->spec, uri->datastore, &ask.workspace);
 	struct plan_access *a = &p->access;
 
 	if (ds == NULL) {
+		if (want(d, p, &ask))
+			return (-1);
 		err_set(err, ERR_USAGE, REMEDY_DATASTORE_FILE, "plan",
 		    "there is no description of datastore \"%s\"; described are: %s",
 		    uri->datastore, list_datastores(d));
 		return (on_path(err, p));
 	}
-	if (uri->workspace != NULL && d->facts->workspace != NULL &&
+	if (uri->workspace != NULL && d->facts->workspace != NULL && ds->workspace.name == NULL &&
 	    !str_same(uri->workspace, d->facts->workspace))
 		deciding_warn(d, "other-workspace", "input or output %s names datastore %s of "
 		    "workspace %s, but this is workspace %s: the description given for %s is used",
@@ -310,6 +371,33 @@ refuse_form(struct err *err, const struct part *p, const char *cause)
 	return (on_path(err, p));
 }
 
+/* "azureml:NAME:VERSION" and longer: only the workspace knows what stands behind it. */
+static int
+use_asset(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
+{
+	const char *own_id = d->facts->workspace_id;
+	struct plan_want ask = { .kind = WIRE_WANT_ASSET, .name = uri->asset_name,
+	    .version = uri->asset_version, .text = p->io->path,
+	    .workspace = workspace_of(d, uri) };
+
+	if (p->is_output)
+		return (refuse_form(err, p, "an output's path has to name a datastore "
+		    "(azureml://datastores/NAME/paths/...), not an asset"));
+	if (uri->asset_name == NULL)
+		return (refuse_form(err, p, "only data assets of a workspace can be resolved, by "
+		    "version or as @latest; name the place, azureml://datastores/NAME/paths/..."));
+	if (uri->asset_label != NULL && strcmp(uri->asset_label, "latest") != 0)
+		return (refuse_form(err, p, "data assets have one label, @latest"));
+	if (uri->workspace_id != NULL && (own_id == NULL || !str_same(own_id, uri->workspace_id)))
+		return (refuse_form(err, p, "the id names another workspace than this one "
+		    "(AZUREML_WORKSPACE_ID)"));
+	if (want(d, p, &ask))
+		return (-1);
+	err_set(err, ERR_USAGE, REMEDY_ASK_WORKSPACE, "plan", "a data asset is a name that only "
+	    "the workspace can resolve");
+	return (on_path(err, p));
+}
+
 /* The service side.  Sets action PLAN_PASS where no service is asked. */
 static int
 decide_service(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
@@ -317,8 +405,7 @@ decide_service(struct deciding *d, struct part *p, const struct dsuri *uri, stru
 	int direct = p->access.action == PLAN_PASS;
 
 	if (uri->form == DSURI_ASSET)
-		return (refuse_form(err, p, "a data asset is a name that only the workspace can "
-		    "resolve: name its place, azureml://datastores/NAME/paths/..."));
+		return (use_asset(d, p, uri, err));
 	if (uri->form == DSURI_LOCAL) {
 		pass_local(d, p, uri->path);
 		return (0);
@@ -482,33 +569,51 @@ decide_uri(struct deciding *d, struct part *p, struct err *err)
 	return (on_io(err, p, ""));
 }
 
+/* The workspace calls the asset by another type than the job does. */
+static void
+check_asset_type(struct deciding *d, const struct spec_io *io)
+{
+	if (io->asset == NULL || io->asset_type == SPEC_LITERAL || io->asset_type == io->type)
+		return;
+	deciding_warn(d, "asset-type", "input %s: %s is a %s, the job takes it as %s", io->name,
+	    io->asset, spec_type_name(io->asset_type), spec_type_name(io->type));
+}
+
+static int
+decide_data(struct deciding *d, struct part *p, struct err *err)
+{
+	struct dsuri uri;
+	const char *file;
+
+	if (dsuri_parse_in(facts_cloud(d->facts), &uri, p->access.uri, d->mem, err) != 0) {
+		err_doing(err, "plan");
+		return (on_path(err, p));
+	}
+	if (decide_action(d, p, err) != 0 ||
+	    decide_service(d, p, &uri, err) != 0)
+		return (-1);
+	if (p->access.action != PLAN_PASS &&
+	    (decide_prefix(d, p, uri.path, &file, err) != 0 ||
+	    check_fuse(d, p, err) != 0 ||
+	    decide_place(d, p, file, err) != 0 ||
+	    decide_identity(d, p, err) != 0))
+		return (-1);
+	check_asset_type(d, p->io);
+	keep(d, p);
+	return (0);
+}
+
 int
 access_decide(struct deciding *d, const struct spec_io *io, int is_output, struct err *err)
 {
 	struct part p = { .io = io, .is_output = is_output,
 		.access = { .name = io->name, .is_output = is_output, .type = io->type } };
-	struct dsuri uri;
-	const char *file;
 
 	if (decide_uri(d, &p, err) != 0)
-		return (-1);
+		return (p.wanted ? 0 : -1);
 	if (p.access.uri == NULL) {
 		d->plan->values[d->plan->nvalues++] = (struct plan_value){ .name = io->name };
 		return (0);
 	}
-	if (dsuri_parse_in(facts_cloud(d->facts), &uri, p.access.uri, d->mem, err) != 0) {
-		err_doing(err, "plan");
-		return (on_path(err, &p));
-	}
-	if (decide_action(d, &p, err) != 0 ||
-	    decide_service(d, &p, &uri, err) != 0)
-		return (-1);
-	if (p.access.action != PLAN_PASS &&
-	    (decide_prefix(d, &p, uri.path, &file, err) != 0 ||
-	    check_fuse(d, &p, err) != 0 ||
-	    decide_place(d, &p, file, err) != 0 ||
-	    decide_identity(d, &p, err) != 0))
-		return (-1);
-	keep(d, &p);
-	return (0);
+	return (decide_data(d, &p, err) == 0 || p.wanted ? 0 : -1);
 }

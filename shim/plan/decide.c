@@ -39,27 +39,44 @@ plan_is_path_style(const char *endpoint)
 	return (uri_is_path_style_host(host));
 }
 
+static void __attribute__((format(printf, 5, 0)))
+add_text(struct deciding *d, struct plan_warning **list, size_t *n, const char *rule,
+    const char *fmt, va_list ap)
+{
+	struct plan_warning *grown;
+	char text[1024];
+	size_t i;
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	for (i = 0; i < *n; i++)
+		if (strcmp((*list)[i].text, text) == 0)
+			return;
+	grown = arena_alloc(d->mem, (*n + 1) * sizeof(*grown));
+	if (*n != 0)
+		memcpy(grown, *list, *n * sizeof(*grown));
+	grown[*n].rule = rule;
+	grown[(*n)++].text = arena_strdup(d->mem, text);
+	*list = grown;
+}
+
 void
 deciding_warn(struct deciding *d, const char *rule, const char *fmt, ...)
 {
-	struct plan *plan = d->plan;
-	struct plan_warning *grown;
-	char text[1024];
 	va_list ap;
-	size_t i;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	add_text(d, &d->plan->warnings, &d->plan->nwarnings, rule, fmt, ap);
 	va_end(ap);
-	for (i = 0; i < plan->nwarnings; i++)
-		if (strcmp(plan->warnings[i].text, text) == 0)
-			return;
-	grown = arena_alloc(d->mem, (plan->nwarnings + 1) * sizeof(*grown));
-	if (plan->nwarnings != 0)
-		memcpy(grown, plan->warnings, plan->nwarnings * sizeof(*grown));
-	grown[plan->nwarnings].rule = rule;
-	grown[plan->nwarnings++].text = arena_strdup(d->mem, text);
-	plan->warnings = grown;
+}
+
+void
+deciding_note(struct deciding *d, const char *rule, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_text(d, &d->plan->notes, &d->plan->nnotes, rule, fmt, ap);
+	va_end(ap);
 }
 
 const char *
@@ -252,6 +269,89 @@ check_identities(struct deciding *d, struct err *err)
 	return (0);
 }
 
+int
+plan_choose_reader(struct plan_identity *ret, enum spec_secret_from from, const struct spec *spec,
+    const struct facts *facts, struct arena *mem, struct err *err)
+{
+	struct spec_identity job = spec->job.identity;
+	struct policy_question q = { .job = &job, .compute = &spec->compute, .facts = facts,
+		.store = SPEC_BLOB };
+	struct plan_warning warning;
+
+	if (from == SPEC_SECRET_VAULT && job.type == SPEC_IDENTITY_USER)
+		job = (struct spec_identity){ .at = job.at, .type = SPEC_IDENTITY_NONE };
+	if (policy_choose(ret, &q, &warning, mem, err) != 0)
+		return (err_on(err, from == SPEC_SECRET_VAULT ?
+		    "secrets in a Key Vault, which the compute's identity reads" :
+		    "the workspace, which knows the datastores"));
+	ret->audience = from == SPEC_SECRET_VAULT ? NULL : facts_cloud(facts)->arm;
+	return (0);
+}
+
+static const char *
+reader_label(const struct deciding *d, enum spec_secret_from from)
+{
+	return (d->plan->readers[from].label);
+}
+
+/* Who fetches the secrets that stand elsewhere. */
+static int
+decide_readers(struct deciding *d, struct err *err)
+{
+	const struct plan_access *a = d->plan->accesses, *end = a + d->plan->naccesses;
+	enum spec_secret_from from;
+
+	for (from = SPEC_SECRET_HERE; from <= SPEC_SECRET_VAULT; from++)
+		d->plan->readers[from].kind = PLAN_ID_NONE;
+	for (; a < end; a++) {
+		from = a->identity.secret_from;
+		if (from == SPEC_SECRET_HERE)
+			continue;
+		if (d->plan->readers[from].kind == PLAN_ID_NONE &&
+		    plan_choose_reader(&d->plan->readers[from], from, d->spec, d->facts, d->mem,
+		    err) != 0)
+			return (-1);
+		if (from == SPEC_SECRET_WORKSPACE)
+			deciding_note(d, "secret-in-workspace", "the secret of datastore %s stands "
+			    "in workspace %s: amlshim gets it, short-lived where the workspace "
+			    "can, as %s", a->datastore, a->identity.workspace.name,
+			    reader_label(d, from));
+		else
+			deciding_warn(d, "secret-in-key-vault", "the secret of datastore %s stands "
+			    "in %s: amlshim reads it as the compute's identity (%s)%s",
+			    a->datastore, a->identity.secret_url, reader_label(d, from),
+			    d->spec->job.identity.type == SPEC_IDENTITY_USER ?
+			    ", although the job runs as its submitter" : "");
+	}
+	return (0);
+}
+
+/* What was told by the workspace, and asked as whom. */
+static int
+note_resolved(struct deciding *d, struct err *err)
+{
+	const struct spec *spec = d->spec;
+	struct plan_identity reader = { .kind = PLAN_ID_NONE };
+	size_t i;
+
+	for (i = 0; i < spec->ndatastores; i++) {
+		const struct spec_datastore *ds = &spec->datastores[i];
+
+		if (ds->workspace.name == NULL)
+			continue;
+		if (reader.kind == PLAN_ID_NONE && plan_choose_reader(&reader,
+		    SPEC_SECRET_WORKSPACE, spec, d->facts, d->mem, err) != 0)
+			return (-1);
+		deciding_note(d, "resolved", "datastore %s: resolved from workspace %s as %s",
+		    ds->name, ds->workspace.name, reader.label);
+	}
+	for (i = 0; i < spec->job.ninputs; i++)
+		if (spec->job.inputs[i].asset != NULL)
+			deciding_note(d, "resolved", "input %s: %s is %s", spec->job.inputs[i].name,
+			    spec->job.inputs[i].asset, spec->job.inputs[i].path);
+	return (0);
+}
+
 /* code: a directory beside the job file; references to assets and repositories are not ours. */
 static const char *
 decide_cwd(const struct deciding *d)
@@ -307,7 +407,18 @@ plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts
 	plan.job_name = decide_name(&d);
 	plan.cwd = decide_cwd(&d);
 	if (check_identities(&d, err) != 0 ||
-	    decide_values(&d, err) != 0 ||
+	    (opt->only_broker ? decide_broker(&d, err) : decide_values(&d, err)) != 0)
+		return (-1);
+	if (opt->only_broker) {
+		*ret = plan;
+		return (0);
+	}
+	if (opt->wants != NULL && opt->wants->n != 0) {		/* half a plan: ask first */
+		*ret = plan;
+		return (0);
+	}
+	if (note_resolved(&d, err) != 0 ||
+	    decide_readers(&d, err) != 0 ||
 	    decide_broker(&d, err) != 0 ||
 	    command_decide(&d, err) != 0 ||
 	    decide_variables(&d, err) != 0)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define CWD_MAX			4096
+#define ARM_API_VERSION		"2024-10-01"
 
 /* capabilities(7), capget(2): the kernel's ABI, version 3. */
 #define CAPABILITY_VERSION_3	0x20080522u
@@ -64,6 +65,41 @@ find_cloud(struct facts *f, char *const *envp)
 	return (cloud != NULL ? cloud : &cloud_public);
 }
 
+/* "2024-10-01", "2024-07-01-preview" */
+static int
+is_api_version(const char *text)
+{
+	size_t len = strlen(text);
+
+	return (len >= 10 && len <= 40 &&
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == len);
+}
+
+static int
+read_arm(struct facts *f, char *const *envp, struct arena *mem, struct err *err)
+{
+	const char *endpoint = look_up(envp, "AMLSHIM_ARM_ENDPOINT");
+	const char *version = look_up(envp, "AMLSHIM_ARM_API_VERSION");
+	size_t len = endpoint != NULL ? strlen(endpoint) : 0;
+
+	if (endpoint != NULL && (!str_starts(endpoint, "https://") ||
+	    strpbrk(endpoint, "?#@ ") != NULL)) {
+		err_set(err, ERR_USAGE, REMEDY_USE_HTTPS, "use",
+		    "expected an https URL such as https://management.azure.com");
+		return (err_on(err, "AMLSHIM_ARM_ENDPOINT"));
+	}
+	if (version != NULL && !is_api_version(version)) {
+		err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "use",
+		    "expected a version such as " ARM_API_VERSION);
+		return (err_on(err, "AMLSHIM_ARM_API_VERSION"));
+	}
+	while (len > 0 && endpoint[len - 1] == '/')
+		len--;
+	f->arm_endpoint = endpoint != NULL ? arena_strndup(mem, endpoint, len) : NULL;
+	f->arm_api_version = version != NULL ? version : ARM_API_VERSION;
+	return (0);
+}
+
 int
 facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, struct err *err)
 {
@@ -91,6 +127,9 @@ facts_from_environ(struct facts *ret, char *const *envp, struct arena *mem, stru
 	f.subscription = look_up(envp, "AZUREML_ARM_SUBSCRIPTION");
 	f.resource_group = look_up(envp, "AZUREML_ARM_RESOURCEGROUP");
 	f.workspace = look_up(envp, "AZUREML_ARM_WORKSPACE_NAME");
+	f.workspace_id = look_up(envp, "AZUREML_WORKSPACE_ID");
+	if (read_arm(&f, envp, mem, err) != 0)
+		return (-1);
 	if (take_secret(&f.msi_secret, envp, "MSI_SECRET", err) != 0 ||
 	    take_secret(&f.identity_header, envp, "IDENTITY_HEADER", err) != 0) {
 		facts_forget_secrets(&f);
@@ -104,6 +143,31 @@ const struct cloud *
 facts_cloud(const struct facts *f)
 {
 	return (f->cloud != NULL ? f->cloud : &cloud_public);
+}
+
+const char *
+facts_arm_endpoint(const struct facts *f)
+{
+	return (f->arm_endpoint != NULL ? f->arm_endpoint : facts_cloud(f)->arm);
+}
+
+int
+facts_set_workspace(struct facts *f, const char *text, struct arena *mem, struct err *err)
+{
+	size_t first = strcspn(text, "/"), second = 0;
+
+	if (text[first] == '/')
+		second = first + 1 + strcspn(text + first + 1, "/");
+	if (first == 0 || second <= first + 1 || text[second] != '/' || text[second + 1] == '\0' ||
+	    strchr(text + second + 1, '/') != NULL) {
+		err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read the options",
+		    "expected SUBSCRIPTION/GROUP/NAME, got \"%s\"", text);
+		return (err_on(err, "--workspace"));
+	}
+	f->subscription = arena_strndup(mem, text, first);
+	f->resource_group = arena_strndup(mem, text + first + 1, second - first - 1);
+	f->workspace = arena_strdup(mem, text + second + 1);
+	return (0);
 }
 
 void

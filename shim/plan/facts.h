@@ -41,7 +41,11 @@ struct facts {
 	const char	*default_client_id;	/* DEFAULT_IDENTITY_CLIENT_ID if it is a GUID */
 	const char	*default_client_id_raw;		/* as set; NULL if not */
 	const char	*run_id, *experiment;		/* AZUREML_RUN_ID, ... */
-	const char	*subscription, *resource_group, *workspace;	/* AZUREML_ARM_* */
+	/* AZUREML_ARM_*, or --workspace */
+	const char	*subscription, *resource_group, *workspace;
+	const char	*workspace_id;		/* AZUREML_WORKSPACE_ID: a GUID */
+	const char	*arm_endpoint;		/* AMLSHIM_ARM_ENDPOINT: instead of the cloud's */
+	const char	*arm_api_version;	/* AMLSHIM_ARM_API_VERSION, or the default */
 	const char	*cwd;
 	uint32_t	 uid, gid;
 	enum facts_fuse	 fuse;
@@ -60,6 +64,10 @@ int	facts_gather(struct facts *ret, char *const *envp, struct arena *, struct er
 int	facts_from_environ(struct facts *ret, char *const *envp, struct arena *, struct err *);
 /* Never NULL: the public cloud where nothing was said. */
 const struct cloud *facts_cloud(const struct facts *);
+/* Where Azure Resource Manager answers: an https URL without '/' at the end. */
+const char *facts_arm_endpoint(const struct facts *);
+/* SUBSCRIPTION/GROUP/NAME in place of what the environment says. */
+int	facts_set_workspace(struct facts *, const char *text, struct arena *, struct err *);
 void	facts_forget_secrets(struct facts *);
 
 #endif

@@ -25,6 +25,10 @@ struct deciding {
 /* decide.c */
 
 /* The same text is kept once. */
+void	deciding_note(struct deciding *, const char *rule, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+
+/* The same text is kept once. */
 void	deciding_warn(struct deciding *, const char *rule, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 /* path, or dir/path when it is relative; "./", "//" and trailing '/' are dropped, ".." is kept. */

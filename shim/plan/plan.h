@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/wire.h"
 #include "plan/facts.h"
 #include "spec/spec.h"
 
@@ -36,6 +37,12 @@ struct plan_identity {
 	const char	*rule;		/* id of the policy row: "none-sai-fallback" */
 	const char	*reason;	/* one sentence */
 	struct secret	 secret;	/* borrowed text of the datastore's secret; agent only */
+	/* Where the secret stands; elsewhere than HERE the agent fetches it, as plan->readers
+	   says. */
+	enum spec_secret_from secret_from;
+	const char	*secret_url;	/* VAULT: of the secret */
+	const char	*secret_of;	/* WORKSPACE: the datastore's name */
+	struct spec_workspace workspace;	/* WORKSPACE */
 	const char	*tenant_id, *authority_url;
 	const char	*thumbprint;	/* certificate: SHA-1 that the datastore names; NULL: any */
 	const char	*audience;	/* resource to ask a token for; NULL: no token is used */
@@ -84,6 +91,18 @@ enum plan_broker {		/* whose tokens the job's code may have */
 	PLAN_BROKER_MANAGED,		/* only managed identities of the compute */
 };
 
+/* What no file describes and the workspace may know. */
+struct plan_want {
+	enum wire_want_kind kind;
+	struct spec_workspace workspace;
+	const char	*name, *version;	/* version NULL: the latest */
+	const char	*text;		/* an asset as the job writes it */
+};
+struct plan_wants {
+	struct plan_want *list;
+	size_t		 n;
+};
+
 struct plan {
 	const char	*job_name;
 	const struct cloud *cloud;	/* whose names are used; never NULL */
@@ -97,6 +116,9 @@ struct plan {
 	/* environment_variables, expanded. */
 	struct spec_variable *variables;	size_t nvariables;
 	struct plan_warning *warnings;	size_t nwarnings;
+	struct plan_warning *notes;	size_t nnotes;	/* what is worth knowing and not odd */
+	/* As whom secrets that stand elsewhere are read, by amlshim alone; kind NONE: none do. */
+	struct plan_identity readers[SPEC_SECRET_VAULT + 1];
 	enum plan_broker broker;
 	struct plan_identity broker_default;	/* for a client that names none */
 	const struct spec_uai *broker_uais;	size_t nbroker_uais;	/* others it may give */
@@ -111,6 +133,11 @@ struct plan_options {
 	const char	*cache_dir;	/* staging: default "/tmp/amlshim" */
 	int		 fuse_copy;	/* no FUSE: copy instead of failing */
 	int64_t		 memory_bytes;	/* 0: default 256 MiB */
+	int		 only_broker;	/* whose tokens alone: no data, no command */
+	/* Collect what the workspace has to tell; NULL: what is not described is an error.
+	   With wants->n != 0 the plan is not complete: ask, add the answers to the spec, decide
+	   again. */
+	struct plan_wants *wants;
 };
 
 /*
@@ -121,6 +148,14 @@ struct plan_options {
  */
 int	plan_decide(struct plan *ret, const struct spec *, const struct facts *,
 	    const struct plan_options *, struct arena *, struct err *);
+
+/*
+ * As whom secrets are read: the workspace as the job's own identity, a Key
+ * Vault as the compute's, also under user identity (a vault is read by
+ * amlshim, never for the job).
+ */
+int	plan_choose_reader(struct plan_identity *ret, enum spec_secret_from, const struct spec *,
+	    const struct facts *, struct arena *, struct err *);
 
 /* Needs a network (agent, workers)?  0: amlshim is just an init. */
 int	plan_needs_agent(const struct plan *);

@@ -577,6 +577,7 @@ static void
 use_cached(struct plan_identity *ret, const struct policy_question *q, struct arena *mem)
 {
 	const struct spec_datastore *ds = q->datastore;
+	const char *where = "";
 	static const enum plan_identity_kind kinds[] = {
 		[SPEC_CRED_NONE] = PLAN_ID_NONE,
 		[SPEC_CRED_ACCOUNT_KEY] = PLAN_ID_ACCOUNT_KEY,
@@ -587,9 +588,16 @@ use_cached(struct plan_identity *ret, const struct policy_question *q, struct ar
 
 	ret->kind = kinds[ds->credential];
 	ret->secret = ds->secret;
+	ret->secret_from = ds->secret_from;
+	ret->secret_url = ds->secret_url;
+	ret->secret_of = ds->name;
+	ret->workspace = ds->workspace;
+	if (ds->secret_from != SPEC_SECRET_HERE)
+		where = ds->secret_from == SPEC_SECRET_VAULT ? " (kept in a Key Vault)" :
+		    arena_printf(mem, " (kept in workspace %s)", ds->workspace.name);
 	if (ret->kind == PLAN_ID_ACCOUNT_KEY || ret->kind == PLAN_ID_SAS) {
-		ret->label = arena_printf(mem, "%s of datastore %s",
-		    ret->kind == PLAN_ID_SAS ? "SAS" : "account key", ds->name);
+		ret->label = arena_printf(mem, "%s of datastore %s%s",
+		    ret->kind == PLAN_ID_SAS ? "SAS" : "account key", ds->name, where);
 		return;
 	}
 	ret->client_id = ds->client_id;
@@ -598,9 +606,9 @@ use_cached(struct plan_identity *ret, const struct policy_question *q, struct ar
 	ret->authority_url = ds->authority_url != NULL ? ds->authority_url :
 	    facts_cloud(q->facts)->authority;
 	ret->audience = ds->resource_url;
-	ret->label = arena_printf(mem, "service principal %s%s of datastore %s",
+	ret->label = arena_printf(mem, "service principal %s%s of datastore %s%s",
 	    ds->client_id != NULL ? ds->client_id : "without id",
-	    ret->kind == PLAN_ID_CERTIFICATE ? " (certificate)" : "", ds->name);
+	    ret->kind == PLAN_ID_CERTIFICATE ? " (certificate)" : "", ds->name, where);
 }
 
 /* One selector: the client id if it is known. */

@@ -305,16 +305,16 @@ add_exports(struct buf *to, const struct plan *plan)
 }
 
 static void
-add_warnings(struct buf *to, const struct plan *plan)
+add_texts(struct buf *to, const char *title, const struct plan_warning *list, size_t n)
 {
 	auto_buf struct buf text = BUF_EMPTY;
 	size_t i;
 
-	if (plan->nwarnings != 0)
-		buf_adds(to, "\nwarnings\n");
-	for (i = 0; i < plan->nwarnings; i++) {
+	if (n != 0)
+		buf_printf(to, "\n%s\n", title);
+	for (i = 0; i < n; i++) {
 		buf_reset(&text);
-		buf_printf(&text, "%s [%s]", plan->warnings[i].text, plan->warnings[i].rule);
+		buf_printf(&text, "%s [%s]", list[i].text, list[i].rule);
 		buf_adds(to, "  ");
 		add_prose(to, 2, buf_str(&text));
 	}
@@ -329,7 +329,8 @@ print_text(const struct plan *plan, struct buf *to)
 	for (i = 0; i < plan->naccesses; i++)
 		add_access(to, &plan->accesses[i]);
 	add_exports(to, plan);
-	add_warnings(to, plan);
+	add_texts(to, "notes", plan->notes, plan->nnotes);
+	add_texts(to, "warnings", plan->warnings, plan->nwarnings);
 }
 
 static void
@@ -356,6 +357,11 @@ json_identity(struct json_out *o, const char *key, const struct plan_identity *i
 	json_text(o, "tenant_id", id->tenant_id);
 	json_text(o, "authority_url", id->authority_url);
 	json_text(o, "audience", id->audience);
+	if (id->secret_from != SPEC_SECRET_HERE)
+		json_out_kstring(o, "secret_from", id->secret_from == SPEC_SECRET_VAULT ?
+		    "key_vault" : "workspace");
+	if (id->secret_url != NULL)
+		json_text(o, "secret_url", id->secret_url);
 	json_out_kstring(o, "rule", id->rule);
 	json_out_kstring(o, "reason", id->reason);
 	json_out_end(o, '}');
@@ -458,16 +464,16 @@ json_values(struct json_out *o, const struct plan *plan)
 }
 
 static void
-json_warnings(struct json_out *o, const struct plan *plan)
+json_texts(struct json_out *o, const char *key, const struct plan_warning *list, size_t n)
 {
 	size_t i;
 
-	json_out_key(o, "warnings");
+	json_out_key(o, key);
 	json_out_begin(o, '[');
-	for (i = 0; i < plan->nwarnings; i++) {
+	for (i = 0; i < n; i++) {
 		json_out_begin(o, '{');
-		json_out_kstring(o, "rule", plan->warnings[i].rule);
-		json_text(o, "text", plan->warnings[i].text);
+		json_out_kstring(o, "rule", list[i].rule);
+		json_text(o, "text", list[i].text);
 		json_out_end(o, '}');
 	}
 	json_out_end(o, ']');
@@ -489,7 +495,9 @@ print_json(const struct plan *plan, struct buf *to)
 		json_access(&o, &plan->accesses[i]);
 	json_out_end(&o, ']');
 	json_values(&o, plan);
-	json_warnings(&o, plan);
+	if (plan->nnotes != 0)
+		json_texts(&o, "notes", plan->notes, plan->nnotes);
+	json_texts(&o, "warnings", plan->warnings, plan->nwarnings);
 	json_out_end(&o, '}');
 	buf_addc(to, '\n');
 }

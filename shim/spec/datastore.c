@@ -54,30 +54,39 @@ only(const char *s, const char *extra)
 	return (1);
 }
 
+/* Emulators take longer names and hyphens. */
 static int
-check_account(const struct object *o, const char *field, const char *name, int path_style)
+is_account(const char *name, int path_style)
 {
 	size_t len = strlen(name);
 
-	/* Emulators take longer names and hyphens. */
-	if (path_style ? len <= 63 && only(name, "-") : len >= 3 && len <= 24 && only(name, ""))
-		return (0);
-	return (object_fail(o, field, "expected the name of a storage account: 3 to 24 "
-	    "lower-case letters and digits"));
+	return (path_style ? len > 0 && len <= 63 && only(name, "-") :
+	    len >= 3 && len <= 24 && only(name, ""));
+}
+
+static int
+check_account(const struct object *o, const char *field, const char *name, int path_style)
+{
+	return (is_account(name, path_style) ? 0 : object_fail(o, field, "expected the name of a "
+	    "storage account: 3 to 24 lower-case letters and digits"));
+}
+
+static int
+is_container(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (strcmp(name, "$root") == 0 || strcmp(name, "$web") == 0 || strcmp(name, "$logs") == 0)
+		return (1);
+	return (len >= 3 && len <= 63 && only(name, "-") && *name != '-' &&
+	    name[len - 1] != '-' && strstr(name, "--") == NULL);
 }
 
 static int
 check_container(const struct object *o, const char *field, const char *name)
 {
-	size_t len = strlen(name);
-
-	if (strcmp(name, "$root") == 0 || strcmp(name, "$web") == 0 || strcmp(name, "$logs") == 0)
-		return (0);
-	if (len >= 3 && len <= 63 && only(name, "-") && *name != '-' && name[len - 1] != '-' &&
-	    strstr(name, "--") == NULL)
-		return (0);
-	return (object_fail(o, field, "expected the name of a container: 3 to 63 lower-case "
-	    "letters, digits and single hyphens"));
+	return (is_container(name) ? 0 : object_fail(o, field, "expected the name of a container: "
+	    "3 to 63 lower-case letters, digits and single hyphens"));
 }
 
 /* OneLake: a workspace or an item, by name or GUID. */
@@ -95,18 +104,22 @@ check_segment(const struct object *o, const char *field, const char *name)
 }
 
 static int
-check_name(const struct object *o, const char *name)
+is_name(const char *name)
 {
 	const char *s;
 
 	for (s = name; *s != '\0'; s++)
 		if (!(*s >= 'A' && *s <= 'Z') && !(*s >= 'a' && *s <= 'z') &&
 		    !(*s >= '0' && *s <= '9') && ((*s != '_' && *s != '-') || s == name))
-			break;
-	if (*s == '\0' && s - name <= 255)
-		return (0);
-	return (object_fail(o, "name", "expected the name of a datastore: letters, digits, "
-	    "hyphens and underscores"));
+			return (0);
+	return (s != name && s - name <= 255);
+}
+
+static int
+check_name(const struct object *o, const char *name)
+{
+	return (is_name(name) ? 0 : object_fail(o, "name", "expected the name of a datastore: "
+	    "letters, digits, hyphens and underscores"));
 }
 
 /* ---- endpoint and protocol ---- */
@@ -174,6 +187,8 @@ split_onelake(struct arena *arena, struct spec_datastore *ds)
 	size_t i;
 
 	ds->account = "onelake";
+	if (ds->endpoint == NULL)
+		return;
 	for (i = 0; i < LENGTH(services); i++)
 		if ((dot = strstr(ds->endpoint, services[i])) != NULL && dot != ds->endpoint) {
 			ds->account = arena_strndup(arena, ds->endpoint,
@@ -380,4 +395,33 @@ datastore_check_all(const struct spec *spec, struct err *err)
 				    a->at.file, a->at.line, a->at.column));
 		}
 	return (0);
+}
+
+const char *
+spec_datastore_flaw(const struct spec_datastore *ds)
+{
+	struct arena scratch = ARENA_EMPTY;
+	int path_style = 0, bad_endpoint = 0;
+	char *host;
+
+	if (ds->name == NULL || !is_name(ds->name))
+		return ("a name that a datastore cannot have");
+	if (ds->type == SPEC_ONELAKE)
+		return ("a type of datastore that cannot be mounted or copied");
+	if (ds->account == NULL)
+		return ("no account");
+	if (ds->endpoint != NULL) {
+		bad_endpoint = parse_endpoint(ds->endpoint, &scratch, &host) != 0;
+		path_style = !bad_endpoint && uri_is_path_style_host(host);
+		arena_done(&scratch);
+	}
+	if (bad_endpoint)
+		return ("an endpoint that is no host");
+	if (!is_account(ds->account, path_style))
+		return ("a name that a storage account cannot have");
+	if (ds->type != SPEC_GEN1 && (ds->container == NULL || !is_container(ds->container)))
+		return ("a name that a container cannot have");
+	if (ds->protocol == NULL || strcmp(ds->protocol, "https") != 0)
+		return ("a protocol other than https");
+	return (credential_flaw(ds));
 }

@@ -114,28 +114,86 @@ parse_datastore(struct reading *r, const char *s)
 	return (set_path(r, s));
 }
 
-/* subscriptions/S/resourcegroups/G[/providers/P]/workspaces/W/...: s is at S. */
+/* What names and versions of assets are made of; "." and ".." would climb in a URL. */
+static int
+is_asset_word(const char *s)
+{
+	size_t len = strlen(s);
+
+	return (len > 0 && len <= 255 && s[strspn(s, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")] == '\0' && strcmp(s, ".") != 0 &&
+	    strcmp(s, "..") != 0);
+}
+
+static void
+set_asset(struct reading *r, const char *name, const char *version, const char *label)
+{
+	if (!is_asset_word(name) || !is_asset_word(version != NULL ? version : label))
+		return;
+	r->u->asset_name = name;
+	r->u->asset_version = version;
+	r->u->asset_label = label;
+}
+
+/* NAME:VERSION or NAME@LABEL. */
+static void
+parse_short_asset(struct reading *r, const char *s)
+{
+	size_t len = strcspn(s, ":@");
+	const char *name = arena_strndup(r->arena, s, len);
+	const char *rest = s[len] != '\0' ? s + len + 1 : s + len;
+
+	set_asset(r, name, s[len] == ':' ? rest : NULL, s[len] == ':' ? NULL : rest);
+}
+
+/* data/NAME/versions/V or data/NAME/labels/L; of anything else nothing is known. */
+static void
+parse_long_asset(struct reading *r, const char *s)
+{
+	const char *kind = take_segment(r, &s), *name = take_segment(r, &s);
+	const char *by = take_segment(r, &s), *which = take_segment(r, &s);
+
+	if (kind == NULL || by == NULL || which == NULL || name == NULL || *s != '\0' ||
+	    !str_same(kind, "data"))
+		return;
+	if (str_same(by, "versions"))
+		set_asset(r, name, which, NULL);
+	else if (str_same(by, "labels"))
+		set_asset(r, name, NULL, which);
+}
+
+/* S/resourcegroups/G[/providers/P]/workspaces/W/...: *s moves behind it.  -1: it is not so. */
+static int
+take_workspace(struct reading *r, const char **s)
+{
+	const char *subscription = take_segment(r, s), *groups = take_segment(r, s);
+	const char *group = take_segment(r, s), *word = take_segment(r, s), *workspace;
+
+	if (word != NULL && str_same(word, "providers")) {
+		(void)take_segment(r, s);
+		word = take_segment(r, s);
+	}
+	workspace = take_segment(r, s);
+	if (subscription == NULL || groups == NULL || !str_same(groups, "resourcegroups") ||
+	    group == NULL || word == NULL || !str_same(word, "workspaces") || workspace == NULL)
+		return (-1);
+	r->u->subscription = subscription;
+	r->u->resource_group = group;
+	r->u->workspace = workspace;
+	return (0);
+}
+
+/* s is behind "azureml://subscriptions/". */
 static int
 parse_workspace(struct reading *r, const char *s)
 {
 	static const char expected[] = "expected azureml://subscriptions/ID/resourcegroups/NAME/"
 	    "workspaces/NAME/datastores/NAME/paths/PATH";
-	const char *word;
+	const char *rest, *word;
 
-	r->u->subscription = take_segment(r, &s);
-	word = take_segment(r, &s);
-	r->u->resource_group = take_segment(r, &s);
-	if (word == NULL || !str_same(word, "resourcegroups") || r->u->resource_group == NULL)
+	if (take_workspace(r, &s) != 0)
 		return (usage(r, expected));
-	word = take_segment(r, &s);
-	if (word != NULL && str_same(word, "providers")) {
-		(void)take_segment(r, &s);
-		word = take_segment(r, &s);
-	}
-	r->u->workspace = take_segment(r, &s);
-	if (word == NULL || !str_same(word, "workspaces") || r->u->workspace == NULL ||
-	    r->u->subscription == NULL)
-		return (usage(r, expected));
+	rest = s;
 	word = take_segment(r, &s);
 	if (word == NULL)
 		return (usage(r, expected));
@@ -143,7 +201,38 @@ parse_workspace(struct reading *r, const char *s)
 		return (parse_datastore(r, s));
 	r->u->form = DSURI_ASSET;
 	r->u->asset = r->text;
+	parse_long_asset(r, rest);
 	return (*s == '\0' ? usage(r, expected) : 0);
+}
+
+/* LOCATION/workspaces/ID/data/...: s is at LOCATION. */
+static void
+parse_location(struct reading *r, const char *s)
+{
+	const char *location = take_segment(r, &s), *word = take_segment(r, &s);
+	const char *id = take_segment(r, &s);
+
+	if (location == NULL || word == NULL || !str_same(word, "workspaces") || id == NULL ||
+	    !str_is_guid(id))
+		return;
+	r->u->workspace_id = id;
+	parse_long_asset(r, s);
+}
+
+/* azureml:NAME:VERSION, azureml:NAME@LABEL, azureml:/ARM/ID */
+static int
+parse_asset(struct reading *r, const char *s)
+{
+	if (*s == '\0' || (*s != '/' && strpbrk(s, ":@") == NULL))
+		return (usage(r, "expected azureml:NAME:VERSION or azureml:NAME@latest"));
+	if (*s != '/') {
+		parse_short_asset(r, s);
+	} else if (strncasecmp(s, "/subscriptions/", 15) == 0) {
+		s += 15;
+		if (take_workspace(r, &s) == 0)
+			parse_long_asset(r, s);
+	}
+	return (0);
 }
 
 /* s is behind "azureml:". */
@@ -156,17 +245,16 @@ parse_azureml(struct reading *r, const char *s)
 
 	r->u->form = DSURI_ASSET;
 	r->u->asset = r->text;
-	if (!str_starts(s, "//")) {
-		if (*s == '\0' || (*s != '/' && strpbrk(s, ":@") == NULL))
-			return (usage(r, "expected azureml:NAME:VERSION or azureml:NAME@latest"));
-		return (0);
-	}
+	if (!str_starts(s, "//"))
+		return (parse_asset(r, s));
 	s += 2;
 	word = take_segment(r, &s);
 	if (word != NULL && strcmp(word, "datastores") == 0)
 		return (parse_datastore(r, s));
 	if (word != NULL && str_same(word, "subscriptions"))
 		return (parse_workspace(r, s));
+	if (word != NULL && strcmp(word, "locations") == 0)
+		parse_location(r, s);
 	for (i = 0; i < LENGTH(assets); i++)
 		if (word != NULL && strcmp(word, assets[i]) == 0 && *s != '\0')
 			return (0);

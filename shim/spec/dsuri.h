@@ -7,8 +7,8 @@
  *   azureml://datastores/DS/paths/P                      DSURI_DATASTORE
  *   azureml://subscriptions/.../workspaces/W/datastores/DS/paths/P
  *                                                        DSURI_DATASTORE (workspace set)
- *   azureml:NAME:VERSION, azureml:NAME@LABEL, .../data/NAME/versions/V, registries, jobs
- *                                                        DSURI_ASSET
+ *   azureml:NAME:VERSION, azureml:NAME@LABEL, .../data/NAME/versions/V, .../labels/L,
+ *   registries, jobs                                     DSURI_ASSET
  *   wasb[s]://CONTAINER@ACCOUNT.blob.SUFFIX/P            DSURI_BLOB
  *   abfs[s]://FS@ACCOUNT.dfs.SUFFIX/P                    DSURI_GEN2
  *   https://ACCOUNT.blob.SUFFIX/CONTAINER/P              DSURI_BLOB (path-style hosts too)
@@ -37,6 +37,9 @@ struct dsuri {
 	const char	*datastore;		/* DSURI_DATASTORE */
 	const char	*subscription, *resource_group, *workspace;	/* or NULL */
 	const char	*asset;			/* DSURI_ASSET: as written */
+	/* A data asset of a workspace, by version or by label; else asset_name is NULL. */
+	const char	*asset_name, *asset_version, *asset_label;
+	const char	*workspace_id;		/* .../locations/L/workspaces/ID/...: a GUID */
 	const char	*scheme;		/* "https" or "http" for BLOB, GEN2 */
 	const char	*account;
 	const char	*suffix;		/* "core.windows.net" or HOST:PORT (path-style) */

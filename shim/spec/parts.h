@@ -29,6 +29,8 @@ int	datastore_check_all(const struct spec *, struct err *);
 
 /* credential.c: the credentials of a datastore; no complaint shows a value of them. */
 int	credential_read(const struct object *datastore, struct spec_datastore *);
+/* NULL, or what is wrong with a credential whose secret is not here. */
+const char *credential_flaw(const struct spec_datastore *);
 
 /* compute.c */
 int	compute_read(struct reader *, const struct yaml_node *);

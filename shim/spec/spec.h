@@ -49,6 +49,9 @@ struct spec_io {		/* one input or output */
 	const char	*path;		/* as written (URI or local path, an output's with
 					   ${{name}} and the like); NULL: default location */
 	struct spec_at	 path_at;
+	const char	*asset;		/* as written, when the workspace told what path stands
+					   for it; or NULL */
+	enum spec_type	 asset_type;	/* what the workspace says it is; SPEC_LITERAL: nothing */
 	const char	*path_on_compute;	/* absolute path without file:, or NULL */
 	int		 optional;
 };
@@ -96,6 +99,18 @@ enum spec_credential {
 	SPEC_CRED_SERVICE_PRINCIPAL, SPEC_CRED_CERTIFICATE,
 };
 
+/* Where the secret of a datastore stands. */
+enum spec_secret_from {
+	SPEC_SECRET_HERE,		/* in the file: .secret */
+	SPEC_SECRET_WORKSPACE,		/* in the workspace: the agent calls listSecrets */
+	SPEC_SECRET_VAULT,		/* in a Key Vault: the agent reads it */
+};
+
+/* An Azure ML workspace in Azure Resource Manager; all NULL: none. */
+struct spec_workspace {
+	const char	*subscription, *resource_group, *name;
+};
+
 struct spec_datastore {
 	struct spec_at	 at;
 	const char	*name;
@@ -112,6 +127,9 @@ struct spec_datastore {
 	enum spec_credential credential;
 	struct secret	 secret;	/* account key, SAS (without '?'), client secret,
 					   certificate */
+	enum spec_secret_from secret_from;
+	const char	*secret_url;	/* VAULT: https://VAULT/secrets/NAME[/VERSION] */
+	struct spec_workspace workspace;	/* that told of it; none: a file did */
 	const char	*tenant_id, *client_id, *thumbprint;	/* service principal, certificate */
 	const char	*authority_url, *resource_url;
 	int		 is_default;
@@ -183,6 +201,14 @@ int	spec_load_datastores(struct spec *, const char *file, const char *text, size
 int	spec_load_compute(struct spec *, const char *file, const char *text, size_t len,
 	    struct arena *, struct err *);
 
+/*
+ * Is a datastore that did not come from a file what a file may hold: names,
+ * endpoint, a kind of credential that goes with its type?  NULL, or why not.
+ */
+const char *spec_datastore_flaw(const struct spec_datastore *);
+/* The same of the text of a secret that is not in the file.  A SAS has no '?' any more. */
+const char *spec_secret_flaw(enum spec_credential, const char *text, size_t len);
+
 /* Wipe every secret: init does so once the agent has its copy. */
 void	spec_forget_secrets(struct spec *);
 
@@ -191,5 +217,6 @@ const char *spec_type_name(enum spec_type);
 const char *spec_mode_name(enum spec_mode);
 const char *spec_identity_name(enum spec_identity_type);
 const char *spec_store_name(enum spec_store_type);
+const char *spec_credential_name(enum spec_credential);		/* "account key" */
 
 #endif

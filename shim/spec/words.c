@@ -37,6 +37,14 @@ static const char *const stores[] = {
 	[SPEC_ONELAKE] = "one_lake",
 };
 
+static const char *const credentials[] = {
+	[SPEC_CRED_NONE] = "no credential",
+	[SPEC_CRED_ACCOUNT_KEY] = "account key",
+	[SPEC_CRED_SAS] = "SAS",
+	[SPEC_CRED_SERVICE_PRINCIPAL] = "client secret",
+	[SPEC_CRED_CERTIFICATE] = "certificate",
+};
+
 const char *
 spec_type_name(enum spec_type type)
 {
@@ -59,4 +67,10 @@ const char *
 spec_store_name(enum spec_store_type type)
 {
 	return (stores[type]);
+}
+
+const char *
+spec_credential_name(enum spec_credential credential)
+{
+	return (credentials[credential]);
 }

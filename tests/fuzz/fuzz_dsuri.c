@@ -43,6 +43,9 @@ check_uri(const struct dsuri *u)
 		break;
 	case DSURI_ASSET:
 		must(u->asset != NULL && *u->asset != '\0');
+		must((u->asset_name == NULL) == (u->asset_version == NULL &&
+		    u->asset_label == NULL));
+		must(u->asset_name == NULL || strchr(u->asset_name, '/') == NULL);
 		break;
 	case DSURI_BLOB:
 	case DSURI_GEN2:

@@ -328,12 +328,139 @@ test_unknown_datastore(void)
 	    "\"three\"; described are: one, two");
 	world_init(&w);
 	add_input(&w, "i", "azureml:asset:1");
-	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path",
+	check_refused(&w, ERR_USAGE, REMEDY_ASK_WORKSPACE, "job.yml:5:11: inputs.i.path",
 	    "only the workspace");
+	world_init(&w);
+	add_input(&w, "i", "azureml:asset@stable");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path",
+	    "one label, @latest");
+	world_init(&w);
+	add_input(&w, "i", "azureml://registries/r/data/n/versions/1");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path",
+	    "only data assets of a workspace");
+	world_init(&w);
+	add_output(&w, "o", "azureml:asset:1");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:9:11: outputs.o.path",
+	    "not an asset");
 	world_init(&w);
 	add_input(&w, "i", "https://example.org/x");
 	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path",
 	    "mode: direct");
+}
+
+static void
+workspace_is(struct world *w, const char *name)
+{
+	w->facts.subscription = "sub";
+	w->facts.resource_group = "rg";
+	w->facts.workspace = name;
+}
+
+/* With a workspace, what is not described is collected: each name once, in the job's order. */
+static void
+test_wants(void)
+{
+	struct plan_wants wants = { NULL, 0 };
+	struct world w;
+
+	world_init(&w);
+	workspace_is(&w, "ws");
+	w.opt.wants = &wants;
+	add_datastore(&w, "here", SPEC_BLOB);
+	add_datastore(&w, "too", SPEC_BLOB);
+	add_input(&w, "a", "azureml://datastores/there/paths/p");
+	add_input(&w, "b", "azureml:iris@latest");
+	add_input(&w, "c", "azureml://subscriptions/s/resourcegroups/g/workspaces/other/datastores/"
+	    "there/paths/p");
+	add_input(&w, "d", "azureml://datastores/here/paths/p");
+	add_output(&w, "x", "azureml://datastores/there/paths/p");
+	add_output(&w, "y", NULL);
+	add_output(&w, "z", "azureml://datastores/${{default_datastore}}/paths/z/");
+	check_int(decide(&w), 0);
+	if (check_int(wants.n, 4)) {
+		check_int(wants.list[0].kind, WIRE_WANT_DATASTORE);
+		check_str(wants.list[0].name, "there");
+		check_str(wants.list[0].workspace.name, "ws");
+		check_int(wants.list[1].kind, WIRE_WANT_ASSET);
+		check_str(wants.list[1].name, "iris");
+		check(wants.list[1].version == NULL);
+		check_str(wants.list[1].text, "azureml:iris@latest");
+		check_str(wants.list[2].workspace.name, "other");
+		check_str(wants.list[2].workspace.subscription, "s");
+		check_int(wants.list[3].kind, WIRE_WANT_DEFAULT);
+	}
+	arena_done(&w.mem);
+	/* Nobody knows the workspace: an error, as without wants. */
+	world_init(&w);
+	wants = (struct plan_wants){ NULL, 0 };
+	w.opt.wants = &wants;
+	add_input(&w, "a", "azureml://datastores/there/paths/p");
+	check_refused(&w, ERR_USAGE, REMEDY_DATASTORE_FILE, "job.yml:5:11: inputs.a.path", "there");
+	/* In direct mode a datastore is not needed; what asset it is has to be known. */
+	world_init(&w);
+	workspace_is(&w, "ws");
+	w.opt.wants = &wants;
+	add_input(&w, "a", "azureml://datastores/there/paths/p")->mode = SPEC_DIRECT;
+	add_input(&w, "b", "azureml:iris:1")->mode = SPEC_DIRECT;
+	check_int(decide(&w), 0);
+	check_int(wants.n, 1);
+	arena_done(&w.mem);
+}
+
+/* Told by a workspace: counts in that one alone; its secret is fetched as the plan says. */
+static void
+test_told_by_workspace(void)
+{
+	struct world w;
+	struct spec_datastore *ds;
+
+	world_init(&w);
+	workspace_is(&w, "ws");
+	ds = add_datastore(&w, "data", SPEC_BLOB);
+	ds->workspace = (struct spec_workspace){ "sub", "rg", "ws" };
+	ds->credential = SPEC_CRED_ACCOUNT_KEY;
+	ds->secret_from = SPEC_SECRET_WORKSPACE;
+	add_input(&w, "a", "azureml://datastores/data/paths/p");
+	check_int(decide(&w), 0);
+	check_int(w.plan.accesses[0].identity.secret_from, SPEC_SECRET_WORKSPACE);
+	check_str(w.plan.accesses[0].identity.label,
+	    "account key of datastore data (kept in workspace ws)");
+	check_int(w.plan.readers[SPEC_SECRET_WORKSPACE].kind, PLAN_ID_MANAGED);
+	check_str(w.plan.readers[SPEC_SECRET_WORKSPACE].audience, "https://management.azure.com");
+	check_int(w.plan.readers[SPEC_SECRET_VAULT].kind, PLAN_ID_NONE);
+	check_int(w.plan.nnotes, 2);
+	check_int(w.plan.nwarnings, 0);
+	workspace_is(&w, "another");
+	check_int(decide(&w), -1);
+	check_int(w.err.remedy, REMEDY_DATASTORE_FILE);
+	arena_done(&w.mem);
+}
+
+static void
+test_vault_reader(void)
+{
+	struct world w;
+	struct spec_datastore *ds;
+
+	world_init(&w);
+	w.spec.job.identity.type = SPEC_IDENTITY_USER;
+	w.facts.obo_endpoint = "http://127.0.0.1/OBO";
+	ds = add_datastore(&w, "data", SPEC_BLOB);
+	ds->credential = SPEC_CRED_ACCOUNT_KEY;
+	ds->secret_from = SPEC_SECRET_VAULT;
+	ds->secret_url = "https://v.vault.azure.net/secrets/s";
+	add_input(&w, "a", "azureml://datastores/data/paths/p");
+	check_int(decide(&w), 0);
+	check_int(w.plan.readers[SPEC_SECRET_VAULT].kind, PLAN_ID_MANAGED);
+	check(warned(&w, "secret-in-key-vault"));
+	check(warned(&w, "cached-beats-user"));
+	check_int(w.plan.broker, PLAN_BROKER_USER);
+	/* The compute has nobody to read it. */
+	w.spec.compute.has_system = 0;
+	check_int(decide(&w), -1);
+	check_int(w.err.kind, ERR_NO_IDENTITY);
+	check(strstr(w.err.resource, "Key Vault") != NULL);
+	arena_done(&w.mem);
 }
 
 static void
@@ -806,6 +933,9 @@ main(void)
 	test_nothing_to_do();
 	test_optional();
 	test_unknown_datastore();
+	test_wants();
+	test_told_by_workspace();
+	test_vault_reader();
 	test_modes();
 	test_without_fuse();
 	test_places();

@@ -26,7 +26,14 @@ show(const char *text)
 		return (arena_printf(&mem, "datastore %s/%s/%s %s [%s]", or_dash(u.subscription),
 		    or_dash(u.resource_group), or_dash(u.workspace), u.datastore, u.path));
 	case DSURI_ASSET:
-		return (arena_printf(&mem, "asset %s", u.asset));
+		if (u.asset_name == NULL)
+			return (arena_printf(&mem, "asset %s", u.asset));
+		return (arena_printf(&mem, "data %s/%s/%s%s%s %s%c%s", or_dash(u.subscription),
+		    or_dash(u.resource_group), or_dash(u.workspace),
+		    u.workspace_id != NULL ? " id " : "",
+		    u.workspace_id != NULL ? u.workspace_id : "", u.asset_name,
+		    u.asset_version != NULL ? ':' : '@',
+		    u.asset_version != NULL ? u.asset_version : u.asset_label));
 	case DSURI_BLOB:
 	case DSURI_GEN2:
 		return (arena_printf(&mem, "%s %s %s %s %s [%s]",
@@ -61,14 +68,27 @@ static const struct {
 	    "Microsoft.MachineLearningServices/workspaces/w/datastores/ds/paths/p",
 	    "datastore s/g/w ds [p]" },
 	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/d/versions/1",
-	    "asset azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/d/versions/1" },
-	{ "azureml:name:3", "asset azureml:name:3" },
-	{ "azureml:name@latest", "asset azureml:name@latest" },
+	    "data s/g/w d:1" },
+	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/d/labels/latest",
+	    "data s/g/w d@latest" },
+	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/d/versions/1",
+	    "asset azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/d/versions/1" },
+	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/../versions/1",
+	    "asset azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/../versions/1" },
+	{ "azureml:/subscriptions/s/resourceGroups/g/providers/"
+	    "Microsoft.MachineLearningServices/workspaces/w/data/d/versions/1.2",
+	    "data s/g/w d:1.2" },
+	{ "azureml:name:3", "data -/-/- name:3" },
+	{ "azureml:name:", "asset azureml:name:" },
+	{ "azureml:na me:3", "asset azureml:na me:3" },
+	{ "azureml:name@latest", "data -/-/- name@latest" },
 	{ "azureml:/subscriptions/s/x", "asset azureml:/subscriptions/s/x" },
 	{ "azureml://registries/r/data/n/versions/1",
 	    "asset azureml://registries/r/data/n/versions/1" },
 	{ "azureml://locations/l/workspaces/w/data/n/versions/1",
 	    "asset azureml://locations/l/workspaces/w/data/n/versions/1" },
+	{ "azureml://locations/l/workspaces/11111111-2222-4333-8444-555555555555/data/n/"
+	    "versions/1", "data -/-/- id 11111111-2222-4333-8444-555555555555 n:1" },
 	{ "azureml://jobs/j/outputs/o/paths/p", "asset azureml://jobs/j/outputs/o/paths/p" },
 	{ "azureml://datastores/ds/ExperimentRun/dcid.x/y",
 	    "asset azureml://datastores/ds/ExperimentRun/dcid.x/y" },

@@ -41,6 +41,43 @@ test_nothing_set(void)
 }
 
 static void
+test_workspace(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_from_environ(&f, env_of("A=1", &mem), &mem, &err), 0);
+	check_str(facts_arm_endpoint(&f), "https://management.azure.com");
+	check_str(f.arm_api_version, "2024-10-01");
+	check_int(facts_set_workspace(&f, "s/g r/w", &mem, &err), 0);
+	check_str(f.subscription, "s");
+	check_str(f.resource_group, "g r");
+	check_str(f.workspace, "w");
+	check_int(facts_set_workspace(&f, "s/g", &mem, &err), -1);
+	check_int(err.kind, ERR_USAGE);
+	check_int(facts_set_workspace(&f, "s//w", &mem, &err), -1);
+	check_int(facts_set_workspace(&f, "/g/w", &mem, &err), -1);
+	check_int(facts_set_workspace(&f, "s/g/", &mem, &err), -1);
+	check_int(facts_set_workspace(&f, "s/g/w/x", &mem, &err), -1);
+	check_str(f.workspace, "w");
+	check_int(facts_from_environ(&f, env_of("AMLSHIM_ARM_ENDPOINT=https://arm.test:1/\n"
+	    "AMLSHIM_ARM_API_VERSION=2025-01-01-preview\nAZUREML_WORKSPACE_ID=" GUID, &mem), &mem,
+	    &err), 0);
+	check_str(facts_arm_endpoint(&f), "https://arm.test:1");
+	check_str(f.arm_api_version, "2025-01-01-preview");
+	check_str(f.workspace_id, GUID);
+	check_int(facts_from_environ(&f, env_of("AMLSHIM_ARM_ENDPOINT=http://arm.test", &mem), &mem,
+	    &err), -1);
+	check_str(err.resource, "AMLSHIM_ARM_ENDPOINT");
+	err = ERR_EMPTY;
+	check_int(facts_from_environ(&f, env_of("AMLSHIM_ARM_API_VERSION=2024&x=1", &mem), &mem,
+	    &err), -1);
+	check_str(err.resource, "AMLSHIM_ARM_API_VERSION");
+	arena_done(&mem);
+}
+
+static void
 test_all_set(void)
 {
 	struct arena mem = ARENA_EMPTY;
@@ -181,6 +218,7 @@ main(void)
 {
 	test_certificate_alg();
 	test_nothing_set();
+	test_workspace();
 	test_all_set();
 	test_empty_is_absent();
 	test_gather();

@@ -875,7 +875,21 @@ test_no_secret_in_errors(void)
 		{ "azure_blob", "{account_key: 'SECRET!'}", "account_key",
 		    "expected the base64 text of an account key" },
 		{ "azure_blob", "{account_key: [SECRET]}", "account_key",
-		    "expected a string, got a list" },
+		    "expected a string, or {key_vault_secret: URL}, got a list" },
+		{ "azure_blob", "{account_key: {SECRET}}", "account_key",
+		    "expected a string, or {key_vault_secret: URL}" },
+		{ "azure_blob", "{account_key: {key_vault_secret: 'http://v.test/secrets/a'}}",
+		    "account_key.key_vault_secret",
+		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },
+		{ "azure_blob", "{account_key: {key_vault_secret: "
+		    "'https://v.test/secrets/a?SECRET'}}", "account_key.key_vault_secret",
+		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },
+		{ "azure_blob", "{account_key: {key_vault_secret: "
+		    "'https://SECRET@v.test/secrets/a'}}", "account_key.key_vault_secret",
+		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },
+		{ "azure_blob", "{account_key: {key_vault_secret: 'https://v.test/keys/a'}}",
+		    "account_key.key_vault_secret",
+		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },
 		{ "azure_blob", "{account_key: ' '}", "account_key",
 		    "expected a string, got an empty one" },
 		{ "azure_blob", "{sas_token: 'sv=1&SECRET'}", "sas_token",
@@ -919,6 +933,72 @@ test_no_secret_in_errors(void)
 		check(strstr(err.cause, "SECRET") == NULL && strstr(err.resource,
 		    "SECRET") == NULL);
 	}
+}
+
+/* The secret stands in a Key Vault: the file has its address. */
+static void
+test_vault_references(void)
+{
+	check(datastores("[{name: a, type: azure_blob, account_name: acct, container_name: cont, "
+	    "credentials: {account_key: {key_vault_secret: "
+	    "'https://v.vault.azure.net/secrets/name'}}},\n"
+	    "{name: b, type: azure_data_lake_gen2, account_name: acct, filesystem: files, "
+	    "credentials: {tenant_id: t, client_id: " GUID_1 ", client_secret: {key_vault_secret: "
+	    "'https://v.vault.azure.net:8443/secrets/name/0123abc'}}}]"));
+	check_int(spec.ndatastores, 2);
+	check_int(spec.datastores[0].credential, SPEC_CRED_ACCOUNT_KEY);
+	check_int(spec.datastores[0].secret_from, SPEC_SECRET_VAULT);
+	check_str(spec.datastores[0].secret_url, "https://v.vault.azure.net/secrets/name");
+	check(spec.datastores[0].secret.text == NULL);
+	check_int(spec.datastores[1].credential, SPEC_CRED_SERVICE_PRINCIPAL);
+	check_str(spec.datastores[1].secret_url,
+	    "https://v.vault.azure.net:8443/secrets/name/0123abc");
+	check_str(spec.datastores[1].client_id, GUID_1);
+}
+
+/* What a workspace says is held to the rules of files. */
+static void
+test_flaws(void)
+{
+	const struct spec_datastore good = { .name = "d", .type = SPEC_BLOB, .account = "acct",
+	    .container = "cont", .endpoint = "core.windows.net", .protocol = "https" };
+	struct spec_datastore ds = good;
+
+	check(spec_datastore_flaw(&ds) == NULL);
+	ds.name = "../d";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds = good;
+	ds.account = "Acct";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds.account = "acct.evil.test/x";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds = good;
+	ds.container = "a/../b";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds = good;
+	ds.endpoint = "evil.test/x";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds.endpoint = "localhost:1234";
+	check(spec_datastore_flaw(&ds) == NULL);
+	ds = good;
+	ds.protocol = "http";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds = good;
+	ds.credential = SPEC_CRED_SERVICE_PRINCIPAL;
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds.client_id = GUID_1;
+	ds.tenant_id = "contoso.com";
+	check(spec_datastore_flaw(&ds) == NULL);
+	ds.authority_url = "http://login.test";
+	check(spec_datastore_flaw(&ds) != NULL);
+	ds = good;
+	ds.type = SPEC_GEN1;
+	ds.credential = SPEC_CRED_ACCOUNT_KEY;
+	check(spec_datastore_flaw(&ds) != NULL);
+	check(spec_secret_flaw(SPEC_CRED_SAS, "sv=1&sig=x", 10) == NULL);
+	check(spec_secret_flaw(SPEC_CRED_SAS, "sv=1", 4) != NULL);
+	check(spec_secret_flaw(SPEC_CRED_ACCOUNT_KEY, "", 0) != NULL);
+	check(spec_secret_flaw(SPEC_CRED_ACCOUNT_KEY, "c2VjcmV0", 8) == NULL);
 }
 
 static void
@@ -1003,6 +1083,8 @@ main(void)
 	test_step_refusals();
 	test_copies();
 	test_no_secret_in_errors();
+	test_vault_references();
+	test_flaws();
 	test_places();
 	check_str(spec_type_name(SPEC_TRITON_MODEL), "triton_model");
 	check_str(spec_mode_name(SPEC_EVAL_DOWNLOAD), "eval_download");

@@ -46,6 +46,18 @@ messages_arrive_whole(void)
 }
 
 static void
+texts_end_and_can_be_printed(void)
+{
+	check_int(wire_is_text("abc", 4), 1);
+	check_int(wire_is_text("abc", 3), 0);		/* no NUL in these bytes */
+	check_int(wire_is_text("", 1), 1);
+	check_int(wire_is_text("caf\xc3\xa9", 6), 1);
+	check_int(wire_is_text("caf\xc3", 5), 0);
+	check_int(wire_is_text("a\nb", 4), 0);
+	check_int(wire_is_text("a\x1b[2J", 6), 0);
+}
+
+static void
 a_wrong_size_is_an_error(void)
 {
 	struct err e = ERR_EMPTY;
@@ -89,6 +101,7 @@ int
 main(void)
 {
 	messages_arrive_whole();
+	texts_end_and_can_be_printed();
 	a_wrong_size_is_an_error();
 	waiting_ends();
 	return (check_done());

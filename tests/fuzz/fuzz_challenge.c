@@ -1,0 +1,60 @@
+/*
+ * A WWW-Authenticate header, then a line break and the vault's URL: whatever they say, a token is
+ * only for a parent of the URL's own host.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "azure/keyvault.h"
+#include "base/uri.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+must(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void
+check_trusted(const struct keyvault_challenge *c, const char *url)
+{
+	struct arena mem = ARENA_EMPTY;
+	struct uri resource, own;
+
+	must(uri_parse(&resource, c->resource, &mem) == 0);
+	must(uri_parse(&own, url, &mem) == 0);
+	must(strcmp(resource.scheme, "https") == 0);
+	must(str_ends(own.host, resource.host));
+	must(own.host[strlen(own.host) - strlen(resource.host) - 1] == '.');
+	arena_done(&mem);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct arena mem = ARENA_EMPTY;
+	char *header = arena_strndup(&mem, (const char *)data, size), *url = strchr(header, '\n');
+	struct keyvault_challenge c;
+	struct err err = ERR_EMPTY;
+
+	if (url != NULL)
+		*url++ = '\0';
+	else
+		url = arena_strdup(&mem, "https://v.vault.azure.net/secrets/s");
+	if (keyvault_read_challenge(header, &c, &err) != 0) {
+		must(err.kind == ERR_PROTOCOL && err.cause[0] != '\0');
+	} else {
+		must(c.resource[0] != '\0');
+		must(memchr(c.resource, '\0', sizeof(c.resource)) != NULL);
+		if (keyvault_check_challenge(&c, url, &err) == 0)
+			check_trusted(&c, url);
+		else
+			must(err.kind == ERR_DENIED);
+	}
+	arena_done(&mem);
+	return (0);
+}

@@ -28,6 +28,10 @@ static const struct row rows[] = {
 	    "the step to run, when the job is a pipeline" },
 	{ "datastore", 'd', ROW_LIST, "AMLSHIM_DATASTORES", AT(datastores), "FILE|DIR|TEXT",
 	    "datastore definitions; may be repeated" },
+	{ "workspace", 0, ROW_TEXT, "AMLSHIM_WORKSPACE", AT(workspace), "SUB/GROUP/NAME",
+	    "Azure ML workspace that knows datastores and assets" },
+	{ "resolve", 0, ROW_YES, "AMLSHIM_RESOLVE", AT(resolve), NULL,
+	    "plan: ask the workspace for what no file describes" },
 	{ "compute", 0, ROW_TEXT, "AMLSHIM_COMPUTE", AT(compute), "FILE|TEXT",
 	    "identities of the compute: a file, none, system_assigned, or client ids" },
 	{ "cloud", 0, ROW_TEXT, "AMLSHIM_CLOUD", AT(cloud), "NAME|FILE",
@@ -493,7 +497,6 @@ options_help(FILE *out)
 	    "AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
 	    "Exit: the command's own code; "
 	    "2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
-	    "122 access denied, 123 outputs not delivered, 124 time limit, "
-	    "125 other failure of amlshim,\n"
-	    "126/127 command cannot run/not found, 128+n ended by signal n.\n", out);
+	    "122 access denied, 123 outputs lost, 124 time limit, 125 other failure, "
+	    "126/127 command, 128+n signal.\n", out);
 }

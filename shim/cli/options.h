@@ -35,6 +35,8 @@ struct options {
 
 	const char	*job, *step, *compute;
 	const char	*cloud;
+	const char	*workspace;	/* SUBSCRIPTION/GROUP/NAME */
+	int		 resolve;	/* plan may ask it */
 	const char	**datastores;	size_t ndatastores;
 	const char	*root, *cache_dir;
 	int		 fuse_copy;	/* --fuse=copy */

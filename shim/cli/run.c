@@ -1,8 +1,6 @@
 #include "cli/run.h"
 
 #include <stdio.h>
-#include <string.h>
-
 #include "base/log.h"
 #include "base/trace.h"
 #include "cli/snapshot.h"
@@ -15,35 +13,13 @@ log_plan_warnings(const struct plan *plan)
 
 	for (i = 0; i < plan->nwarnings; i++)
 		log_warning("%s", plan->warnings[i].text);
-}
-
-static int
-is_text(const char *source)		/* not a path: see spec.h */
-{
-	return (source[0] == '{' || strchr(source, '\n') != NULL);
-}
-
-static void
-wipe(const char *text)
-{
-	secret_wipe((char *)(uintptr_t)text, strlen(text));
-}
-
-static void
-wipe_variables(char *const *envp, const char *const *names, size_t n)
-{
-	size_t i;
-
-	for (; *envp != NULL; envp++)
-		for (i = 0; i < n; i++)
-			if (str_starts(*envp, names[i]))
-				wipe(*envp + strlen(names[i]));
+	for (i = 0; i < plan->nnotes; i++)
+		log_info("%s", plan->notes[i].text);
 }
 
 /*
- * /proc/PID/environ and cmdline show the memory that exec filled, and the copy
- * of the environment stays for the job's: what may be a secret there goes, now
- * that it is parsed.  Without a broker the platform's endpoints are the job's.
+ * The copy of the environment stays for the job's.  Without a broker the
+ * platform's endpoints are the job's.
  */
 static void
 hide_inputs(struct story *story, const struct options *opt, char **envp)
@@ -51,18 +27,11 @@ hide_inputs(struct story *story, const struct options *opt, char **envp)
 	static const char *const inputs[] = { "AMLSHIM_JOB=", "AMLSHIM_DATASTORES=",
 	    "AMLSHIM_COMPUTE=" };
 	static const char *const platform[] = { "MSI_SECRET=", "IDENTITY_HEADER=" };
-	size_t i;
 
-	wipe_variables(envp, inputs, LENGTH(inputs));
-	wipe_variables(envp, platform, LENGTH(platform));
-	wipe_variables(story->facts.environ, inputs, LENGTH(inputs));
+	story_hide_inputs(opt, envp);
+	story_wipe_variables(story->facts.environ, inputs, LENGTH(inputs));
 	if (story->plan.broker != PLAN_BROKER_NONE)
-		wipe_variables(story->facts.environ, platform, LENGTH(platform));
-	for (i = 0; i < opt->ndatastores; i++)		/* --datastore TEXT stands in argv */
-		if (is_text(opt->datastores[i]))
-			wipe(opt->datastores[i]);
-	if (opt->job != NULL && is_text(opt->job))
-		wipe(opt->job);
+		story_wipe_variables(story->facts.environ, platform, LENGTH(platform));
 }
 
 static int
@@ -108,7 +77,7 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 		return (status != 0 ? status : run_bare(opt, &init));
 	}
 	if (story_tell(&story, opt, envp, &err) != 0)
-		return (fail(&err));
+		return (story.stop_signal != 0 ? 128 + story.stop_signal : fail(&err));
 	if (opt->dry_run || opt->command == OPTIONS_PLAN)
 		return (plan_print(&story.plan, opt->json, stdout) == 0 ? 0 : 125);
 	trace_span("phase", "read the spec and plan", began_us, NULL, NULL, 0);

@@ -1,6 +1,47 @@
 #include "cli/story.h"
 
+#include <string.h>
+
 #include "base/log.h"
+#include "cli/workspace.h"
+
+static int
+is_text(const char *source)		/* not a path: see spec.h */
+{
+	return (source[0] == '{' || strchr(source, '\n') != NULL);
+}
+
+static void
+wipe(const char *text)
+{
+	secret_wipe((char *)(uintptr_t)text, strlen(text));
+}
+
+void
+story_wipe_variables(char *const *envp, const char *const *names, size_t n)
+{
+	size_t i;
+
+	for (; *envp != NULL; envp++)
+		for (i = 0; i < n; i++)
+			if (str_starts(*envp, names[i]))
+				wipe(*envp + strlen(names[i]));
+}
+
+void
+story_hide_inputs(const struct options *opt, char *const *envp)
+{
+	static const char *const names[] = { "AMLSHIM_JOB=", "AMLSHIM_DATASTORES=",
+	    "AMLSHIM_COMPUTE=", "MSI_SECRET=", "IDENTITY_HEADER=" };
+	size_t i;
+
+	story_wipe_variables(envp, names, LENGTH(names));
+	for (i = 0; i < opt->ndatastores; i++)		/* --datastore TEXT stands in argv */
+		if (is_text(opt->datastores[i]))
+			wipe(opt->datastores[i]);
+	if (opt->job != NULL && is_text(opt->job))
+		wipe(opt->job);
+}
 
 static void
 log_remarks(const struct spec *spec)
@@ -38,6 +79,13 @@ settle_cloud(struct story *story, const struct options *opt, struct err *err)
 	return (err_on(err, "AZUREML_CURRENT_CLOUD"));
 }
 
+/* The workspace, for what no file describes. */
+static int
+may_ask(const struct options *opt)
+{
+	return (opt->resolve || (opt->command == OPTIONS_RUN && !opt->dry_run));
+}
+
 int
 story_read(struct story *story, const struct options *opt, char *const *envp, struct err *err)
 {
@@ -50,6 +98,11 @@ story_read(struct story *story, const struct options *opt, char *const *envp, st
 	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
 		return (-1);
 	log_remarks(&story->spec);
+	if (opt->workspace != NULL &&
+	    facts_set_workspace(&story->facts, opt->workspace, &story->mem, err) != 0)
+		return (-1);
+	if (may_ask(opt))
+		story_hide_inputs(opt, envp);
 	return (0);
 }
 
@@ -58,8 +111,11 @@ story_decide(struct story *story, const struct options *opt, struct err *err)
 {
 	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
 	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
-	    .memory_bytes = opt->memory_bytes };
+	    .memory_bytes = opt->memory_bytes,
+	    .only_broker = opt->command == OPTIONS_DOCKER_CREDENTIAL };
 
+	if (may_ask(opt))
+		return (workspace_plan(story, opt, &plan, err));
 	return (plan_decide(&story->plan, &story->spec, &story->facts, &plan, &story->mem, err));
 }
 

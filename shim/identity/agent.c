@@ -13,6 +13,7 @@
 #include "base/wire.h"
 #include "identity/broker.h"
 #include "identity/cache.h"
+#include "identity/keeper.h"
 
 #define TOKEN_WAIT_MS	110000	/* longer than the 70 s of a metadata service being updated */
 #define AGENT_CONNECTIONS 16
@@ -31,6 +32,7 @@ struct agent {
 	const struct agent_options *opt;
 	struct http	*http;
 	struct cache	*cache;
+	struct keeper	*keeper;
 	struct broker	*broker;
 	struct desk	*desks;
 	size_t		 ndesks;
@@ -52,14 +54,48 @@ set_text(struct wire_cred *cred, const struct secret *text)
 	cred->len = (uint32_t)text->len;
 }
 
+/* As get_token(), with a secret that stands elsewhere; what was refused may have been rotated. */
+static int
+get_token_with_fetched(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
+    int64_t deadline_ms, struct token *ret, struct err *err)
+{
+	struct plan_identity with = *id;
+	struct kept first = { .generation = 0 }, second = { .generation = 0 };
+	int failed;
+
+	if (keeper_get(a->keeper, id, 0, deadline_ms, &first, err) != 0)
+		return (-1);
+	with.secret = first.text;
+	failed = cache_get(a->cache, &with, id->audience, newer_than, deadline_ms, ret, err);
+	if (failed != 0 && err->kind == ERR_NO_IDENTITY && keeper_get(a->keeper, id,
+	    first.generation, deadline_ms, &second, NULL) == 0 &&
+	    !secret_equal(&first.text, second.text.text, second.text.len)) {
+		with.secret = second.text;
+		failed = cache_get(a->cache, &with, id->audience, 0, deadline_ms, ret, err);
+	}
+	kept_done(&first);
+	kept_done(&second);
+	return (failed);
+}
+
+static int
+get_token(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
+    struct token *ret, struct err *err)
+{
+	int64_t deadline_ms = clock_ms() + TOKEN_WAIT_MS;
+
+	if (id->secret_from != SPEC_SECRET_HERE)
+		return (get_token_with_fetched(a, id, newer_than, deadline_ms, ret, err));
+	return (cache_get(a->cache, id, id->audience, newer_than, deadline_ms, ret, err));
+}
+
 static void
 bearer(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
     struct wire_cred *cred)
 {
 	struct token t = { .generation = 0 };
 
-	if (cache_get(a->cache, id, id->audience, newer_than, clock_ms() + TOKEN_WAIT_MS, &t,
-	    &cred->err) != 0)
+	if (get_token(a, id, newer_than, &t, &cred->err) != 0)
 		return;
 	cred->kind = WIRE_CRED_BEARER;
 	cred->generation = t.generation;
@@ -69,14 +105,37 @@ bearer(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
 	token_done(&t);
 }
 
+/* In the workspace or a vault: kept fresh here. */
+static void
+fetched_secret(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
+    struct wire_cred *cred)
+{
+	struct kept k = { .generation = 0 };
+
+	if (keeper_get(a->keeper, id, newer_than, clock_ms() + TOKEN_WAIT_MS, &k,
+	    &cred->err) != 0)
+		return;
+	cred->kind = k.kind == SPEC_CRED_SAS ? WIRE_CRED_SAS : WIRE_CRED_SHARED_KEY;
+	cred->generation = k.generation;
+	cred->expires_unix_s = k.expires_unix_s;
+	cred->refresh_unix_s = k.refresh_unix_s;
+	set_text(cred, &k.text);
+	kept_done(&k);
+}
+
 /* A credential that cannot be renewed here was refused: the same one again says so. */
 static void
-cached_secret(const struct plan_identity *id, enum wire_cred_kind kind, struct wire_cred *cred)
+cached_secret(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
+    struct wire_cred *cred)
 {
-	cred->kind = kind;
+	if (id->secret_from != SPEC_SECRET_HERE) {
+		fetched_secret(a, id, newer_than, cred);
+		return;
+	}
 	cred->generation = 1;
-	if (kind == WIRE_CRED_SAS)
+	if (id->kind == PLAN_ID_SAS)
 		cred->expires_unix_s = auth_sas_expiry(id->secret.text);
+	cred->kind = id->kind == PLAN_ID_SAS ? WIRE_CRED_SAS : WIRE_CRED_SHARED_KEY;
 	set_text(cred, &id->secret);
 }
 
@@ -87,10 +146,8 @@ make_cred(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
 	memset(cred, 0, sizeof(*cred));
 	switch (id->kind) {
 	case PLAN_ID_ACCOUNT_KEY:
-		cached_secret(id, WIRE_CRED_SHARED_KEY, cred);
-		break;
 	case PLAN_ID_SAS:
-		cached_secret(id, WIRE_CRED_SAS, cred);
+		cached_secret(a, id, newer_than, cred);
 		break;
 	case PLAN_ID_SERVICE_PRINCIPAL:
 	case PLAN_ID_CERTIFICATE:
@@ -192,6 +249,7 @@ start_services(struct agent *a)
 	a->cache = cache_new(a->opt->facts, a->http, &err);
 	if (a->cache == NULL)
 		fail(a, &err);
+	a->keeper = keeper_new(a->opt->plan, a->opt->facts, a->http, a->cache);
 	broker.cache = a->cache;
 	if (a->opt->broker_fd >= 0) {
 		a->broker = broker_new(&broker, &err);

@@ -16,7 +16,8 @@
 
 struct entry {
 	struct entry	*next;
-	struct plan_identity identity;	/* texts borrowed from the plan, or copied into mem */
+	struct plan_identity identity;	/* texts borrowed from the plan, or copied into mem;
+					   the secret is a copy: it may be rotated */
 	const char	*resource;
 	struct token	 token;		/* empty text: none yet */
 	int		 users;		/* callers that hold a pointer to this */
@@ -77,6 +78,7 @@ static void
 free_entry(struct entry *e)
 {
 	token_done(&e->token);
+	secret_done(&e->identity.secret);
 	arena_done(&e->mem);
 	free(e);
 }
@@ -99,8 +101,10 @@ drop_oldest(struct cache *c)
 	free_entry(e);
 }
 
+/* NULL: no memory for its secret. */
 static struct entry *
-find_entry(struct cache *c, const struct plan_identity *id, const char *resource)
+find_entry(struct cache *c, const struct plan_identity *id, const char *resource,
+    struct err *err)
 {
 	struct entry *e;
 
@@ -109,9 +113,14 @@ find_entry(struct cache *c, const struct plan_identity *id, const char *resource
 			return (e);
 	if (c->counts.entries >= CACHE_ENTRIES_MAX)
 		drop_oldest(c);
-	c->counts.entries++;
 	e = mem_zalloc(sizeof(*e));
 	e->identity = *id;
+	e->identity.secret = (struct secret){ NULL, 0 };
+	if (id->secret.text != NULL && secret_copy(&e->identity.secret, &id->secret, err) != 0) {
+		free_entry(e);
+		return (NULL);
+	}
+	c->counts.entries++;
 	e->identity.client_id = copy_text(&e->mem, id->client_id);
 	e->identity.label = copy_text(&e->mem, id->label);
 	e->resource = arena_strdup(&e->mem, resource);
@@ -260,7 +269,13 @@ cache_get(struct cache *c, const struct plan_identity *id, const char *resource,
 	int failed;
 
 	pthread_mutex_lock(&c->lock);
-	e = find_entry(c, id, resource);
+	e = find_entry(c, id, resource, &failure);
+	if (e == NULL) {
+		pthread_mutex_unlock(&c->lock);
+		if (err != NULL)
+			*err = failure;
+		return (-1);
+	}
 	e->users++;
 	e->last_used_ms = clock_ms();
 	if (is_valid(e, newer_than)) {

@@ -92,9 +92,8 @@ close_ends(struct ends *ends, size_t n)
 	}
 }
 
-/* In the child: only what this worker may have. */
-static void
-become_worker(const char *name, const int *keep, size_t nkeep, pid_t init_pid)
+void
+worker_become(const char *name, const int *keep, size_t nkeep, pid_t init_pid)
 {
 	char text[64];
 
@@ -131,7 +130,7 @@ run_agent(const struct workers *w, const struct workers_options *opt, struct end
 		keep[nkeep++] = broker_fd;
 	keep[nkeep++] = trace_fd();
 	agent.access_fds = access_fds;
-	become_worker("agent", keep, nkeep, init_pid);
+	worker_become("agent", keep, nkeep, init_pid);
 	agent_main(&agent);
 }
 
@@ -148,7 +147,7 @@ run_access(struct workers *w, const struct worker *self, const struct workers_op
 	    .job_gid = opt->facts->gid,
 	    .writable_root = self->access->action == PLAN_MOUNT_RW };
 
-	become_worker(self->name, keep, LENGTH(keep), init_pid);
+	worker_become(self->name, keep, LENGTH(keep), init_pid);
 	secret_done(&w->broker_secret);		/* it asks the agent, not the broker */
 	if (is_mount(self->access))
 		mountd_main(&mount);

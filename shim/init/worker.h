@@ -50,6 +50,11 @@ struct workers_options {
 };
 
 /*
+ * In a process that was just forked: only these descriptors, hardened, named for
+ * ps and the log.
+ */
+void	worker_become(const char *name, const int *keep, size_t nkeep, pid_t init_pid);
+/*
  * Attach the mounts and fork all: the agent first, then one worker an access
  * that needs one.  On failure those already started are left to workers_stop.
  */

@@ -7,8 +7,8 @@
 # expired.pem, expired.key        as server.pem, but it ended in 2020: to be refused
 #
 # Names: localhost, 127.0.0.1, ::1, and any one label under test.local, blob.test.local,
-# dfs.test.local. Does nothing while the files in DIR verify. The roots' keys are thrown away: who
-# trusts ca.pem trusts these leaves and nothing else.
+# dfs.test.local, vault.localhost. Does nothing while the files in DIR verify. The roots' keys are
+# thrown away: who trusts ca.pem trusts these leaves and nothing else.
 set -euo pipefail
 
 readonly days=3650 renew_s=$((30 * 24 * 3600))
@@ -44,6 +44,7 @@ write_config()
 		DNS.2 = *.test.local
 		DNS.3 = *.blob.test.local
 		DNS.4 = *.dfs.test.local
+		DNS.5 = *.vault.localhost
 		IP.1 = 127.0.0.1
 		IP.2 = ::1
 	END
@@ -53,6 +54,7 @@ usable()
 {
 	local leaf=$1 of_cert of_key
 	openssl verify -CAfile "$dir/ca.pem" -verify_hostname localhost "$leaf.pem" &&
+	    openssl verify -CAfile "$dir/ca.pem" -verify_hostname any.vault.localhost "$leaf.pem" &&
 	    openssl x509 -in "$leaf.pem" -noout -checkend "$renew_s" || return 1
 	of_cert=$(openssl x509 -in "$leaf.pem" -noout -pubkey) || return 1
 	of_key=$(openssl pkey -in "$leaf.key" -pubout) || return 1

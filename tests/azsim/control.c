@@ -299,6 +299,30 @@ do_acl(struct exchange *ex, const struct pairs *words)
 	return (say(ex, 200, "ok\n"));
 }
 
+static int
+do_plane(struct exchange *ex, const struct pairs *words)
+{
+	const char *name = pairs_get(words, "kind");
+	struct pairs rest = { NULL, 0 };
+	enum thing_kind kind;
+	size_t i;
+	int failed;
+
+	if (strcmp(ex->req->method, "DELETE") == 0) {
+		plane_drop_grants(&ex->sim->plane, pairs_get(words, "oid"));
+		return (say(ex, 200, "ok\n"));
+	}
+	if (name == NULL || plane_kind(name, &kind) != 0)
+		return (say(ex, 400, "no such kind\n"));
+	for (i = 0; i < words->n; i++)
+		if (strcmp(words->list[i].name, "kind") != 0)
+			pairs_add(&rest, words->list[i].name, words->list[i].value);
+	failed = plane_add_words(&ex->sim->plane, kind, &rest);
+	pairs_done(&rest);
+	return (failed != 0 ? say(ex, 400, "these words are not understood\n") :
+	    say(ex, 200, "ok\n"));
+}
+
 static void
 copy_word(const struct pairs *words, const char *name, const char *otherwise, char *out,
     size_t size)
@@ -560,6 +584,7 @@ control_handle(struct exchange *ex)
 	} commands[] = {
 		{ "ping", 0, do_ping }, { "fault", 1, do_fault }, { "log", 0, do_log },
 		{ "knob", 1, do_knob }, { "stats", 0, do_stats }, { "account", 1, do_account },
+		{ "plane", 1, do_plane },
 		{ "role", 1, do_role }, { "token", 1, do_token }, { "blob/", 0, do_blob },
 		{ "app", 1, do_app },
 		{ "acl", 1, do_acl },

@@ -10,10 +10,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/uri.h"
+#include "arm.h"
 #include "blob.h"
 #include "control.h"
 #include "identity.h"
 #include "registry.h"
+#include "vault.h"
 
 #define DRAIN_MAX	(INT64_C(64) << 20)	/* of a body that a fault refuses */
 
@@ -28,6 +30,8 @@ static const char *const service_names[] = {
 	[SERVICE_CLOUDSHELL] = "cloudshell",
 	[SERVICE_ENTRA] = "entra",
 	[SERVICE_REGISTRY] = "registry",
+	[SERVICE_ARM] = "arm",
+	[SERVICE_VAULT] = "vault",
 	[SERVICE_CONTROL] = "control",
 };
 static const char *const auth_names[] = { "anonymous", "sharedkey", "account-sas", "service-sas",
@@ -219,6 +223,10 @@ run(struct exchange *ex)
 		handler = registry_handle;
 	} else if (identity_route(ex) == 0) {
 		handler = identity_handle;
+	} else if (vault_route(ex) == 0) {
+		handler = vault_handle;
+	} else if (arm_route(ex) == 0) {
+		handler = arm_handle;
 	} else if (blob_route(ex) == 0) {
 		handler = blob_handle;
 	}

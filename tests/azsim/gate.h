@@ -31,6 +31,9 @@ void	gate_hmac(const unsigned char *key, size_t key_len, const char *text, size_
 void	gate_sign(struct account *, const char *text, size_t len, struct buf *ret);
 /* gate_sas.c */
 int	gate_sas(struct exchange *);
+/* A service SAS for all of a container, as listSecrets gives in place of a key. */
+void	gate_make_sas(struct exchange *, struct account *, const char *container,
+	    int64_t expiry_unix_s, struct buf *ret);
 /* 1: set holds one of letters; either may be NULL. */
 int	gate_has_any(const char *set, const char *letters);
 

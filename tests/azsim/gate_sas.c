@@ -241,3 +241,20 @@ gate_may_read(struct exchange *ex, struct account *account, const char *containe
 	c = model_container(account, container);
 	return (c != NULL && account->public_allowed && c->public_access != PUBLIC_NONE);
 }
+
+void
+gate_make_sas(struct exchange *ex, struct account *account, const char *container,
+    int64_t expiry_unix_s, struct buf *ret)
+{
+	auto_buf struct buf text = BUF_EMPTY, signature = BUF_EMPTY;
+	struct sas s = { ex, account, container, NULL, NULL };
+	char expiry[CLOCK_ISO8601_SIZE];
+
+	clock_format_iso8601(expiry_unix_s, expiry);
+	s.query = arena_printf(&ex->mem, "sv=2021-12-02&sr=c&sp=racwdxltmeop&spr=https&se=%s",
+	    expiry);
+	service_sas_text(&s, &text);
+	gate_sign(account, buf_str(&text), text.len, &signature);
+	buf_printf(ret, "?%s&sig=", s.query);
+	uri_encode(ret, buf_str(&signature), signature.len, 0);
+}

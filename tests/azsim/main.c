@@ -1,7 +1,7 @@
 /*
- * azsim -- a strict simulator of Azure's token endpoints and Blob service, for tests,
- * demonstrations and benchmarks.  See "azsim --help" and the headers: identity.h, blob.h,
- * control.h, fault.h.
+ * azsim -- a strict simulator of Azure's token endpoints, Blob service, Resource Manager and Key
+ * Vault, for tests, demonstrations and benchmarks.  See "azsim --help" and the headers: identity.h,
+ * blob.h, arm.h, vault.h, control.h, fault.h.
  */
 
 #include <errno.h>
@@ -46,6 +46,7 @@ static const char help[] =
 "  --arc-keys DIR     an Arc machine, whose agent writes its key files there\n"
 "  --role oid=,role=reader|contributor|acrpull,account=,container=\n"
 "  --registry-realm HOST   that the challenge of a registry names\n"
+"  --workspace, --datastore, --asset, --vault, --secret-of, --grant WORDS    see plane.h\n"
 "  --knob NAME=N      latency_ms, rate_bytes_per_s, token_lifetime_s, ...: see sim.h\n"
 "  --synthetic ACCOUNT/CONTAINER/NAME=SIZE\n"
 "  --synthetic-many ACCOUNT/CONTAINER/PREFIX=COUNT,SIZE\n"
@@ -53,6 +54,7 @@ static const char help[] =
 
 enum { OPT_HOST = 256, OPT_HTTP, OPT_HTTPS, OPT_CERT, OPT_KEY, OPT_PORT_FILE, OPT_DATA, OPT_LOG,
 	OPT_TENANT, OPT_SECRET, OPT_ACCOUNT, OPT_CONTAINER, OPT_IDENTITY, OPT_USER, OPT_ROLE,
+	OPT_WORKSPACE, OPT_DATASTORE, OPT_ASSET, OPT_VAULT, OPT_SECRET_OF, OPT_GRANT,
 	OPT_KNOB, OPT_APP, OPT_ARC_KEYS, OPT_SELF_HTTPS, OPT_SELF_CERT, OPT_SELF_KEY,
 	OPT_REGISTRY_REALM, OPT_SYNTHETIC, OPT_MANY, OPT_MAX_LIFE, OPT_HELP };
 
@@ -73,6 +75,12 @@ static const struct option options[] = {
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "role", required_argument, NULL, OPT_ROLE },
 	{ "registry-realm", required_argument, NULL, OPT_REGISTRY_REALM },
+	{ "workspace", required_argument, NULL, OPT_WORKSPACE },
+	{ "datastore", required_argument, NULL, OPT_DATASTORE },
+	{ "asset", required_argument, NULL, OPT_ASSET },
+	{ "vault", required_argument, NULL, OPT_VAULT },
+	{ "secret-of", required_argument, NULL, OPT_SECRET_OF },
+	{ "grant", required_argument, NULL, OPT_GRANT },
 	{ "knob", required_argument, NULL, OPT_KNOB },
 	{ "app", required_argument, NULL, OPT_APP },
 	{ "arc-keys", required_argument, NULL, OPT_ARC_KEYS },
@@ -258,6 +266,15 @@ take_second(struct sim *sim, int opt)
 	case OPT_APP:
 		want(apps_add(&sim->apps, optarg, sim->people.tenant), "app", optarg);
 		break;
+	case OPT_WORKSPACE:
+	case OPT_DATASTORE:
+	case OPT_ASSET:
+	case OPT_VAULT:
+	case OPT_SECRET_OF:
+	case OPT_GRANT:
+		want(plane_add(&sim->plane, (enum thing_kind)(opt - OPT_WORKSPACE), optarg),
+		    "workspace and others", optarg);
+		break;
 	case OPT_KNOB:
 		set_knob(sim, optarg);
 		break;
@@ -293,6 +310,7 @@ init(struct sim *sim)
 	pthread_rwlock_init(&sim->people.lock, NULL);
 	pthread_mutex_init(&sim->apps.lock, NULL);
 	pthread_rwlock_init(&sim->acls.lock, NULL);
+	pthread_rwlock_init(&sim->plane.lock, NULL);
 	pthread_mutex_init(&sim->faults.lock, NULL);
 	pthread_mutex_init(&sim->journal.lock, NULL);
 	if (jwt_key_init(&sim->people.key) != 0 || getrandom(&sim->marker_key,

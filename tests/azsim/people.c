@@ -14,6 +14,7 @@ static const char *const resources[] = {
 	"https://management.azure.com",
 	"https://management.core.windows.net",
 	"https://vault.azure.net",
+	"https://vault.localhost",	/* of this cloud: vault.h */
 	"https://ml.azure.com",
 	"https://containerregistry.azure.net",
 	"https://graph.microsoft.com",

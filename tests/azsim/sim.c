@@ -18,6 +18,7 @@ static const struct {
 	{ "list_empty_pages", offsetof(struct knobs, list_empty_pages) },
 	{ "copy_pending_ms", offsetof(struct knobs, copy_pending_ms) },
 	{ "obo_empty", offsetof(struct knobs, obo_empty) },
+	{ "sas_lifetime_s", offsetof(struct knobs, sas_lifetime_s) },
 	{ "compute_instance", offsetof(struct knobs, compute_instance) },
 	{ "arc_bad", offsetof(struct knobs, arc_bad) },
 	{ "registry_no_arm", offsetof(struct knobs, registry_no_arm) },

@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "model.h"
 #include "people.h"
+#include "plane.h"
 #include "tls.h"
 
 /* What can be turned while it runs (--knob NAME=N, POST /_azsim/knob). */
@@ -27,6 +28,7 @@ struct knobs {
 	_Atomic int64_t list_empty_pages;	/* 1: before each page comes an empty one */
 	_Atomic int64_t copy_pending_ms;	/* a copy is pending for so long */
 	_Atomic int64_t obo_empty;		/* 1: OBO/token answers 200, empty */
+	_Atomic int64_t sas_lifetime_s;		/* of a SAS from listSecrets; 0: as asked */
 	_Atomic int64_t compute_instance;	/* 1: MSI/auth wants no clientid */
 	_Atomic int64_t arc_bad;		/* what is wrong with Arc's challenges: arc.c */
 	_Atomic int64_t registry_no_arm;	/* 1: exchange refuses tokens for ARM */
@@ -51,6 +53,7 @@ struct sim {
 	struct people people;
 	struct apps apps;
 	struct acls acls;
+	struct plane plane;
 	struct faults faults;
 	struct journal journal;
 	struct tls_server *tls;

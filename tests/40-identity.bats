@@ -227,32 +227,6 @@ slow_job() {
 
 # ---- no secret anywhere
 
-# What every process of the job's tree shows in /proc, its log, and what lies in its directories.
-# In a namespace of its own these are all processes there are.
-spy_script() {
-	cat >"$BATS_TEST_TMPDIR/spy.sh" <<-'END'
-		amlshim=$PPID
-		until [ "$(cat /proc/$amlshim/comm)" = amlshim ]; do
-			amlshim=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$amlshim/status)
-		done
-		if [ "$amlshim" = 1 ]; then
-			pids=$(cd /proc && echo [0-9]*)
-		else
-			pids="$amlshim $(pgrep -P $amlshim)"
-		fi
-		set -- $pids
-		echo "looked at $# processes"
-		for pid; do
-			for file in environ cmdline; do
-				if tr '\0' '\n' </proc/$pid/$file 2>/dev/null | grep -qFf "$1_NEEDLES"; then
-					echo "LEAK: $file of $(cat /proc/$pid/comm)"
-				fi
-			done
-		done
-	END
-	sed -i "s|\$1_NEEDLES|$BATS_TEST_TMPDIR/needles|" "$BATS_TEST_TMPDIR/spy.sh"
-}
-
 # The secrets themselves, as they are and as URLs show them; any token begins with eyJ.
 needles() {
 	local sig
@@ -291,7 +265,7 @@ shows_nothing() {
 @test "secrets: the search finds what it looks for" {
 	store_use azsim
 	needles
-	spy_script
+	job_spy_script "$BATS_TEST_TMPDIR/spy.sh" "$BATS_TEST_TMPDIR/needles"
 	while read -r needle; do
 		job_as fallback
 		job_write <<-END
@@ -307,7 +281,7 @@ shows_nothing() {
 	local who how
 	store_use azsim
 	needles
-	spy_script
+	job_spy_script "$BATS_TEST_TMPDIR/spy.sh" "$BATS_TEST_TMPDIR/needles"
 	for who in key sas user managed; do
 		job_as $who
 		spied_job
@@ -324,7 +298,7 @@ shows_nothing() {
 	local who how
 	store_use azsim
 	needles
-	spy_script
+	job_spy_script "$BATS_TEST_TMPDIR/spy.sh" "$BATS_TEST_TMPDIR/needles"
 	for who in key sas; do
 		job_as $who
 		spied_job

@@ -15,6 +15,8 @@
 #   job_start pid1|plain [FLAG...]         the same in the background; $job_pid is amlshim's
 #   job_end STATUS            wait for it
 #   job_left_nothing          no mount, no process, no staged data
+#   job_spy_script FILE NEEDLES             a script that says "LEAK: ..." of each process of the job's
+#                             tree that shows a line of NEEDLES in /proc, then how many it looked at
 #   jobs_cleanup              in teardown: whatever a failed test left
 #
 # The datastore of the jobs is called "store", its container "data".  $JOB/mnt and $JOB/cache are
@@ -265,6 +267,31 @@ job_left_nothing()
 	[ -z "$left" ] || { echo "left running:"; ps -fp "${left//$'\n'/,}"; return 1; }
 	left=$(find "$JOB/cache" -mindepth 1 2>/dev/null || true)
 	[ -z "$left" ] || { echo "left in the cache directory: $left"; return 1; }
+}
+
+# In a namespace of its own these are all processes there are.
+job_spy_script()
+{
+	sed "s|NEEDLES|$2|" >"$1" <<-'END'
+		amlshim=$PPID
+		until [ "$(cat /proc/$amlshim/comm)" = amlshim ]; do
+			amlshim=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$amlshim/status)
+		done
+		if [ "$amlshim" = 1 ]; then
+			pids=$(cd /proc && echo [0-9]*)
+		else
+			pids="$amlshim $(pgrep -P $amlshim)"
+		fi
+		set -- $pids
+		echo "looked at $# processes"
+		for pid; do
+			for file in environ cmdline; do
+				if tr '\0' '\n' </proc/$pid/$file 2>/dev/null | grep -qFf "NEEDLES"; then
+					echo "LEAK: $file of $(cat /proc/$pid/comm)"
+				fi
+			done
+		done
+	END
 }
 
 jobs_cleanup()

@@ -58,7 +58,7 @@ log_remarks(const struct spec *spec)
 	}
 }
 
-/* --cloud wins over what the platform says; a cloud that nobody describes must not become another. */
+/* --cloud wins over the platform's word; a cloud that nobody describes must not become another. */
 static int
 settle_cloud(struct story *story, const struct options *opt, struct err *err)
 {

@@ -1,7 +1,8 @@
 /*
  * Cloud Shell: POST $MSI_ENDPOINT, form resource=R, header Metadata: true.  The token is that of
  * the person who is signed in; there is nothing to select.
- * Azure/azure-sdk-for-python sdk/identity/azure-identity/azure/identity/_credentials/cloud_shell.py,
+ * Azure/azure-sdk-for-python
+ * sdk/identity/azure-identity/azure/identity/_credentials/cloud_shell.py;
  * AzureAD/microsoft-authentication-library-for-go apps/managedidentity/cloud_shell.go.
  */
 

@@ -297,7 +297,7 @@ service_url(const struct deciding *d, const char *scheme, const char *account, c
 	return (arena_printf(d->mem, "%s://%s.blob.%s", scheme, account, endpoint));
 }
 
-/* As the datastore says, else the cloud's; a Gen1 store where there are none is policy's to refuse. */
+/* The datastore's, else the cloud's; Gen1 in a cloud without it is policy's to refuse. */
 static const char *
 endpoint_of(const struct deciding *d, const struct spec_datastore *ds)
 {

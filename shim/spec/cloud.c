@@ -273,8 +273,9 @@ cloud_load(const char *name_or_file, struct arena *mem, struct err *err)
 	if (name_or_file[0] == '{')
 		return (cloud_parse(name_or_file, strlen(name_or_file), "inline cloud", mem, err));
 	if (fd_read_file(name_or_file, FILE_MAX, &text, &why) != 0) {
-		complain(err, name_or_file, NULL, "it is neither a cloud's name (%s) nor a file: %s",
-		    cloud_names(mem), why.cause);
+		complain(err, name_or_file, NULL,
+		    "it is neither a cloud's name (%s) nor a file: %s", cloud_names(mem),
+		    why.cause);
 		return (NULL);
 	}
 	return (cloud_parse(buf_str(&text), text.len, arena_strdup(mem, name_or_file), mem, err));

@@ -153,8 +153,7 @@ parse_endpoint(const char *text, struct arena *arena, char **ret_host)
 }
 
 static int
-read_endpoint(const struct object *o, const struct store *store, struct spec_datastore *ds,
-    int *ret_path_style)
+read_endpoint(const struct object *o, struct spec_datastore *ds, int *ret_path_style)
 {
 	const char *text;
 	char *host;
@@ -163,11 +162,8 @@ read_endpoint(const struct object *o, const struct store *store, struct spec_dat
 		return (-1);
 	*ret_path_style = 0;
 	ds->endpoint = NULL;
-	if (text == NULL) {		/* the cloud's, which is not a matter of this file */
-		if (store->store == SPEC_ONELAKE)
-			return (object_missing(o, "endpoint"));
+	if (text == NULL)		/* the cloud's, which is not a matter of this file */
 		return (0);
-	}
 	if (parse_endpoint(text, o->r->scratch, &host) != 0)
 		return (object_fail(o, "endpoint", strstr(text, "://") != NULL ?
 		    "expected a host such as core.windows.net, got a URL" :
@@ -257,10 +253,12 @@ read_place(const struct object *o, const struct store *store, struct spec_datast
 	if (store->container_field != NULL &&
 	    object_need_string(o, store->container_field, &ds->container) != 0)
 		return (-1);
-	if (read_endpoint(o, store, ds, &path_style) != 0 ||
+	if (read_endpoint(o, ds, &path_style) != 0 ||
 	    read_protocol(o, store, path_style, ds) != 0)
 		return (-1);
 	if (store->store == SPEC_ONELAKE) {
+		if (ds->endpoint == NULL)
+			return (object_missing(o, "endpoint"));
 		split_onelake(o->r->arena, ds);
 		return (check_segment(o, store->container_field, ds->container) != 0 ? -1 :
 		    read_artifact(o, &ds->artifact));

@@ -119,10 +119,10 @@ struct spec_datastore {
 	const char	*container;	/* container_name, filesystem, file_share_name;
 					   OneLake: the workspace */
 	const char	*artifact;	/* OneLake: the item, first segment of all paths; or NULL */
-	const char	*endpoint;	/* NULL: the cloud's.  "core.windows.net"; a host[:port] that
-					   is an address or a name without a dot means path-style
-					   URLs; Gen1: "azuredatalakestore.net"; OneLake:
-					   "fabric.microsoft.com" */
+	const char	*endpoint;	/* NULL: the cloud's.  "core.windows.net"; a host[:port]
+					   that is an address or a name without a dot means
+					   path-style URLs; Gen1: "azuredatalakestore.net";
+					   OneLake: "fabric.microsoft.com" */
 	const char	*protocol;	/* "https"; "http" only with a path-style endpoint */
 	enum spec_credential credential;
 	struct secret	 secret;	/* account key, SAS (without '?'), client secret,

@@ -103,7 +103,7 @@ set_proofs(struct app *app, const struct pairs *words)
 {
 	const char *expired = pairs_get(words, "expired");
 
-	if (pairs_get(words, "secret") != NULL)		/* the old one stays: a reader may have it */
+	if (pairs_get(words, "secret") != NULL)	/* the old one stays: it may be in use */
 		app->secret = word_or(words, "secret", "");
 	if (pairs_get(words, "federated") != NULL)
 		app->federated = word_or(words, "federated", "");
@@ -214,7 +214,8 @@ decode(const char *text, size_t len)
 static int
 split(struct assertion *a, const char *jwt)
 {
-	const char *first = strchr(jwt, '.'), *second = first == NULL ? NULL : strchr(first + 1, '.');
+	const char *first = strchr(jwt, '.');
+	const char *second = first == NULL ? NULL : strchr(first + 1, '.');
 	br_sha256_context sha;
 	ssize_t n;
 
@@ -229,7 +230,8 @@ split(struct assertion *a, const char *jwt)
 	br_sha256_out(&sha, a->hash);
 	a->header = decode(jwt, (size_t)(first - jwt));
 	a->claims = decode(first + 1, (size_t)(second - first - 1));
-	return (json_type(a->header) == JSON_OBJECT && json_type(a->claims) == JSON_OBJECT ? 0 : -1);
+	return (json_type(a->header) == JSON_OBJECT && json_type(a->claims) == JSON_OBJECT ?
+	    0 : -1);
 }
 
 /* base64url of the certificate's hash, with padding or not (MSAL for Python pads). */
@@ -360,7 +362,8 @@ check(const struct app *app, const struct assertion *a, const char *audience)
 		return (MALFORMED);
 	if (!app->has_cert || !names_cert(app, a->header) || !is_signed(app, a))
 		return (NOT_REGISTERED);
-	if (!is_claim(a, "iss", app->person.client_id) || !is_claim(a, "sub", app->person.client_id))
+	if (!is_claim(a, "iss", app->person.client_id) ||
+	    !is_claim(a, "sub", app->person.client_id))
 		return (WRONG_CLIENT);
 	if (!is_claim(a, "aud", audience))
 		return (WRONG_AUDIENCE);

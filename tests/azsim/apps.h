@@ -36,18 +36,19 @@ struct apps {
  * own unless given.  -1: bad words, or no RSA certificate in the file.
  */
 int	apps_add(struct apps *, const char *text, const char *tenant);
-/* The same words of one that is there: secret, federated, expired.  -1: no such app. */
+/* What proves one that is there: secret, federated, expired.  -1: no such app. */
 int	apps_change(struct apps *, const struct pairs *);
 /* NULL: none with this id. */
 struct app *apps_find(struct apps *, const char *client_id);
 
 enum proof { PROOF_OK, PROOF_WRONG, PROOF_EXPIRED };
 enum proof apps_check_secret(struct apps *, const struct app *, const char *secret);
-int	apps_is_federated(struct apps *, const struct app *, const char *token);	/* 1: it is */
+/* 1: it is one of those named. */
+int	apps_is_federated(struct apps *, const struct app *, const char *token);
 
 /*
- * A client assertion, by certificate-credentials.md: RS256 or PS256, x5t or x5t#S256, aud, iss,
- * sub, jti, nbf, exp.  0, or the AADSTS code that says what is wrong with it.
+ * A client assertion, by certificate-credentials.md: RS256 or PS256, x5t or x5t#S256, aud,
+ * iss, sub, jti, nbf, exp.  0, or the AADSTS code that says what is wrong with it.
  */
 int	apps_check_assertion(const struct app *, const char *jwt, const char *audience);
 

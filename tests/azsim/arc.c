@@ -10,7 +10,7 @@
 
 #define KEYS_MAX	64		/* challenges that nobody has answered yet */
 
-/* What a challenge can be made of, by the knob arc_bad: a client has to refuse all but the first. */
+/* By the knob arc_bad: what a challenge can look like.  Only the first may be answered. */
 enum { GOOD, OTHER_DIR, TOO_LARGE, DOT_DOT, LINK, TWO_EQUALS, OTHER_NAME, NO_HEADER, BELOW,
 	MISSING };
 

@@ -20,7 +20,7 @@
  *                            https_only=on|off: of an account that exists
  *   POST   /_azsim/role      words of people.h
  *   DELETE /_azsim/role      ?oid=, or all
- *   POST   /_azsim/app       client_id=, and secret=, federated= or expired=0|1 as it is from now on
+ *   POST   /_azsim/app       client_id=, and secret=, federated=, expired=0|1 from now on
  *   POST   /_azsim/acl       words of acl.h
  *   DELETE /_azsim/acl       all
  *   POST   /_azsim/plane     kind=workspace|datastore|asset|vault|secret|grant and words of plane.h

@@ -1,6 +1,5 @@
 /*
- * Any text as Entra's refusal: it is explained in bounds, on one line, and without what looks like a
- * token.
+ * Any text as Entra's refusal: it is explained in bounds and on one line.
  */
 
 #include <stdint.h>
@@ -29,8 +28,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		source_explain(&r, &err);
 		if (err.kind != ERR_NO_IDENTITY && err.kind != ERR_UNREACHABLE)
 			abort();
-		if (memchr(err.cause, '\0', sizeof(err.cause)) == NULL || err.remedy == REMEDY_NONE ||
-		    source_verdict(&r) == HTTP_OK)
+		if (memchr(err.cause, '\0', sizeof(err.cause)) == NULL ||
+		    err.remedy == REMEDY_NONE || source_verdict(&r) == HTTP_OK)
 			abort();
 		if (strchr(err_line(&err, line, sizeof(line)), '\n') != NULL)
 			abort();

@@ -166,7 +166,7 @@ reply_as(struct httpd_conn *conn, const struct row *row)
 	if (row->how == GARBAGE)
 		buf_adds(&body, "<html>no</html>");
 	while (row->how == OVERSIZED && body.len <= SOURCE_ANSWER_MAX)
-		buf_adds(&body, "{\"access_token\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"");
+		buf_adds(&body, "{\"access_token\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"");
 	if (row->how == ANSWER)
 		buf_adds(&body, row->body != NULL ? row->body : "{\"error\":\"invalid_request\","
 		    "\"error_description\":\"Identity not found\"}");
@@ -180,7 +180,8 @@ challenge(struct httpd_conn *conn)
 {
 	char header[256];
 
-	str_format(header, sizeof(header), "WWW-Authenticate: Basic realm=%s/a.key\r\n", tokens_dir);
+	str_format(header, sizeof(header), "WWW-Authenticate: Basic realm=%s/a.key\r\n",
+	    tokens_dir);
 	return (httpd_reply(conn, 401, header, "", 0));
 }
 
@@ -290,7 +291,8 @@ accept_all(void *arg)
 static int
 listen_on(struct guest *g, int is_tls, pthread_t *thread)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(at);
 
 	g->is_tls = is_tls;
@@ -335,7 +337,8 @@ machine(int source, struct arena *mem)
 	switch (source) {
 	case FABRIC:
 		thumbprint(pin);
-		f.identity_endpoint = arena_printf(mem, "https://127.0.0.1:%d/%d", tls_port, source);
+		f.identity_endpoint = arena_printf(mem, "https://127.0.0.1:%d/%d", tls_port,
+		    source);
 		f.identity_server_thumbprint = pin;
 		secret_set(&f.identity_header, "s3cret", 6, NULL);
 		break;
@@ -551,7 +554,8 @@ test_requests(struct http *http)
 		check_str(seen.body, requests[i].body);
 		check_str(seen.secret, requests[i].secret);
 		check_str(seen.metadata, requests[i].metadata);
-		check_str(seen.type, seen.method[0] == 'P' ? "application/x-www-form-urlencoded" : "");
+		check_str(seen.type, seen.method[0] == 'P' ?
+		    "application/x-www-form-urlencoded" : "");
 		token_done(&t);
 		secret_done(&facts.msi_secret);
 		secret_done(&facts.identity_header);
@@ -564,7 +568,8 @@ static void
 test_selectors(struct http *http)
 {
 	static const struct { int source; const char *client, *object, *resource; } selectors[] = {
-		{ FABRIC, NULL, NULL, NULL }, { CLOUDSHELL, NULL, NULL, NULL }, { ARC, NULL, NULL, NULL },
+		{ FABRIC, NULL, NULL, NULL }, { CLOUDSHELL, NULL, NULL, NULL },
+		{ ARC, NULL, NULL, NULL },
 		{ APPSERVICE, "&client_id=" CLIENT, "&object_id=o", "&mi_res_id=%2Fa" },
 		{ AML, "&clientid=" CLIENT, NULL, NULL },
 		{ WORKLOAD, "&client_id=" CLIENT, NULL, NULL },
@@ -623,9 +628,11 @@ test_pin(struct http *http)
 	endpoints[FABRIC].asked = 0;
 	/* The same server, kept connections, with and without the pin, in turn. */
 	for (i = 0; i < 3; i++) {
-		check_int(source_acquire(&facts, http, &id, STORAGE, clock_ms() + 20000, &t, &err), 0);
+		check_int(source_acquire(&facts, http, &id, STORAGE, clock_ms() + 20000, &t,
+		    &err), 0);
 		token_done(&t);
-		check_int(source_acquire(&facts, http, &sp, STORAGE, clock_ms() + 20000, &t, &err), 0);
+		check_int(source_acquire(&facts, http, &sp, STORAGE, clock_ms() + 20000, &t,
+		    &err), 0);
 		token_done(&t);
 	}
 	check_int(endpoints[FABRIC].asked, 3);

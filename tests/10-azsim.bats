@@ -511,3 +511,108 @@ ask() {
 		fi
 	done
 }
+
+# ---- Entra ID, Arc, Service Fabric, Cloud Shell: an azsim of their own, with applications
+
+identities_start() {
+	export AZSIM_DIR=$BATS_TEST_TMPDIR/identities
+	APP=aaaaaaaa-0000-4000-8000-0000000000a1 APP_OID=aaaaaaaa-1111-4000-8000-0000000000a1
+	openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=app -days 30 \
+	    -keyout "$BATS_TEST_TMPDIR/app.key" -out "$BATS_TEST_TMPDIR/app.crt" 2>/dev/null
+	cat "$BATS_TEST_TMPDIR/app.key" "$BATS_TEST_TMPDIR/app.crt" >"$BATS_TEST_TMPDIR/app.pem"
+	mkdir -p "$BATS_TEST_TMPDIR/keys"
+	azsim_start --arc-keys "$BATS_TEST_TMPDIR/keys" \
+	    --app "client_id=$APP,oid=$APP_OID,secret=open~sesame,cert=$BATS_TEST_TMPDIR/app.crt,federated=one"
+}
+
+entra() {
+	ENTRA=localhost:$AZSIM_HTTPS_PORT TENANT=$AZSIM_TENANT CLIENT=$APP \
+	    node_tls "$BATS_TEST_DIRNAME/azsim/entra.mjs" "$@"
+}
+
+teardown() {
+	[ "$AZSIM_DIR" = "$BATS_FILE_TMPDIR/azsim" ] || azsim_stop
+}
+
+@test "azsim: Entra ID serves the official clients by secret, certificate and federated token" {
+	identities_start
+	echo one >"$BATS_TEST_TMPDIR/token"
+	[ "$(entra secret 'open~sesame')" = "$APP_OID" ]
+	[ "$(entra certificate "$BATS_TEST_TMPDIR/app.pem")" = "$APP_OID" ]
+	printf one >"$BATS_TEST_TMPDIR/token"
+	[ "$(entra workload "$BATS_TEST_TMPDIR/token")" = "$APP_OID" ]
+	azsim_assert 3 op=EntraToken status=200
+}
+
+@test "azsim: Entra ID refuses the official clients what is wrong" {
+	identities_start
+	openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=other -days 30 \
+	    -keyout "$BATS_TEST_TMPDIR/other.key" -out "$BATS_TEST_TMPDIR/other.crt" 2>/dev/null
+	cat "$BATS_TEST_TMPDIR/other.key" "$BATS_TEST_TMPDIR/other.crt" >"$BATS_TEST_TMPDIR/other.pem"
+	printf two >"$BATS_TEST_TMPDIR/token"
+	assert_in "$(entra secret wrong || true)" AADSTS7000215
+	assert_in "$(entra certificate "$BATS_TEST_TMPDIR/other.pem" || true)" AADSTS700027
+	# Its certificate, signed with another key.
+	cat "$BATS_TEST_TMPDIR/other.key" "$BATS_TEST_TMPDIR/app.crt" >"$BATS_TEST_TMPDIR/mixed.pem"
+	assert_in "$(entra certificate "$BATS_TEST_TMPDIR/mixed.pem" || true)" AADSTS700027
+	assert_in "$(entra workload "$BATS_TEST_TMPDIR/token" || true)" AADSTS
+	azsim_assert 0 op=EntraToken status=200
+}
+
+@test "azsim: Entra ID refuses what the service refuses" {
+	local path good want words
+	identities_start
+	path=/$AZSIM_TENANT/oauth2/v2.0/token
+	good="grant_type=client_credentials client_id=$APP client_secret=open~sesame scope=https://storage.azure.com/.default"
+	# shellcheck disable=SC2086 # words
+	[ "$(entra post $path $good)" = "200 - -" ]
+	while IFS='|' read -r want path words; do
+		# shellcheck disable=SC2086 # words
+		assert_equal "$words: $(entra post "${path:-/$AZSIM_TENANT/oauth2/v2.0/token}" $words)" "$words: $want"
+	done <<-END
+		400 900561 invalid_request||METHOD=GET
+		400 900144 invalid_request||TYPE=application/json $good
+		400 900144 invalid_request||${good#grant_type=client_credentials}
+		400 900144 invalid_request||${good% scope=*}
+		400 70003 unsupported_grant_type||${good/client_credentials/password}
+		400 1002012 invalid_scope||${good/.default/user_impersonation}
+		400 500011 invalid_resource||${good/storage.azure.com/nobody.example}
+		400 700016 unauthorized_client||${good/$APP/$AZSIM_UAI_CLIENT_ID}
+		400 90002 invalid_request|/contoso.example/oauth2/v2.0/token|$good
+		400 90014 invalid_request||$good client_id=$APP
+		401 7000218 invalid_client||${good/client_secret=open~sesame/}
+		401 7000218 invalid_client||$good client_assertion=one
+		401 7000218 invalid_client||${good/client_secret=open~sesame/client_assertion=one}
+		401 7000215 invalid_client||${good/sesame/says-me}
+	END
+	refute azsim_ctl POST "/$AZSIM_TENANT/oauth2/v2.0/token"	# not without TLS
+}
+
+@test "azsim: Arc wants the key that its challenge names, once" {
+	local url='/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https://storage.azure.com/' key
+	identities_start
+	run ask "$url"
+	assert_in "$output" bad_request_102
+	run ask "$url" Metadata:true
+	[ "$status" -ne 0 ]
+	key=$(cat "$BATS_TEST_TMPDIR"/keys/*.key)
+	assert_in "$(ask "$url" Metadata:true "Authorization:Basic $key")" access_token
+	run ask "$url" Metadata:true "Authorization:Basic $key"
+	refute_in "$output" access_token
+}
+
+@test "azsim: Cloud Shell wants a form, Metadata, and nothing but the resource" {
+	identities_start
+	echo -n resource=https%3A%2F%2Fstorage.azure.com%2F >"$BATS_TEST_TMPDIR/form"
+	echo -n 'resource=https%3A%2F%2Fstorage.azure.com%2F&client_id=x' >"$BATS_TEST_TMPDIR/more"
+	local type=Content-Type:application/x-www-form-urlencoded
+	assert_in "$(azsim_ctl POST /oauth2/token "$BATS_TEST_TMPDIR/form" $type Metadata:true)" access_token
+	for words in "$BATS_TEST_TMPDIR/form $type" "$BATS_TEST_TMPDIR/form Metadata:true" \
+	    "$BATS_TEST_TMPDIR/more $type Metadata:true"; do
+		# shellcheck disable=SC2086 # words
+		run azsim_ctl POST /oauth2/token $words
+		refute_in "$output" access_token
+	done
+	run azsim_ctl GET '/oauth2/token?resource=https://storage.azure.com/' Metadata:true
+	refute_in "$output" access_token
+}

@@ -155,6 +155,33 @@ refuses() { # STATUS NEEDLE...
 	serves EntraToken "$SECOND_OID"
 }
 
+# The datastore of what follows has the application's certificate and key, as PEM.
+certified() { # CERTIFICATE KEY [THUMBPRINT-OF]
+	job_credentials="credentials:
+  tenant_id: $AZSIM_TENANT
+  client_id: $SECOND_ID
+  authority_url: https://localhost:$AZSIM_HTTPS_PORT
+  thumbprint: \"$(thumbprint "${3-$1}")\"
+  certificate: |
+$(sed 's/^/    /' "$1" "$2")"
+}
+
+@test "sources: a service principal's certificate, by PS256 and by RS256" {
+	begin
+	store_use lake
+	certified "$BATS_FILE_TMPDIR/app.pem" "$BATS_FILE_TMPDIR/app.key"
+	serves EntraToken "$SECOND_OID"
+	job_env+=(AMLSHIM_CERTIFICATE_ALG=RS256)
+	serves EntraToken "$SECOND_OID"
+}
+
+@test "sources: a certificate that is not the application's is refused with advice" {
+	begin
+	store_use lake
+	certified "$BATS_FILE_TMPDIR/self.pem" "$BATS_FILE_TMPDIR/self.key"
+	refuses 121 AADSTS700027 "az ad app credential reset --cert"
+}
+
 @test "sources: a cloud of one's own gives authority and storage" {
 	local port=$AZSIM_HTTPS_PORT
 	begin

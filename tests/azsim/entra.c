@@ -8,6 +8,7 @@
 #include "form.h"
 
 #define PATH		"/oauth2/v2.0/token"
+#define DISCOVERY	"/v2.0/.well-known/openid-configuration"
 #define DEFAULT_SCOPE	"/.default"
 #define JSON_TYPE	"application/json; charset=utf-8"
 #define LIFETIME_S	3599
@@ -56,7 +57,8 @@ entra_is_path(const char *path)
 {
 	const char *slash = path[0] == '/' ? strchr(path + 1, '/') : NULL;
 
-	return (slash != NULL && slash != path + 1 && strcmp(slash, PATH) == 0);
+	return (slash != NULL && slash != path + 1 &&
+	    (strcmp(slash, PATH) == 0 || strcmp(slash, DISCOVERY) == 0));
 }
 
 static int
@@ -204,16 +206,42 @@ is_tenant(const struct exchange *ex, const char *tenant)
 	return (str_same(ex->sim->people.tenant, tenant));
 }
 
+/* entra-docs docs/identity-platform/v2-protocols-oidc.md: what MSAL reads of it. */
+static int
+discover(struct exchange *ex, const char *tenant)
+{
+	const char *host = exchange_header(ex, "host");
+	auto_buf struct buf body = BUF_EMPTY;
+	const char *base = arena_printf(&ex->mem, "https://%s/%s", host != NULL ? host : "", tenant);
+	struct json_out out;
+
+	if (strcmp(ex->req->method, "GET") != 0)
+		return (answer(ex, 405, NULL, "", 0));
+	json_out_init(&out, &body, 0);
+	json_out_begin(&out, '{');
+	json_out_kstring(&out, "token_endpoint", arena_printf(&ex->mem, "%s" PATH, base));
+	json_out_kstring(&out, "authorization_endpoint", arena_printf(&ex->mem,
+	    "%s/oauth2/v2.0/authorize", base));
+	json_out_kstring(&out, "jwks_uri", arena_printf(&ex->mem, "%s/discovery/v2.0/keys", base));
+	json_out_kstring(&out, "issuer", arena_printf(&ex->mem, "%s/v2.0", base));
+	json_out_end(&out, '}');
+	return (answer(ex, 200, JSON_TYPE, body.data, body.len));
+}
+
 int
 entra_handle(struct exchange *ex)
 {
-	const char *tenant = arena_strndup(&ex->mem, ex->req->path + 1,
-	    strlen(ex->req->path) - 1 - strlen(PATH));
+	const char *path = ex->req->path + 1;
+	const char *tenant = arena_strndup(&ex->mem, path, strcspn(path, "/"));
 	struct pairs form = { NULL, 0 };
 	int failed;
 
 	if (ex->peer->tls == NULL)
 		return (-1);		/* nobody answers on that port */
+	if (str_ends(path, DISCOVERY)) {
+		ex->op = "EntraDiscovery";
+		return (is_tenant(ex, tenant) ? discover(ex, tenant) : fail(ex, 90002, tenant));
+	}
 	if (strcmp(ex->req->method, "POST") != 0)
 		return (fail(ex, 900561, ""));
 	failed = form_read(ex, &form);

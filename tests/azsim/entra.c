@@ -212,7 +212,8 @@ discover(struct exchange *ex, const char *tenant)
 {
 	const char *host = exchange_header(ex, "host");
 	auto_buf struct buf body = BUF_EMPTY;
-	const char *base = arena_printf(&ex->mem, "https://%s/%s", host != NULL ? host : "", tenant);
+	const char *base = arena_printf(&ex->mem, "https://%s/%s", host != NULL ? host : "",
+	    tenant);
 	struct json_out out;
 
 	if (strcmp(ex->req->method, "GET") != 0)

@@ -26,10 +26,10 @@
 #define SLACK_MS 8000		/* a loaded machine, with sanitizers */
 
 enum { FABRIC, APPSERVICE, AML, CLOUDSHELL, ARC, ARC_CHALLENGE, WORKLOAD, IMDS, OBO, SECRET,
-	SOURCES };
+	CERTIFICATE, SOURCES };
 
 static const char *const names[SOURCES] = { "fabric", "appservice", "aml", "cloudshell", "arc",
-	"arc's challenge", "workload", "imds", "obo", "secret" };
+	"arc's challenge", "workload", "imds", "obo", "secret", "certificate" };
 
 enum how { ANSWER, RESET, STALL, GARBAGE, OVERSIZED, EMPTY };
 
@@ -377,6 +377,7 @@ machine(int source, struct arena *mem)
 	return (f);
 }
 
+static struct buf certificate;		/* PEM, with its key */
 static char secret_text[] = "open~sesame";
 
 static struct plan_identity
@@ -386,12 +387,16 @@ identity_for(int source, struct arena *mem)
 
 	if (source == OBO)
 		id.kind = PLAN_ID_USER;
-	if (source == SECRET) {
+	if (source == SECRET || source == CERTIFICATE) {
 		id.kind = PLAN_ID_SERVICE_PRINCIPAL;
 		id.client_id = CLIENT;
 		id.tenant_id = arena_printf(mem, "t%d", source);
 		id.authority_url = arena_printf(mem, "https://localhost:%d", tls_port);
 		id.secret = (struct secret){ secret_text, sizeof(secret_text) - 1 };
+	}
+	if (source == CERTIFICATE) {
+		id.kind = PLAN_ID_CERTIFICATE;
+		id.secret = (struct secret){ certificate.data, certificate.len };
 	}
 	return (id);
 }
@@ -756,6 +761,21 @@ test_challenges(void)
 /* ---- begin and end ---- */
 
 static void
+read_certificate(void)
+{
+	auto_buf struct buf key = BUF_EMPTY;
+	char path[160];
+
+	str_format(path, sizeof(path), "%s/server-rsa.pem", certs);
+	if (fd_read_file(path, PEM_MAX, &certificate, NULL) != 0)
+		abort();
+	str_format(path, sizeof(path), "%s/server-rsa.key", certs);
+	if (fd_read_file(path, PEM_MAX, &key, NULL) != 0)
+		abort();
+	buf_add(&certificate, key.data, key.len);
+}
+
+static void
 make_files(void)
 {
 	char command[256], path[160], key[160];
@@ -772,6 +792,7 @@ make_files(void)
 	    fd_replace_file(path, "the-key\n", 8, 0600, NULL) != 0)
 		abort();
 	write_token("federated.one");
+	read_certificate();
 	str_format(path, sizeof(path), "%s/server.pem", certs);
 	str_format(key, sizeof(key), "%s/server.key", certs);
 	if ((tls = tls_server_new(path, key, NULL)) == NULL)
@@ -803,5 +824,6 @@ main(void)
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
 	fd_remove_tree(certs, NULL);
+	buf_done(&certificate);
 	return (check_done());
 }

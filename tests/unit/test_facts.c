@@ -213,9 +213,36 @@ test_certificate_alg(void)
 	arena_done(&mem);
 }
 
+static void
+test_arc_and_cloud(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	char **envp = env_of("AMLSHIM_FACTS=himds=yes arc-tokens=/tmp/keys\n"
+	    "AZUREML_CURRENT_CLOUD=AzureChinaCloud", &mem);
+	struct facts f;
+	struct err err = ERR_EMPTY;
+
+	check_int(facts_gather(&f, envp, &mem, &err), 0);
+	check_int(f.has_himds, 1);
+	check_str(f.arc_tokens_dir, "/tmp/keys");
+	check(f.unknown_cloud == NULL);
+	check_str(facts_cloud(&f)->storage_suffix, "core.chinacloudapi.cn");
+	envp = env_of("AMLSHIM_FACTS=himds=no\nAZUREML_CURRENT_CLOUD=Elsewhere\n"
+	    "AZURE_AUTHORITY_HOST=https://login.microsoftonline.us/", &mem);
+	check_int(facts_gather(&f, envp, &mem, &err), 0);
+	check_int(f.has_himds, 0);
+	check(f.arc_tokens_dir == NULL);
+	check_str(f.unknown_cloud, "Elsewhere");
+	check_str(facts_cloud(&f)->name, "AzureUSGovernment");
+	envp = env_of("AMLSHIM_FACTS=arc-tokens=relative", &mem);
+	check_int(facts_gather(&f, envp, &mem, &err), -1);
+	arena_done(&mem);
+}
+
 int
 main(void)
 {
+	test_arc_and_cloud();
 	test_certificate_alg();
 	test_nothing_set();
 	test_workspace();

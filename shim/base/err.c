@@ -148,10 +148,9 @@ static const char *const remedies[REMEDIES] = {
 	    "AMLSHIM_DATASTORES, or name its workspace: --workspace SUBSCRIPTION/GROUP/NAME "
 	    "(amlshim plan asks it with --resolve only)",
 	[REMEDY_ASK_WORKSPACE] =
-	    "name the workspace that knows it: --workspace SUBSCRIPTION/GROUP/NAME, or "
-	    "AZUREML_ARM_SUBSCRIPTION, AZUREML_ARM_RESOURCEGROUP and AZUREML_ARM_WORKSPACE_NAME "
-	    "(amlshim plan asks it with --resolve only), or write its place, "
-	    "azureml://datastores/NAME/paths/...",
+	    "name the workspace that knows it: --workspace SUBSCRIPTION/GROUP/NAME, or the "
+	    "variables AZUREML_ARM_... of Azure ML (amlshim plan asks it with --resolve only); or "
+	    "write its place, azureml://datastores/NAME/paths/...",
 	[REMEDY_GRANT_WORKSPACE] =
 	    "give %i a role on the workspace of %r that allows "
 	    "Microsoft.MachineLearningServices/workspaces/datastores/read and "
@@ -172,7 +171,7 @@ static const char *const remedies[REMEDIES] = {
 	    "enable the secret %r (az keyvault secret set-attributes --enabled true), or name "
 	    "another version of it",
 	[REMEDY_RENEW_VAULT_SECRET] =
-	    "store the right value in %r (az keyvault secret set)",
+	    "set the right value of %r (az keyvault secret set)",
 	[REMEDY_RETIRED_GEN1] =
 	    "migrate the data to Azure Data Lake Storage Gen2: Gen1 was retired on 29 February "
 	    "2024, and only a server that speaks WebHDFS can stand for it",

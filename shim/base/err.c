@@ -150,7 +150,7 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_ASK_WORKSPACE] =
 	    "name the workspace that knows it: --workspace SUBSCRIPTION/GROUP/NAME, or the "
 	    "variables AZUREML_ARM_... of Azure ML (amlshim plan asks it with --resolve only); or "
-	    "write its place, azureml://datastores/NAME/paths/...",
+	    "write its place, azureml://datastores/NAME/paths/PATH",
 	[REMEDY_GRANT_WORKSPACE] =
 	    "give %i a role on the workspace of %r that allows "
 	    "Microsoft.MachineLearningServices/workspaces/datastores/read and "

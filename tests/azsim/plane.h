@@ -35,7 +35,7 @@ struct plane {
  *   workspace  subscription=,group=,name=
  *   datastore  in=WORKSPACE,name=,type=AzureBlob|AzureDataLakeGen2|AzureFile,account=,container=,
  *              endpoint=,credential=None|AccountKey|Sas|ServicePrincipal|Certificate,default=0|1,
- *              tenant=,client=,thumbprint=,authority=,secret= (a SAS, client secret or certificate; an
+ *              tenant=,client=,thumbprint=,authority=,secret= (SAS, client secret, certificate; an
  *              AccountKey is that of the account)
  *   asset      in=WORKSPACE,name=,version=,uri=,type=uri_file|uri_folder|mltable
  *   vault      name=[,resource=][,network=allow|deny]     resource: of a lying challenge

@@ -130,9 +130,9 @@ static void
 every_remedy_starts_with_a_verb(void)
 {
 	/* A new first word is looked at by a person, once. */
-	static const char verbs[] = " add allow ask assign check correct create describe enable free "
-	    "give grant keep leave let make migrate name rehydrate renew report "
-	    "restore run see set submit try upload use ";
+	static const char verbs[] = " add allow ask assign check correct create describe enable "
+	    "free give grant keep leave let make migrate name rehydrate "
+	    "renew report restore run see set submit try upload use ";
 	int remedy;
 
 	for (remedy = REMEDY_NONE + 1; remedy < REMEDIES; remedy++) {

@@ -47,8 +47,8 @@ test_stops(void)
 	check_int(opt.command, OPTIONS_RUN);
 	check_str(opt.argv[0], "plan");		/* "run" was named: this is the command */
 	check_str(opt.argv[1], "--json");
-	check_int(parse(&opt, WORDS(a0, W("docker-credential"), W("--registry"), W("a.io"), W("get")),
-	    WORDS(W("AMLSHIM_REGISTRIES=b.io"))), 0);
+	check_int(parse(&opt, WORDS(a0, W("docker-credential"), W("--registry"), W("a.io"),
+	    W("get")), WORDS(W("AMLSHIM_REGISTRIES=b.io"))), 0);
 	check_int(opt.command, OPTIONS_DOCKER_CREDENTIAL);
 	check_str(opt.registries, "a.io");
 	check_str(opt.argv[0], "get");

@@ -9,7 +9,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 
 LOGS=build/test
 PACKAGES="bats file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates"
-ALL_STEPS="unit unit-sanitized fuzz lint bats bats-sanitized valgrind"
+ALL_STEPS="unit unit-sanitized fuzz lint bats bats-sanitized valgrind long"
 
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*.log "$LOGS/summary"
@@ -51,7 +51,26 @@ step_unit() { make check-unit UNIT_TAP=1; }
 step_unit-sanitized() { make DEBUG=1 check-unit UNIT_TAP=1; }
 step_fuzz() { make -j2 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-8}"; }
 step_lint() { make lint; }
-step_bats() { bats --tap tests/*.bats; }
+step_bats() {
+	local suites=()
+	for suite in tests/*.bats; do
+		[ "$suite" = tests/65-long.bats ] || suites+=("$suite")
+	done
+	bats --tap "${suites[@]}"
+}
+# It takes minutes and little else: it runs beside all other steps, and is waited for at the end.
+begin_long() {
+	bats --tap tests/65-long.bats >"$LOGS/long.out" 2>&1 &
+	long=$!
+	trap 'kill "$long" 2>/dev/null' EXIT
+}
+step_long() {
+	local status=0
+	wait "$long" || status=$?
+	trap - EXIT
+	cat "$LOGS/long.out"
+	return $status
+}
 # The suites that parse, plan and supervise, on the sanitized build.
 step_bats-sanitized() {
 	make DEBUG=1 &&
@@ -61,7 +80,7 @@ step_valgrind() { scripts/check-valgrind.sh; }
 
 prepare() {
 	# shellcheck disable=SC2086
-	scripts/apt-install.sh $PACKAGES && make -s && scripts/npm-tools.sh
+	scripts/apt-install.sh $PACKAGES && make -s && scripts/npm-tools.sh && scripts/python-sdk.sh
 }
 
 printf '== prepare\n'
@@ -71,6 +90,9 @@ if ! prepare >"$LOGS/prepare.log" 2>&1; then
 	exit 1
 fi
 [ $# -gt 0 ] || read -ra steps <<<"$ALL_STEPS"
+case " ${*:-$ALL_STEPS} " in
+*" long "*) begin_long ;;
+esac
 for step in "${@:-${steps[@]}}"; do
 	run_step "$step" "step_$step"
 done

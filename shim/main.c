@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/run.h"
 #include "cli/snapshot.h"
+#include "cli/token.h"
 #include "init/init.h"
 
 int	main(int, char **, char **);
@@ -67,6 +68,8 @@ main(int argc, char **argv, char **envp)
 		return (docker_credential(&opt, &inherited, envp));
 	case OPTIONS_DOCTOR:
 		return (doctor_command(&opt, &inherited, envp));
+	case OPTIONS_TOKEN:
+		return (token_command(&opt, &inherited, envp));
 	case OPTIONS_RUN:
 	case OPTIONS_PLAN:
 		break;

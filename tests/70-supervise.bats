@@ -463,7 +463,7 @@ secret_job() {
 	AMLSHIM_JOB='{"command": "env"}' run_status 0 "$AMLSHIM"
 	refute_in "$out" "$key"
 	refute_in "$out" "$header"
-	refute_in "$out" AMLSHIM_
+	refute_in "$(grep -v ^AMLSHIM_BROKER_SOCKET= <<<"$out")" AMLSHIM_
 	assert_in "$out" MSI_SECRET=
 }
 

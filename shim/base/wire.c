@@ -82,9 +82,10 @@ wire_recv(int fd, void *message, size_t size, int timeout_ms)
 			return (-1);
 		}
 		n = recv(fd, message, size, MSG_DONTWAIT | MSG_TRUNC);
-		if (n >= 0 || errno == ECONNRESET)
+		if (n >= 0)
 			break;
-		if (errno != EINTR && errno != EAGAIN)
+		/* Reset: it ended with messages of ours unread.  Said once; its own come then. */
+		if (errno != EINTR && errno != EAGAIN && errno != ECONNRESET)
 			return (-1);
 	}
 	if (n <= 0)

@@ -23,6 +23,7 @@ enum wire_type {
 	WIRE_LOST,		/* worker -> init: a file did not get out: .err, path in cause */
 	WIRE_DONE,		/* worker -> init: everything is flushed; .stats; the worker ends */
 	WIRE_PROGRESS,		/* worker -> init: .stats so far (download, upload) */
+	WIRE_WORKER,		/* init -> agent: .value is the pid of another worker */
 };
 
 struct wire_stats {
@@ -42,10 +43,13 @@ struct wire_msg {
 	struct err	err;
 };
 
-/* A worker asks the agent for the credential of its own access. */
+/*
+ * A worker asks the agent for the credential of its own access; the job's
+ * process, before exec, for the tokens of its environment.
+ */
 struct wire_ask {
 	uint32_t	refresh;	/* 1: the one you gave me was refused */
-	uint32_t	unused;		/* in place of padding: no stray bytes on a socket */
+	uint32_t	index;		/* job only: which token; else 0 */
 	uint64_t	generation;	/* of the refused one; 0: first */
 };
 

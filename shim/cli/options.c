@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "plan/plan.h"
+
 enum row_type {
 	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIGNAL,
-	ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT,
+	ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS,
 };
 
 struct row {
@@ -16,7 +18,7 @@ struct row {
 	const char	*variable;
 	size_t		 offset;
 	const char	*argument;	/* NULL: takes none */
-	const char	*help;
+	const char	*help;		/* NULL: the usage line of its command tells */
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -48,12 +50,23 @@ static const struct row rows[] = {
 	    "what the code is checked against (CODE/.amlshim-snapshot)" },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",
 	    "Azure registries with a name of their own, for docker-credential" },
+	{ "broker", 0, ROW_DIALECTS, "AMLSHIM_BROKER", AT(broker_dialects), "LIST",
+	    "token endpoints for the job: aml,appservice (default), imds" },
+	{ "audit", 0, ROW_TEXT, "AMLSHIM_AUDIT", AT(audit), "FILE",
+	    "append who got which token, and who did not, as JSON" },
+	{ "export-token", 0, ROW_PAIRS, "AMLSHIM_EXPORT_TOKENS", AT(export_tokens), "AUDIENCE=VAR",
+	    "a token in the job's environment; may be repeated" },
+	{ "token-file", 0, ROW_PAIRS, "AMLSHIM_TOKEN_FILES", AT(token_files), "AUDIENCE=PATH",
+	    "a token in a file, kept fresh; may be repeated" },
+	{ "resource", 0, ROW_TEXT, "AMLSHIM_RESOURCE", AT(resource), "URI", NULL },
+	{ "client-id", 0, ROW_TEXT, "AMLSHIM_CLIENT_ID", AT(client_id), "ID", NULL },
+	{ "claims", 0, ROW_YES, "AMLSHIM_CLAIMS", AT(claims), NULL, NULL },
 	{ "dry-run", 'n', ROW_YES, "AMLSHIM_DRY_RUN", AT(dry_run), NULL,
 	    "print the plan and stop" },
 	{ "explain", 0, ROW_YES, "AMLSHIM_EXPLAIN", AT(explain), NULL,
 	    "print the plan to stderr, then run" },
 	{ "json", 0, ROW_YES, "AMLSHIM_JSON", AT(json), NULL,
-	    "print the plan, or what the doctor found, as JSON" },
+	    "print the plan, token or findings as JSON" },
 	{ "write", 0, ROW_YES, "AMLSHIM_WRITE", AT(write_check), NULL,
 	    "doctor: put and delete a small blob where outputs go" },
 	{ "trace", 0, ROW_TEXT, "AMLSHIM_TRACE", AT(trace), "FILE",
@@ -85,11 +98,17 @@ static const struct row rows[] = {
 static const struct { const char *name; enum options_command command; } commands[] = {
 	{ "run", OPTIONS_RUN },
 	{ "plan", OPTIONS_PLAN },
+	{ "token", OPTIONS_TOKEN },
 	{ "snapshot", OPTIONS_SNAPSHOT },
 	{ "docker-credential", OPTIONS_DOCKER_CREDENTIAL },
 	{ "version", OPTIONS_VERSION },
 	{ "help", OPTIONS_HELP },
 	{ "doctor", OPTIONS_DOCTOR },
+};
+
+static const struct { const char *name; enum plan_dialect dialect; } dialects[] = {
+	{ "aml", PLAN_DIALECT_AML }, { "appservice", PLAN_DIALECT_APPSERVICE },
+	{ "imds", PLAN_DIALECT_IMDS },
 };
 
 static const struct { const char *name; int number; } signals[] = {
@@ -198,37 +217,83 @@ parse_codes(const char *text, unsigned char codes[256])
 }
 
 static int
+parse_dialects(const char *text, unsigned *ret)
+{
+	unsigned found = 0;
+	size_t len, i;
+
+	for (;; text += len + 1) {
+		len = strcspn(text, ",");
+		for (i = 0; i < LENGTH(dialects); i++)
+			if (strlen(dialects[i].name) == len &&
+			    strncmp(dialects[i].name, text, len) == 0)
+				break;
+		if (i == LENGTH(dialects))
+			return (-1);
+		found |= (unsigned)dialects[i].dialect;
+		if (text[len] == '\0')
+			break;
+	}
+	*ret = found;
+	return (0);
+}
+
+static int
 is_inline_text(const char *text)
 {
 	return (text[0] == '{' || strchr(text, '\n') != NULL);
 }
 
-static void
-list_add(struct options *opt, struct arena *mem, const char *value)
-{
-	const char **grown;
+/* A list in struct options: an array and, behind it, its length. */
+struct list {
+	const char	**items;
+	size_t		  n;
+};
 
-	grown = arena_alloc(mem, (opt->ndatastores + 1) * sizeof(*grown));
-	if (opt->ndatastores != 0)
-		memcpy(grown, opt->datastores, opt->ndatastores * sizeof(*grown));
-	grown[opt->ndatastores++] = value;
-	opt->datastores = grown;
+static struct list
+list_of(const struct options *opt, const struct row *row)
+{
+	struct list list;
+
+	memcpy(&list, (const char *)opt + row->offset, sizeof(list));
+	return (list);
 }
 
-/* A variable holds one inline text, or paths separated by colons. */
 static void
-list_add_variable(struct options *opt, struct arena *mem, const char *value)
+list_put(struct options *opt, const struct row *row, struct list list)
 {
+	memcpy((char *)opt + row->offset, &list, sizeof(list));
+}
+
+static void
+list_add(struct options *opt, const struct row *row, struct arena *mem, const char *value)
+{
+	struct list list = list_of(opt, row);
+	const char **grown;
+
+	grown = arena_alloc(mem, (list.n + 1) * sizeof(*grown));
+	if (list.n != 0)
+		memcpy(grown, list.items, list.n * sizeof(*grown));
+	grown[list.n] = value;
+	list_put(opt, row, (struct list){ grown, list.n + 1 });
+}
+
+/* A variable holds one inline text, or paths separated by colons; pairs: by blanks. */
+static void
+list_add_variable(struct options *opt, const struct row *row, struct arena *mem,
+    const char *value)
+{
+	const char *separators = row->type == ROW_PAIRS ? " \t\n" : ":";
 	size_t len;
 
-	if (is_inline_text(value)) {
-		list_add(opt, mem, value);
+	if (row->type == ROW_LIST && is_inline_text(value)) {
+		list_add(opt, row, mem, value);
 		return;
 	}
-	for (; *value != '\0'; value += len + (value[len] == ':')) {
-		len = strcspn(value, ":");
+	for (; *value != '\0'; value += len + (value[len] != '\0')) {
+		len = strcspn(value, separators);
 		if (len != 0)
-			list_add(opt, mem, arena_strndup(mem, value, len));
+			list_add(opt, row, mem, arena_strndup(mem, value, len));
 	}
 }
 
@@ -267,10 +332,15 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 		*(const char **)(void *)field = value;
 		return (0);
 	case ROW_LIST:
+	case ROW_PAIRS:
 		if (from_variable)
-			list_add_variable(opt, mem, value);
+			list_add_variable(opt, row, mem, value);
 		else
-			list_add(opt, mem, value);
+			list_add(opt, row, mem, value);
+		return (0);
+	case ROW_DIALECTS:
+		if (parse_dialects(value, (unsigned *)(void *)field) != 0)
+			return (bad_value(err, where, value, "words of aml,appservice,imds"));
 		return (0);
 	case ROW_YES:
 	case ROW_NO:
@@ -414,6 +484,24 @@ parse_variables(struct options *opt, char *const *envp, struct arena *mem, struc
 	return (0);
 }
 
+/* What a flag says replaces what its variable said. */
+static void
+replace_lists(struct options *opt, const struct options *by_variables)
+{
+	struct list had, list;
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		if (rows[i].type != ROW_LIST && rows[i].type != ROW_PAIRS)
+			continue;
+		had = list_of(by_variables, &rows[i]);
+		list = list_of(opt, &rows[i]);
+		if (list.n > had.n)
+			list_put(opt, &rows[i], (struct list){ list.items + had.n,
+			    list.n - had.n });
+	}
+}
+
 int
 options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
     struct arena *mem, struct err *err)
@@ -421,11 +509,12 @@ options_parse(struct options *ret, int argc, char *const *argv, char *const *env
 	struct options opt = { .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
 	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1 };
 	int i, used, verbosity_by_variable, named = 0;
-	size_t c, from_variables;
+	struct options by_variables;
+	size_t c;
 
 	if (parse_variables(&opt, envp, mem, err) != 0)
 		return (-1);
-	from_variables = opt.ndatastores;
+	by_variables = opt;
 	verbosity_by_variable = opt.verbosity;
 	opt.verbosity = 0;
 	for (i = 1; i < argc; i++) {
@@ -457,10 +546,7 @@ options_parse(struct options *ret, int argc, char *const *argv, char *const *env
 	}
 	if (opt.verbosity == 0)
 		opt.verbosity = verbosity_by_variable;
-	if (opt.ndatastores > from_variables) {
-		opt.datastores += from_variables;
-		opt.ndatastores -= from_variables;
-	}
+	replace_lists(&opt, &by_variables);
 	opt.argv = argv + (i < argc ? i : argc);
 	*ret = opt;
 	return (0);
@@ -476,6 +562,8 @@ options_help(FILE *out)
 	    "run it with the job's data and identity\n"
 	    "       amlshim plan [FLAGS] [-- COMMAND...]    "
 	    "print what would be done, as whom, and why\n"
+	    "       amlshim token --resource URI [--client-id ID] [--claims]    "
+	    "print a token, as the job gets it\n"
 	    "       amlshim snapshot DIR [--output FILE]    "
 	    "write the checksums that the code is checked against\n"
 	    "       amlshim docker-credential ACTION        "
@@ -484,6 +572,8 @@ options_help(FILE *out)
 	    "check all that the job needs, say what to do\n"
 	    "       amlshim version | help\n\n", out);
 	for (i = 0; i < LENGTH(rows); i++) {
+		if (rows[i].help == NULL)
+			continue;
 		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",
 		    rows[i].argument != NULL ? rows[i].argument : "");
 		if (rows[i].letter != 0)

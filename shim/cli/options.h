@@ -5,7 +5,7 @@
  * options -- the words on the command line and the AMLSHIM_ variables: one table.
  *
  * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
- * amlshim SUBCOMMAND [FLAGS]    plan, doctor, snapshot, docker-credential, version, help
+ * amlshim SUBCOMMAND [FLAGS]    plan, token, doctor, snapshot, docker-credential, version, help
  *
  * A flag wins over its variable.  Parsing stops at "--" or at the first word
  * that is neither a flag nor a subcommand; every later word reaches the command
@@ -23,6 +23,7 @@ enum options_command {
 	OPTIONS_RUN,
 	OPTIONS_PLAN,
 	OPTIONS_DOCTOR,
+	OPTIONS_TOKEN,
 	OPTIONS_SNAPSHOT,
 	OPTIONS_DOCKER_CREDENTIAL,
 	OPTIONS_VERSION,
@@ -38,6 +39,8 @@ struct options {
 	const char	*workspace;	/* SUBSCRIPTION/GROUP/NAME */
 	int		 resolve;	/* plan may ask it */
 	const char	**datastores;	size_t ndatastores;
+	const char	**export_tokens;	size_t nexport_tokens;
+	const char	**token_files;	size_t ntoken_files;
 	const char	*root, *cache_dir;
 	int		 fuse_copy;	/* --fuse=copy */
 	int64_t		 memory_bytes;	/* 0: default */
@@ -46,7 +49,12 @@ struct options {
 	const char	*snapshot;	/* manifest of the code; NULL: CODE's own */
 	const char	*registries;	/* "HOST[:PORT],...": Azure registries by another name */
 
-	int		 json;		/* plan --json, doctor --json */
+	unsigned	 broker_dialects;	/* enum plan_dialect; 0: default */
+	const char	*audit;
+	const char	*resource, *client_id;	/* token */
+	int		 claims;	/* token --claims */
+
+	int		 json;		/* plan, token, doctor */
 	int		 write_check;	/* doctor --write */
 	int		 dry_run, explain;
 	int		 verbosity;

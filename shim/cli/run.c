@@ -64,7 +64,7 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	    .grace_ms = opt->grace_ms, .leftover_ms = opt->leftover_ms,
 	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
-	    .exit_as_zero = opt->exit_as_zero };
+	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit };
 	struct err err = ERR_EMPTY;
 	int64_t began_us;
 	int status;
@@ -72,7 +72,8 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	if (opt->trace != NULL && trace_open(opt->trace, &err) != 0)
 		return (fail(&err));
 	began_us = trace_begin();
-	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain) {
+	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain &&
+	    !story_wants_tokens(opt)) {
 		status = opt->snapshot != NULL ? snapshot_check(opt, NULL) : 0;
 		return (status != 0 ? status : run_bare(opt, &init));
 	}

@@ -87,6 +87,21 @@ may_ask(const struct options *opt)
 }
 
 int
+story_wants_tokens(const struct options *opt)
+{
+	return (opt->command == OPTIONS_TOKEN || opt->broker_dialects != 0 ||
+	    opt->nexport_tokens + opt->ntoken_files != 0);
+}
+
+/* No job is named, and the only endpoint gives the submitter's tokens: inside such a job. */
+static int
+is_for_user_only(const struct facts *facts)
+{
+	return (facts->obo_endpoint != NULL && facts->msi_endpoint == NULL &&
+	    facts->identity_endpoint == NULL);
+}
+
+int
 story_read(struct story *story, const struct options *opt, char *const *envp, struct err *err)
 {
 	struct spec_sources sources = { .job = opt->job, .step = opt->step,
@@ -101,6 +116,8 @@ story_read(struct story *story, const struct options *opt, char *const *envp, st
 	if (opt->workspace != NULL &&
 	    facts_set_workspace(&story->facts, opt->workspace, &story->mem, err) != 0)
 		return (-1);
+	if (opt->job == NULL && story_wants_tokens(opt) && is_for_user_only(&story->facts))
+		story->spec.job.identity.type = SPEC_IDENTITY_USER;
 	if (may_ask(opt))
 		story_hide_inputs(opt, envp);
 	return (0);
@@ -111,8 +128,12 @@ story_decide(struct story *story, const struct options *opt, struct err *err)
 {
 	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
 	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
-	    .memory_bytes = opt->memory_bytes,
-	    .only_broker = opt->command == OPTIONS_DOCKER_CREDENTIAL };
+	    .memory_bytes = opt->memory_bytes, .broker_dialects = opt->broker_dialects,
+	    .export_tokens = opt->export_tokens, .nexport_tokens = opt->nexport_tokens,
+	    .token_files = opt->token_files, .ntoken_files = opt->ntoken_files,
+	    .wants_tokens = story_wants_tokens(opt),
+	    .only_broker = opt->command == OPTIONS_DOCKER_CREDENTIAL ||
+	    opt->command == OPTIONS_TOKEN };
 
 	if (may_ask(opt))
 		return (workspace_plan(story, opt, &plan, err));

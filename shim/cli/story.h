@@ -25,6 +25,8 @@ struct story {
 	int		stop_signal;	/* came while the workspace was asked; 0: none */
 };
 
+/* 1: tokens are asked for by name, so that there is something to do even without a job. */
+int	story_wants_tokens(const struct options *);
 /*
  * Facts and spec; remarks on the spec are logged.  The facts are there whatever else fails.
  * Where the workspace may be asked, story_hide_inputs() is done too.

@@ -11,9 +11,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wire.h"
+#include "identity/audit.h"
 #include "identity/broker.h"
 #include "identity/cache.h"
 #include "identity/keeper.h"
+#include "identity/peer.h"
+#include "identity/tokenfile.h"
 
 #define TOKEN_WAIT_MS	110000	/* longer than the 70 s of a metadata service being updated */
 #define AGENT_CONNECTIONS 16
@@ -33,7 +36,11 @@ struct agent {
 	struct http	*http;
 	struct cache	*cache;
 	struct keeper	*keeper;
+	struct audit	*audit;
+	struct peers	*peers;
 	struct broker	*broker;
+	struct tokenfiles *files;
+	pthread_t	 job_desk;
 	struct desk	*desks;
 	size_t		 ndesks;
 	/* Guards the one below, and what init is told. */
@@ -212,6 +219,74 @@ desk_thread(void *arg)
 	return (NULL);
 }
 
+/* --- tokens that the job gets without its asking ------------------------------------- */
+
+static void
+warn_of_expiry(const struct agent *a, const struct plan_token *what,
+    const struct wire_cred *cred)
+{
+	const struct plan_identity *id = &a->opt->plan->broker_default;
+	struct audit_event e = { .dialect = "variable", .identity = id->label,
+	    .client_id = id->client_id, .audience = what->audience,
+	    .expires_unix_s = cred->expires_unix_s };
+	char date[CLOCK_ISO8601_SIZE];
+
+	audit_write(a->audit, &e);
+	clock_format_iso8601(cred->expires_unix_s, date);
+	log_warning("the token in %s expires at %s and cannot be renewed there: what runs longer "
+	    "takes --token-file, or asks the token endpoint", what->place, date);
+}
+
+static void
+variable_cred(struct agent *a, size_t index, struct wire_cred *cred)
+{
+	struct plan_identity id = a->opt->plan->broker_default;
+
+	memset(cred, 0, sizeof(*cred));
+	id.audience = a->opt->plan->variables_with_token[index].audience;
+	bearer(a, &id, 0, cred);
+	if (cred->kind == WIRE_CRED_NONE)
+		err_on(&cred->err, "%s", id.audience);
+}
+
+/* Both kinds are there before the job is; then each question of its process is answered. */
+static void *
+job_desk_thread(void *arg)
+{
+	struct agent *a = arg;
+	const struct plan *plan = a->opt->plan;
+	struct wire_cred *cred = mem_alloc(sizeof(*cred));
+	struct err err = ERR_EMPTY;
+	struct wire_ask ask;
+	size_t i;
+
+	for (i = 0; i < plan->nvariables_with_token; i++) {
+		variable_cred(a, i, cred);
+		if (cred->kind == WIRE_CRED_NONE)
+			fail(a, &cred->err);
+	}
+	if (plan->nfiles_with_token != 0) {
+		a->files = tokenfiles_new(plan, a->cache, a->audit, clock_ms() + TOKEN_WAIT_MS,
+		    &err);
+		if (a->files == NULL)
+			fail(a, &err);
+	}
+	first_cred_done(a);
+	while (a->opt->job_fd >= 0 && wire_recv(a->opt->job_fd, &ask, sizeof(ask), -1) == 1) {
+		if (ask.index >= plan->nvariables_with_token)
+			break;
+		variable_cred(a, ask.index, cred);
+		if (wire_send(a->opt->job_fd, cred, sizeof(*cred)) != 0)
+			break;
+		if (cred->kind != WIRE_CRED_NONE)
+			warn_of_expiry(a, &plan->variables_with_token[ask.index], cred);
+		secret_wipe(cred, sizeof(*cred));
+	}
+	secret_wipe(cred, sizeof(*cred));
+	free(cred);
+	return (NULL);
+}
+
 static void
 open_desks(struct agent *a)
 {
@@ -224,7 +299,12 @@ open_desks(struct agent *a)
 		if (a->opt->access_fds[i] >= 0)
 			a->desks[a->ndesks++] = (struct desk){ .agent = a,
 			    .access = &plan->accesses[i], .fd = a->opt->access_fds[i] };
-	a->waiting = a->ndesks + 1;
+	a->waiting = a->ndesks + 2;
+	errno = pthread_create(&a->job_desk, NULL, job_desk_thread, a);
+	if (errno != 0) {
+		err_errno(&err, "start a thread", "agent");
+		fail(a, &err);
+	}
 	for (i = 0; i < a->ndesks; i++) {
 		errno = pthread_create(&a->desks[i].thread, NULL, desk_thread, &a->desks[i]);
 		if (errno != 0) {
@@ -239,7 +319,8 @@ static void
 start_services(struct agent *a)
 {
 	struct http_options http = { .max_connections = AGENT_CONNECTIONS };
-	struct broker_options broker = { .listen_fd = a->opt->broker_fd, .plan = a->opt->plan,
+	struct broker_options broker = { .listen_fd = a->opt->broker_fd,
+	    .unix_fd = a->opt->broker_unix_fd, .plan = a->opt->plan,
 	    .secret = a->opt->broker_secret };
 	struct err err = ERR_EMPTY;
 
@@ -251,6 +332,9 @@ start_services(struct agent *a)
 		fail(a, &err);
 	a->keeper = keeper_new(a->opt->plan, a->opt->facts, a->http, a->cache);
 	broker.cache = a->cache;
+	broker.audit = a->audit = audit_new(a->opt->audit_fd);
+	broker.peers = a->peers = peers_new((pid_t)a->opt->init_pid, a->opt->facts->uid, 0);
+	peers_exclude(a->peers, getpid());
 	if (a->opt->broker_fd >= 0) {
 		a->broker = broker_new(&broker, &err);
 		if (a->broker == NULL)
@@ -259,13 +343,15 @@ start_services(struct agent *a)
 }
 
 static void
-wait_for_stop(int init_fd)
+wait_for_stop(struct agent *a)
 {
 	struct wire_msg msg;
 
-	while (wire_recv(init_fd, &msg, sizeof(msg), -1) == 1)
+	while (wire_recv(a->opt->init_fd, &msg, sizeof(msg), -1) == 1)
 		if (msg.type == WIRE_STOP)
 			return;
+		else if (msg.type == WIRE_WORKER)
+			peers_exclude(a->peers, (pid_t)msg.value);
 }
 
 void
@@ -279,11 +365,12 @@ agent_main(const struct agent_options *opt)
 	pthread_mutex_init(&a.lock, NULL);
 	start_services(&a);
 	open_desks(&a);
-	wait_for_stop(opt->init_fd);
+	wait_for_stop(&a);
 	http_counts(a.http, &counts);
 	msg.stats.requests = counts.requests;
 	msg.stats.retries = counts.retries;
 	msg.stats.tokens = a.broker != NULL ? broker_grants(a.broker) : 0;
+	audit_flush(a.audit);
 	if (wire_send(opt->init_fd, &msg, sizeof(msg)) != 0)
 		log_debug("init is gone");
 	_exit(0);		/* memory with secrets goes with the process */

@@ -7,8 +7,9 @@
  * Forked by init.  Acquires the token of every access at the start, all in
  * parallel, then says WIRE_READY (or WIRE_FAILED with the first error); answers
  * wire_ask on each worker's socket with the credential of that worker's access
- * (bearer, SharedKey or SAS) and nothing else; serves the broker.  Ends on
- * WIRE_STOP or when init is gone, also while it waits for a token.
+ * (bearer, SharedKey or SAS) and nothing else; serves the broker; keeps the token
+ * files; gives the job's process, before its exec, the tokens of its environment.
+ * Ends on WIRE_STOP or when init is gone, also while it waits for a token.
  */
 
 #include "base/secret.h"
@@ -21,7 +22,11 @@ struct agent_options {
 	int		 init_fd;
 	const int	*access_fds;	/* one a plan->accesses[i]; -1: none */
 	int		 broker_fd;	/* listening; -1: no broker */
+	int		 broker_unix_fd;	/* likewise; -1: none */
 	const struct secret *broker_secret;
+	int		 audit_fd;	/* -1: none */
+	int		 job_fd;	/* asks for plan->variables_with_token; -1: nobody will */
+	int		 init_pid;	/* the root of the job's processes */
 };
 
 /* Does not return. */

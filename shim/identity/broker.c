@@ -6,19 +6,19 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/httpd.h"
-#include "base/json.h"
-#include "base/log.h"
-#include "base/uri.h"
+#include "identity/broker_dialect.h"
+#include "identity/whose.h"
 
 #define CONNECTIONS_MAX	256
 #define BACKLOG		256
 #define REQUEST_MS	30000
 #define TOKEN_WAIT_MS	60000
-#define RESOURCE_MAX	512
 
 struct connection {
 	struct connection *next;
@@ -26,11 +26,21 @@ struct connection {
 	int		 fd;
 	int64_t		 deadline_ms;	/* for the bytes under way */
 	int64_t		 idle_since_ms;	/* guarded by the broker's lock; 0: busy */
+	int		 checked;	/* 1: the job's, -1: not, 0: not looked at yet */
+	struct peer	 peer;
+	struct err	 why;		/* it is not the job's */
+};
+
+struct listener {
+	struct broker	*broker;
+	int		 fd;
+	pthread_t	 thread;
 };
 
 struct broker {
 	struct broker_options opt;
-	pthread_t	 acceptor;
+	struct listener	 listeners[BROKER_LISTENERS];
+	size_t		 nlisteners;
 	/* Guards all below. */
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 changed;
@@ -58,55 +68,101 @@ broker_listen(int *ret_port, struct err *err)
 	return (fd);
 }
 
+/* A directory that only this user can enter; in memory where there is such a place. */
+static int
+make_private_directory(char *dir, size_t size)
+{
+	static const char *const places[] = { "/dev/shm", "/run", "/tmp" };
+	size_t i;
+
+	for (i = 0; i < LENGTH(places); i++) {
+		str_format(dir, size, "%s/amlshim-XXXXXX", places[i]);
+		if (mkdtemp(dir) != NULL)	/* mode 0700 */
+			return (0);
+	}
+	return (-1);
+}
+
+int
+broker_listen_unix(char *ret_path, size_t size, struct err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	addr.sun_path[0] = '\0';
+	if (fd >= 0 && make_private_directory(ret_path, size) == 0 &&
+	    str_format(addr.sun_path, sizeof(addr.sun_path), "%s/broker", ret_path) == 0 &&
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
+	    chmod(addr.sun_path, 0600) == 0 && listen(fd, BACKLOG) == 0) {
+		str_format(ret_path, size, "%s", addr.sun_path);
+		return (fd);
+	}
+	err_errno(err, "make a socket for the job's token requests", "/dev/shm, /run, /tmp");
+	if (addr.sun_path[0] != '\0')
+		broker_remove_unix(addr.sun_path);
+	mem_close_fd(&fd);
+	return (-1);
+}
+
+void
+broker_remove_unix(const char *path)
+{
+	char dir[BROKER_PATH_SIZE];
+	char *slash;
+
+	str_format(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		return;
+	unlink(path);
+	*slash = '\0';
+	rmdir(dir);
+}
+
 /* --- one request ------------------------------------------------------------------ */
 
 struct ask {
+	struct connection *from;
 	struct httpd_conn *http;
+	const struct dialect *dialect;
 	const char	*resource;
 	struct plan_identity identity;
 	struct arena	 mem;
 };
 
-static int
-reply_error(struct ask *ask, int status, const char *code, const char *message)
+static void
+record(struct ask *ask, const char *reason, const char *text, const struct token *t)
 {
-	auto_buf struct buf body = BUF_EMPTY;
-	struct json_out out;
+	struct broker *b = ask->from->broker;
+	struct audit_event e = { .peer = ask->from->checked != 0 ? &ask->from->peer : NULL,
+	    .dialect = ask->dialect != NULL ? dialect_name(ask->dialect) : "none",
+	    .identity = ask->identity.label, .client_id = ask->identity.client_id,
+	    .audience = ask->resource, .reason = reason, .text = text,
+	    .expires_unix_s = t != NULL ? t->expires_unix_s : 0 };
 
-	log_warning("token request refused: %s resource=%s", message,
-	    ask->resource == NULL ? "-" : ask->resource);
-	json_out_init(&out, &body, 0);
-	json_out_begin(&out, '{');
-	json_out_kstring(&out, "error", code);
-	json_out_kstring(&out, "error_description", message);
-	json_out_end(&out, '}');
-	return (httpd_reply(ask->http, status, "Content-Type: application/json\r\n",
-	    buf_str(&body), body.len));
+	audit_write(b->opt.audit, &e);
+}
+
+/* why: NULL: what the dialect says of it. */
+static int
+refuse(struct ask *ask, enum refusal refusal, const char *why)
+{
+	if (why == NULL)
+		why = dialect_reason(ask->dialect, refusal);
+	if (refusal != REFUSED_PROBE)
+		record(ask, refusal_name(refusal), why, NULL);
+	return (dialect_refuse(ask->dialect, ask->http, refusal, why) < 0 ? -1 : 0);
 }
 
 static int
-reply_token(struct broker *b, struct ask *ask, const struct token *t)
+refuse_path(struct ask *ask)
 {
-	auto_buf struct buf body = BUF_EMPTY;
-	struct json_out out;
+	static const char body[] =
+	    "{\"error\":\"not_found\",\"error_description\":\"there is no such endpoint\"}";
 
-	json_out_init(&out, &body, 0);
-	json_out_begin(&out, '{');
-	json_out_kstring(&out, "access_token", t->text.text);
-	json_out_kint(&out, "expires_on", t->expires_unix_s);
-	json_out_kstring(&out, "resource", ask->resource);
-	json_out_kstring(&out, "token_type", "Bearer");
-	if (ask->identity.client_id != NULL)
-		json_out_kstring(&out, "client_id", ask->identity.client_id);
-	json_out_end(&out, '}');
-	pthread_mutex_lock(&b->lock);
-	b->grants++;
-	pthread_mutex_unlock(&b->lock);
-	log_info("token granted: %s resource=%s expires_in=%llds", ask->identity.label,
-	    ask->resource, (long long)(t->expires_unix_s - clock_wall_s()));
-	return (httpd_reply(ask->http, 200,
-	    "Content-Type: application/json\r\nCache-Control: no-store\r\n", buf_str(&body),
-	    body.len));
+	record(ask, "path", "there is no such endpoint", NULL);
+	return (httpd_reply(ask->http, 404, "Content-Type: application/json\r\n", body,
+	    sizeof(body) - 1));
 }
 
 static int
@@ -119,161 +175,56 @@ grant(struct broker *b, struct ask *ask)
 
 	if (cache_get(b->opt.cache, &ask->identity, ask->resource, 0,
 	    clock_ms() + TOKEN_WAIT_MS, &t, &err) != 0)
-		return (reply_error(ask, err.kind == ERR_UNREACHABLE ? 503 : 400,
-		    err.kind == ERR_UNREACHABLE ? "temporarily_unavailable" : "invalid_request",
-		    err_line(&err, line, sizeof(line))));
-	sent = reply_token(b, ask, &t);
+		return (refuse(ask, err.kind == ERR_UNREACHABLE ? REFUSED_FOR_NOW :
+		    REFUSED_BY_SOURCE, err_line(&err, line, sizeof(line))));
+	pthread_mutex_lock(&b->lock);
+	b->grants++;
+	pthread_mutex_unlock(&b->lock);
+	record(ask, NULL, NULL, &t);
+	sent = dialect_grant(ask->dialect, ask->http, &t, ask->resource, ask->identity.client_id);
 	token_done(&t);
 	return (sent);
 }
 
+/* Once a connection: the same process is at its other end all the time. */
 static int
-is_id(const char *have, const char *named)
+is_of_the_job(struct connection *c)
 {
-	return (have != NULL && str_same(have, named));
-}
-
-/* The identity of the compute that has this object or resource id. */
-static const struct spec_uai *
-find_uai(const struct plan *plan, const char *id)
-{
-	size_t i;
-
-	for (i = 0; i < plan->nbroker_uais; i++)
-		if (is_id(plan->broker_uais[i].object_id, id) ||
-		    is_id(plan->broker_uais[i].resource_id, id))
-			return (&plan->broker_uais[i]);
-	return (NULL);
-}
-
-static int
-may_have(const struct plan *plan, const char *client_id)
-{
-	size_t i;
-
-	if (plan->broker_any_client_id)
+	if (c->broker->opt.peers == NULL)
 		return (1);
-	for (i = 0; i < plan->nbroker_uais; i++)
-		if (is_id(plan->broker_uais[i].client_id, client_id))
-			return (1);
-	return (0);
-}
-
-/* By object or resource id: some clients pass these on to an endpoint that knows neither. */
-static int
-choose_by_other_id(struct broker *b, struct ask *ask, const char *id)
-{
-	const struct plan_identity *by_default = &b->opt.plan->broker_default;
-	const struct spec_uai *uai;
-
-	if (is_id(by_default->object_id, id) || is_id(by_default->resource_id, id))
-		return (0);
-	uai = find_uai(b->opt.plan, id);
-	if (uai == NULL)
-		return (-1);
-	ask->identity.client_id = uai->client_id;
-	ask->identity.object_id = uai->client_id != NULL ? NULL : uai->object_id;
-	ask->identity.resource_id = uai->client_id != NULL || uai->object_id != NULL ? NULL :
-	    uai->resource_id;
-	ask->identity.label = arena_printf(&ask->mem, "managed identity %s", id);
-	return (0);
-}
-
-/* A missing, empty or non-GUID client id means the default, as on Azure ML. */
-static int
-choose_identity(struct broker *b, struct ask *ask, const char *query)
-{
-	static const char *const others[] = {
-		"object_id", "principal_id", "mi_res_id", "msi_res_id",
-	};
-	const struct plan *plan = b->opt.plan;
-	const char *id = uri_query_get(query, "clientid", &ask->mem);
-	size_t i;
-
-	ask->identity = plan->broker_default;
-	if (id == NULL)
-		id = uri_query_get(query, "client_id", &ask->mem);
-	if (id != NULL && str_is_guid(id)) {
-		if (is_id(plan->broker_default.client_id, id))
-			return (0);
-		ask->identity.client_id = id;
-		ask->identity.object_id = ask->identity.resource_id = NULL;
-		ask->identity.label = arena_printf(&ask->mem, "managed identity %s", id);
-		return (may_have(plan, id) ? 0 : -1);
-	}
-	for (i = 0; i < LENGTH(others); i++) {
-		id = uri_query_get(query, others[i], &ask->mem);
-		if (id != NULL && id[0] != '\0')
-			return (choose_by_other_id(b, ask, id));
-	}
-	return (0);
-}
-
-static int
-answer_msi(struct broker *b, struct ask *ask, const char *query)
-{
-	const char *secret = httpd_header(&ask->http->req, "secret");
-	const char *version = uri_query_get(query, "api-version", &ask->mem);
-
-	if (secret == NULL || !secret_equal(b->opt.secret, secret, strlen(secret)))
-		return (reply_error(ask, 403, "invalid_secret",
-		    "header \"secret\" is missing or wrong: send MSI_SECRET"));
-	if (version != NULL && strcmp(version, "2017-09-01") != 0)
-		return (reply_error(ask, 400, "invalid_request",
-		    "api-version must be 2017-09-01"));
-	if (b->opt.plan->broker != PLAN_BROKER_MANAGED)
-		return (reply_error(ask, 403, "identity_not_allowed",
-		    "this job runs under user identity: managed identities are not for it; use "
-		    "OBO_ENDPOINT"));
-	if (choose_identity(b, ask, query) != 0)
-		return (reply_error(ask, 403, "identity_not_allowed",
-		    "the compute does not have the managed identity that was named"));
-	return (grant(b, ask));
-}
-
-static int
-answer_obo(struct broker *b, struct ask *ask)
-{
-	if (b->opt.plan->broker != PLAN_BROKER_USER)
-		return (reply_error(ask, 403, "identity_not_allowed",
-		    "this job does not run under user identity; use MSI_ENDPOINT"));
-	ask->identity = b->opt.plan->broker_default;
-	return (grant(b, ask));
-}
-
-/* The client of this dialect sends no secret, so the path holds it: /OBO/SECRET/token. */
-static int
-is_obo_path(const struct broker *b, const char *path)
-{
-	const char *secret, *end;
-
-	if (!str_starts(path, "/OBO/"))
-		return (0);
-	secret = path + strlen("/OBO/");
-	end = strchr(secret, '/');
-	return (end != NULL && strcmp(end, "/token") == 0 &&
-	    secret_equal(b->opt.secret, secret, (size_t)(end - secret)));
+	if (c->checked == 0)
+		c->checked = peers_check(c->broker->opt.peers, c->fd, &c->peer, &c->why) == 0 ? 1 :
+		    -1;
+	return (c->checked == 1);
 }
 
 static int
 answer(struct broker *b, struct ask *ask)
 {
 	const struct httpd_request *req = &ask->http->req;
+	const struct plan *plan = b->opt.plan;
+	struct dialect_selector by = { NULL, NULL, NULL };
+	int is_the_jobs = is_of_the_job(ask->from);
+	enum refusal refusal;
+	char why[512];
 
-	if (strcmp(req->method, "GET") != 0)
-		return (reply_error(ask, 405, "invalid_request", "only GET is known here"));
-	ask->resource = uri_query_get(req->query, "resource", &ask->mem);
-	if (httpd_header(req, "x-forwarded-for") != NULL)
-		return (reply_error(ask, 403, "invalid_request", "forwarded requests are refused"));
-	if (strcmp(req->path, "/MSI/auth") != 0 && strcmp(req->path, "/MSI/auth/") != 0 &&
-	    !is_obo_path(b, req->path))
-		return (reply_error(ask, 404, "not_found", "there is no such endpoint"));
-	if (ask->resource == NULL || ask->resource[0] == '\0' ||
-	    strlen(ask->resource) > RESOURCE_MAX)
-		return (reply_error(ask, 400, "invalid_resource", "resource is missing"));
-	if (req->path[1] == 'M')
-		return (answer_msi(b, ask, req->query));
-	return (answer_obo(b, ask));
+	ask->dialect = dialect_find(plan->broker_dialects, plan->broker, req->path, b->opt.secret);
+	if (ask->dialect == NULL)
+		return (refuse_path(ask));
+	refusal = dialect_read(ask->dialect, req, b->opt.secret, &ask->resource, &by, &ask->mem);
+	if (!is_the_jobs) {
+		str_format(why, sizeof(why), "the client is not a process of the job: %s",
+		    ask->from->why.cause);
+		return (refuse(ask, REFUSED_PEER, why));
+	}
+	if (refusal != REFUSED_NOTHING)
+		return (refuse(ask, refusal, NULL));
+	if (!dialect_is_for(ask->dialect, plan->broker))
+		return (refuse(ask, REFUSED_KIND, NULL));
+	if (whose_identity(plan, by.client_id, by.object_id, by.resource_id, &ask->identity,
+	    &ask->mem) != 0)
+		return (refuse(ask, REFUSED_IDENTITY, NULL));
+	return (grant(b, ask));
 }
 
 /* --- connections -------------------------------------------------------------------- */
@@ -364,7 +315,7 @@ serve(struct connection *c)
 	http->send = send_all;
 	http->arg = c;
 	while (more && next_request(c, http)) {
-		struct ask ask = { .http = http, .resource = NULL };
+		struct ask ask = { .from = c, .http = http };
 
 		more = answer(c->broker, &ask) == 0 && http->req.keep_alive;
 		arena_done(&ask.mem);
@@ -444,11 +395,12 @@ add_connection(struct broker *b, int fd)
 static void *
 accept_thread(void *arg)
 {
-	struct broker *b = arg;
+	struct listener *l = arg;
+	struct broker *b = l->broker;
 	int fd, stopping;
 
 	for (;;) {
-		fd = accept4(b->opt.listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 		pthread_mutex_lock(&b->lock);
 		stopping = b->stopping;
 		pthread_mutex_unlock(&b->lock);
@@ -463,6 +415,23 @@ accept_thread(void *arg)
 	}
 }
 
+/* fd -1: it is not offered. */
+static int
+start_listener(struct broker *b, int fd)
+{
+	struct listener *l = &b->listeners[b->nlisteners];
+
+	if (fd < 0)
+		return (0);
+	l->broker = b;
+	l->fd = fd;
+	errno = pthread_create(&l->thread, NULL, accept_thread, l);
+	if (errno != 0)
+		return (-1);
+	b->nlisteners++;
+	return (0);
+}
+
 struct broker *
 broker_new(const struct broker_options *opt, struct err *err)
 {
@@ -475,10 +444,9 @@ broker_new(const struct broker_options *opt, struct err *err)
 		b->opt.connections_max = CONNECTIONS_MAX;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
-	errno = pthread_create(&b->acceptor, NULL, accept_thread, b);
-	if (errno != 0) {
-		err_errno(err, "start a thread", "token broker");
-		free(b);
+	if (start_listener(b, opt->listen_fd) != 0 || start_listener(b, opt->unix_fd) != 0) {
+		err_errno(err, "start a thread", "broker");
+		broker_free(b);
 		return (NULL);
 	}
 	return (b);
@@ -488,15 +456,18 @@ void
 broker_free(struct broker *b)
 {
 	struct connection *c;
+	size_t i;
 
 	if (b == NULL)
 		return;
 	pthread_mutex_lock(&b->lock);
 	b->stopping = 1;
 	pthread_cond_broadcast(&b->changed);
-	shutdown(b->opt.listen_fd, SHUT_RDWR);		/* wakes accept */
 	pthread_mutex_unlock(&b->lock);
-	pthread_join(b->acceptor, NULL);
+	for (i = 0; i < b->nlisteners; i++) {
+		shutdown(b->listeners[i].fd, SHUT_RDWR);
+		pthread_join(b->listeners[i].thread, NULL);
+	}
 	pthread_mutex_lock(&b->lock);
 	for (c = b->connections; c != NULL; c = c->next)
 		shutdown(c->fd, SHUT_RDWR);
@@ -505,7 +476,8 @@ broker_free(struct broker *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_cond_destroy(&b->changed);
 	pthread_mutex_destroy(&b->lock);
-	close(b->opt.listen_fd);
+	for (i = 0; i < b->nlisteners; i++)
+		close(b->listeners[i].fd);
 	free(b);
 }
 

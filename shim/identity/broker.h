@@ -2,31 +2,33 @@
 #define IDENTITY_BROKER_H
 
 /*
- * broker -- the loopback endpoint that the job's SDKs take for Azure ML's own.
+ * broker -- the local endpoint that the job's SDKs take for the platform's own.
  *
- * Dialects: GET /MSI/auth?api-version=2017-09-01&resource=R[&clientid=C] with
- * header "secret" (Azure ML), and GET /OBO/SECRET/token?resource=R (user
- * identity; its clients send no header, docs/decisions/003).
- * Answers only for identities that the plan allows: under user identity no
- * managed-identity token and the reverse; a clientid, object or resource id
- * outside the plan is refused; a missing, empty or non-GUID clientid means the
- * plan's default.
- * Each grant and refusal is one log line: who, audience, expiry; never the token.
+ * On 127.0.0.1 and on a Unix socket, in the dialects of broker_dialect.h.
+ * Answers only the job's own processes (peer.h), and only for identities that
+ * the plan allows (whose.h): under user identity no managed-identity token and
+ * the reverse; a client that names no identity gets the plan's default.
+ * Each grant and refusal is recorded (audit.h).
  *
  * A client has request_ms for a whole request, however slowly it sends; with
- * all connections taken the one that is idle for longest is closed.
- *
- * Contract of the dialects: AzureAD/microsoft-authentication-library-for-go
- * apps/managedidentity/azure_ml.go; Azure/azure-sdk-for-python
- * sdk/ml/azure-ai-ml/azure/ai/ml/identity/_credentials/aml_on_behalf_of.py.
+ * all connections taken the one that is idle for longest is closed.  A thread a
+ * connection: connections_max bounds threads and memory.
  */
 
 #include "base/secret.h"
+#include "identity/audit.h"
 #include "identity/cache.h"
+#include "identity/peer.h"
 #include "plan/plan.h"
 
+#define BROKER_LISTENERS	2
+#define BROKER_PATH_SIZE	64
+
 struct broker_options {
-	int		 listen_fd;		/* 127.0.0.1, made by init */
+	int		 listen_fd;		/* 127.0.0.1, made by init; -1: none */
+	int		 unix_fd;		/* likewise */
+	struct peers	*peers;			/* NULL: whoever has the secret (unit tests) */
+	struct audit	*audit;
 	const struct plan *plan;
 	struct cache	*cache;
 	const struct secret *secret;		/* per-job, exported to the job as MSI_SECRET */
@@ -41,5 +43,8 @@ void	broker_free(struct broker *);
 int64_t	broker_grants(const struct broker *);
 /* A listening socket on 127.0.0.1 and its port: for init. */
 int	broker_listen(int *ret_port, struct err *);
+/* The same on a socket in a new directory of mode 0700, of which path tells. */
+int	broker_listen_unix(char *ret_path, size_t size, struct err *);
+void	broker_remove_unix(const char *path);
 
 #endif

@@ -11,7 +11,8 @@
 #define REFUSAL_KEPT_MS	60000
 #define RETRY_MIN_MS	1000
 #define RETRY_MAX_MS	30000
-#define RENEW_WAIT_MS	60000		/* one renewal in the background */
+#define RENEW_MIN_MS	2000		/* one renewal in the background: a fifth of what is */
+#define RENEW_MAX_MS	60000		/* left, as several must fit in */
 #define KEEPER_IDLE_MS	60000
 
 struct entry {
@@ -23,6 +24,7 @@ struct entry {
 	int		 users;		/* callers that hold a pointer to this */
 	int		 used;		/* since the token came */
 	int64_t		 last_used_ms;
+	int64_t		 life_ms;	/* of the token, when it came */
 	int		 fetching;	/* somebody is asking the source */
 	uint64_t	 attempts;	/* finished ones, good or bad */
 	struct err	 last_err;	/* of the last finished one; kind NONE: it was good */
@@ -136,10 +138,17 @@ is_valid(const struct entry *e, uint64_t newer_than)
 	    clock_wall_s() < e->token.expires_unix_s);
 }
 
+/* A mount looks in from time to time only: often enough is in use, too. */
+static int
+is_in_use(const struct entry *e)
+{
+	return (e->used || clock_ms() - e->last_used_ms < e->life_ms / 2);
+}
+
 static int
 is_due(const struct entry *e)
 {
-	return (e->token.text.len != 0 && !e->fetching && e->used &&
+	return (e->token.text.len != 0 && !e->fetching && is_in_use(e) &&
 	    clock_wall_s() >= e->token.refresh_unix_s && clock_ms() >= e->next_try_ms);
 }
 
@@ -154,6 +163,17 @@ retry_delay_ms(const struct entry *e)
 	if (delay < RETRY_MIN_MS)
 		delay = RETRY_MIN_MS;
 	return (clock_jitter(delay / 2, delay));
+}
+
+/* No try may take so long that the next one comes too late. */
+static int64_t
+renewal_deadline_ms(const struct entry *e)
+{
+	int64_t wait = (e->token.expires_unix_s - clock_wall_s()) * 1000 / 5;
+
+	if (wait > RENEW_MAX_MS)
+		wait = RENEW_MAX_MS;
+	return (clock_ms() + (wait < RENEW_MIN_MS ? RENEW_MIN_MS : wait));
 }
 
 /* Ask the source.  Called and returns with the lock held; it is released meanwhile. */
@@ -182,6 +202,7 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 		token_done(&e->token);
 		e->token = t;
 		e->token.generation = generation;
+		e->life_ms = (t.expires_unix_s - clock_wall_s()) * 1000;
 		e->used = 0;
 		e->refused_until_ms = e->next_try_ms = 0;
 		e->last_err = ERR_EMPTY;
@@ -303,7 +324,7 @@ next_due_ms(const struct cache *c)
 	const struct entry *e;
 
 	for (e = c->entries; e != NULL; e = e->next) {
-		if (e->token.text.len == 0 || e->fetching || !e->used)
+		if (e->token.text.len == 0 || e->fetching || !is_in_use(e))
 			continue;
 		due = now + (e->token.refresh_unix_s - clock_wall_s()) * 1000;
 		if (due < e->next_try_ms)
@@ -326,7 +347,7 @@ keep(void *arg)
 			if (is_due(e))
 				break;
 		if (e != NULL)
-			fetch(c, e, clock_ms() + RENEW_WAIT_MS);
+			fetch(c, e, renewal_deadline_ms(e));
 		else
 			wait_until(c, next_due_ms(c));
 	}

@@ -7,10 +7,12 @@
  * Lives in the agent; thread-safe.  Callers for the same key share one request
  * (single flight); one whose time is not over when that request's was tries
  * again.  A token past its refresh time is renewed by the keeper thread while
- * callers go on with the old one, if it was used since it was fetched; a failed
- * renewal keeps the old token while it is valid and is tried again after at most
- * 30 s with jitter.  A refusal (400, 401, 403 from the source) is remembered for
- * 60 s.  At most CACHE_ENTRIES_MAX keys: then the one unused for longest goes.
+ * callers go on with the old one, if it was used since it was fetched or within
+ * half of its life; a failed renewal keeps the old token while it is valid and is
+ * tried again in a fifth of what is left, at most 30 s, with jitter.  So the source
+ * may be away for 40 s at any moment where tokens live a minute or longer
+ * (token.c).  A refusal (400, 401, 403 from the source) is remembered for 60 s.
+ * At most CACHE_ENTRIES_MAX keys: then the one unused for longest goes.
  */
 
 #include <stdint.h>

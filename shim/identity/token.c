@@ -9,6 +9,8 @@
 #define EXPIRES_IN_MAX	INT64_C(2147483647)
 #define HALF_LIFE_FROM_S 7200	/* MSAL's rule: renew at half of a life this long or longer */
 #define RENEW_BEFORE_S	300	/* shorter lives: when so much is left, but never before half */
+#define SHORT_LIFE_S	60	/* from here on, renewed when at least so much is left: */
+#define RIDE_OUT_S	50	/* the source may be away for 40 s, at any moment, unnoticed */
 
 void
 token_done(struct token *t)
@@ -54,6 +56,12 @@ find_expiry(const struct json *answer, int64_t now, int64_t *ret)
 	return (-1);
 }
 
+/*
+ * A token whose source is away when it is due serves on until it expires, so
+ * what is left then is the outage that nobody notices.  A short life is renewed
+ * while RIDE_OUT_S are left: 40 s of outage, the pause until the next try, and
+ * the second that whole seconds may cost.  A life too short for that: half of it.
+ */
 static int64_t
 renew_at(const struct json *answer, int64_t now, int64_t expires)
 {
@@ -61,9 +69,13 @@ renew_at(const struct json *answer, int64_t now, int64_t expires)
 
 	if (json_int(json_get(answer, "refresh_in"), &in) == 0 && in > 0 && in < life)
 		return (now + in);
-	if (life >= HALF_LIFE_FROM_S || life <= 2 * RENEW_BEFORE_S)
+	if (life >= HALF_LIFE_FROM_S)
 		return (now + life / 2);
-	return (expires - RENEW_BEFORE_S);
+	if (life > 2 * RENEW_BEFORE_S)
+		return (expires - RENEW_BEFORE_S);
+	if (life >= SHORT_LIFE_S && life / 2 < RIDE_OUT_S)
+		return (expires - RIDE_OUT_S);
+	return (now + life / 2);
 }
 
 /* What a text/plain answer says, for the message: its first line, nothing like a token. */

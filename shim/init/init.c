@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "base/trace.h"
+#include "identity/broker_dialect.h"
 #include "init/job.h"
 #include "init/leftover.h"
 #include "init/progress.h"
@@ -124,24 +125,41 @@ keep_failure(struct init *in, const struct err *err)
 
 /* --- the job ----------------------------------------------------------------- */
 
+static void
+offer_managed(struct init *in, struct export_broker *broker)
+{
+	const struct plan *plan = in->opt->plan;
+	const char *base = arena_printf(&in->mem, "http://127.0.0.1:%d", in->workers.broker_port);
+
+	if ((plan->broker_dialects & PLAN_DIALECT_AML) != 0) {
+		broker->msi_endpoint = arena_printf(&in->mem, "%s" DIALECT_AML_PATH, base);
+		broker->msi_secret = in->workers.broker_secret.text;
+	}
+	if ((plan->broker_dialects & PLAN_DIALECT_APPSERVICE) != 0) {
+		broker->identity_endpoint = arena_printf(&in->mem, "%s" DIALECT_APPSERVICE_PATH,
+		    base);
+		broker->identity_header = in->workers.broker_secret.text;
+	}
+	if ((plan->broker_dialects & PLAN_DIALECT_IMDS) != 0)
+		broker->pod_identity_authority_host = base;
+	broker->default_client_id = plan->broker_default.client_id;
+}
+
 static char *const *
 job_environ(struct init *in)
 {
-	struct export_broker broker = { NULL, NULL, NULL, NULL };
 	const struct plan *plan = in->opt->plan;
-	const char *secret = in->workers.broker_secret.text;
-	int port = in->workers.broker_port;
+	struct export_broker broker = { .msi_endpoint = NULL };
 
 	if (plan == NULL)
 		return (in->opt->envp);
-	if (plan->broker == PLAN_BROKER_MANAGED) {
-		broker.msi_endpoint = arena_printf(&in->mem, "http://127.0.0.1:%d/MSI/auth", port);
-		broker.msi_secret = secret;
-		broker.default_client_id = plan->broker_default.client_id;
-	} else if (plan->broker == PLAN_BROKER_USER) {
+	if (plan->broker == PLAN_BROKER_MANAGED)
+		offer_managed(in, &broker);
+	else if (plan->broker == PLAN_BROKER_USER)
 		broker.obo_endpoint = arena_printf(&in->mem, "http://127.0.0.1:%d/OBO/%s/token",
-		    port, secret);
-	}
+		    in->workers.broker_port, in->workers.broker_secret.text);
+	if (in->workers.broker_socket[0] != '\0')
+		broker.socket = in->workers.broker_socket;
 	return (export_environ(plan, in->opt->facts, &broker, &in->mem));
 }
 
@@ -170,6 +188,9 @@ start_job(struct init *in)
 	    .envp = job_environ(in), .cwd = plan != NULL ? plan->cwd : NULL,
 	    .old_mask = in->opt->inherited.mask,
 	    .ignore_chld = in->opt->inherited.ignore_chld,
+	    .token_fd = in->workers.job_fd,
+	    .tokens = plan != NULL ? plan->variables_with_token : NULL,
+	    .ntokens = plan != NULL ? plan->nvariables_with_token : 0,
 	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
 	struct err err = ERR_EMPTY;
 
@@ -182,6 +203,7 @@ start_job(struct init *in)
 		keep_failure(in, &err);
 		return;
 	}
+	mem_close_fd(&in->workers.job_fd);
 	in->job_started = 1;
 	log_info("started %s, pid %d", job.argv[0], (int)in->job.pid);
 	let_go_of_inheritance(in);
@@ -200,7 +222,8 @@ read_report(struct init *in)
 	if (!failed)
 		return;
 	log_err(&err);
-	in->start_failure = err.kind == ERR_NOT_FOUND ? 127 : 126;
+	in->start_failure = err.remedy != REMEDY_CHECK_COMMAND ? err_exit_status(&err) :
+	    err.kind == ERR_NOT_FOUND ? 127 : 126;
 	in->job_started = 0;
 }
 
@@ -404,6 +427,7 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 	case WIRE_READY:
 		if (w->state == WORKER_STARTING)
 			w->state = WORKER_READY;
+		w->was_ready = 1;
 		w->done = w->access != NULL && w->access->action == PLAN_DOWNLOAD;
 		log_info("%s is ready", w->name);
 		if (workers_all_ready(&in->workers))
@@ -755,7 +779,7 @@ begin(struct init *in)
 {
 	const struct init_options *opt = in->opt;
 	struct workers_options workers = { .plan = opt->plan, .facts = opt->facts,
-	    .spec = opt->spec };
+	    .spec = opt->spec, .audit_file = opt->audit_file };
 	struct err err = ERR_EMPTY;
 
 	int with_workers = opt->plan != NULL && plan_needs_agent(opt->plan);
@@ -795,7 +819,7 @@ init_run(const struct init_options *opt)
 	int status;
 
 	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
-	    .job.report_fd = -1, .since_us = trace_begin() };
+	    .job.report_fd = -1, .workers.job_fd = -1, .since_us = trace_begin() };
 	log_set_process("init");
 	if (begin(&in) != 0)
 		return (125);

@@ -42,6 +42,7 @@ struct init_options {
 	int		 group;		/* -1: for shell commands; 0: child only; 1: always */
 	int		 no_subreaper;
 	int		 parent_death_signal;	/* for amlshim itself; 0: none */
+	const char	*audit_file;	/* NULL: none */
 	const unsigned char *exit_as_zero;	/* [256]: codes of the job that mean success */
 };
 

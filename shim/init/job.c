@@ -17,13 +17,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/sys.h"
+#include "base/wire.h"
 
 #define QUEUE_TRIES	300
 
-enum { CHILD_AT_EXEC, CHILD_AT_CHDIR };
+#define TOKEN_MS	115000		/* the agent gives up before */
+
+enum { CHILD_AT_EXEC, CHILD_AT_CHDIR, CHILD_AT_TOKEN };
 struct child_report {			/* through the pipe; nothing when exec worked */
-	int at, error;
+	int at, error;			/* at the token: its number */
 };
 
 /* The controlling terminal when amlshim's group is its foreground group, else -1. */
@@ -138,9 +142,65 @@ report(int fd, int at, int error)
 		_exit(125);		/* init is gone */
 }
 
+/* "VARIABLE=TOKEN", or NULL. */
+static char *
+ask_for_token(const struct job_options *opt, size_t index)
+{
+	struct wire_ask ask = { .index = (uint32_t)index };
+	auto_free struct wire_cred *cred = mem_zalloc(sizeof(*cred));
+	const char *name = opt->tokens[index].place;
+	char *item = NULL;
+
+	if (wire_send(opt->token_fd, &ask, sizeof(ask)) == 0 &&
+	    wire_recv(opt->token_fd, cred, sizeof(*cred), TOKEN_MS) == 1 &&
+	    cred->kind == WIRE_CRED_BEARER && cred->len <= sizeof(cred->text)) {
+		item = mem_zalloc(strlen(name) + 1 + cred->len + 1);
+		memcpy(item, name, strlen(name));
+		item[strlen(name)] = '=';
+		memcpy(item + strlen(name) + 1, cred->text, cred->len);
+	}
+	secret_wipe(cred, sizeof(*cred));
+	return (item);
+}
+
+static size_t
+count(char *const *words)
+{
+	size_t n;
+
+	for (n = 0; words[n] != NULL; n++)
+		;
+	return (n);
+}
+
+/* Memory of this process only: exec ends it. */
+static char **
+add_tokens(const struct job_options *opt, int report_fd)
+{
+	size_t n = count(opt->envp), i, kept, len, t;
+	char **envp = mem_alloc((n + opt->ntokens + 1) * sizeof(*envp)), *item;
+
+	memcpy(envp, opt->envp, (n + 1) * sizeof(*envp));
+	for (t = 0; t < opt->ntokens; t++) {
+		item = ask_for_token(opt, t);
+		if (item == NULL) {
+			report(report_fd, CHILD_AT_TOKEN, (int)t);
+			_exit(121);
+		}
+		len = strlen(opt->tokens[t].place) + 1;
+		for (i = 0, kept = 0; i < n; i++)
+			if (strncmp(envp[i], item, len) != 0)
+				envp[kept++] = envp[i];
+		envp[kept++] = item;
+		envp[n = kept] = NULL;
+	}
+	return (envp);
+}
+
 static void __attribute__((noreturn))
 run_child(const struct job_options *opt, pid_t init_pid, int tty, int report_fd)
 {
+	char **envp = (char **)(uintptr_t)opt->envp;
 	int error;
 
 	setpgid(0, 0);
@@ -153,11 +213,13 @@ run_child(const struct job_options *opt, pid_t init_pid, int tty, int report_fd)
 	}
 	if (opt->cwd != NULL && chdir(opt->cwd) != 0)
 		report(report_fd, CHILD_AT_CHDIR, errno);
-	fix_listen_pid((char **)(uintptr_t)opt->envp, init_pid);
+	if (opt->ntokens != 0)
+		envp = add_tokens(opt, report_fd);
+	fix_listen_pid(envp, init_pid);
 	if (opt->ignore_chld)
 		sys_set_ignored(SIGCHLD, 1);
 	sys_sigprocmask(SIG_SETMASK, &opt->old_mask, NULL);
-	exec_search(opt->argv, opt->envp);
+	exec_search(opt->argv, envp);
 	error = errno;
 	report(report_fd, CHILD_AT_EXEC, error);
 	_exit(error == ENOENT ? 127 : 126);
@@ -200,6 +262,7 @@ job_start(struct job *job, const struct job_options *opt, struct err *err)
 	job->report_fd = ends[0];
 	job->command = opt->argv[0];
 	job->cwd = opt->cwd;
+	job->tokens = opt->tokens;
 	return (0);
 }
 
@@ -219,6 +282,11 @@ job_read_report(struct job *job, struct err *err)
 	mem_close_fd(&job->report_fd);
 	if (n != (ssize_t)sizeof(got))
 		return (1);
+	if (got.at == CHILD_AT_TOKEN) {
+		err_set(err, ERR_NO_IDENTITY, REMEDY_RETRY_LATER, "get the token for a variable",
+		    "the agent has none");
+		return (err_on(err, "%s", job->tokens[got.error].place));
+	}
 	err_set(err, got.error == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, REMEDY_CHECK_COMMAND,
 	    "run the command", "%s", got.error == ENOENT ?
 	    "not found (nor is its interpreter)" : strerror(got.error));

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "plan/plan.h"
 
 struct job_options {
 	char *const	*argv;
@@ -23,6 +24,9 @@ struct job_options {
 	uint64_t	 old_mask;	/* as inherited */
 	int		 ignore_chld;	/* as inherited; we touch no other disposition */
 	int		 parent_death_signal;	/* 0: none */
+	/* Variables with a token: the child asks the agent for them, init never has them. */
+	int		 token_fd;	/* -1 */
+	const struct plan_token *tokens;	size_t ntokens;
 };
 
 struct job {
@@ -35,6 +39,7 @@ struct job {
 	int	has_terminal;		/* its group was made the foreground group */
 	int	report_fd;		/* the child, until exec; -1: it has exec'd or ended */
 	const char *command, *cwd;	/* for messages: borrowed from the options */
+	const struct plan_token *tokens;
 };
 
 /*
@@ -48,7 +53,7 @@ int	job_start(struct job *, const struct job_options *, struct err *);
  * child was reaped.  Closes report_fd behind the last one.
  * 0: more may come; 1: exec has happened (or the child died before it);
  * -1: it could not: ERR_NOT_FOUND (the child ends with 127) or ERR_SYSTEM
- * REMEDY_CHECK_COMMAND (126)
+ * REMEDY_CHECK_COMMAND (126); ERR_NO_IDENTITY: no token for its environment
  */
 int	job_read_report(struct job *, struct err *);
 /*

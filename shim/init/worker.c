@@ -108,15 +108,33 @@ worker_become(const char *name, const int *keep, size_t nkeep, pid_t init_pid)
 		_exit(125);
 }
 
+/* What only the agent gets: its ends of sockets, and the file. */
+struct services {
+	int	broker_fd, unix_fd, job_fd, audit_fd;	/* -1: none */
+};
+
+static void
+close_services(struct services *s)
+{
+	mem_close_fd(&s->broker_fd);
+	mem_close_fd(&s->unix_fd);
+	mem_close_fd(&s->job_fd);
+	mem_close_fd(&s->audit_fd);
+}
+
 static void __attribute__((noreturn))
 run_agent(const struct workers *w, const struct workers_options *opt, struct ends *ends,
-    int broker_fd, pid_t init_pid)
+    const struct services *services, pid_t init_pid)
 {
 	struct agent_options agent = { .plan = opt->plan, .facts = opt->facts,
-	    .init_fd = ends[0].worker_side, .broker_fd = broker_fd,
+	    .init_fd = ends[0].worker_side, .broker_fd = services->broker_fd,
+	    .broker_unix_fd = services->unix_fd, .job_fd = services->job_fd,
+	    .audit_fd = services->audit_fd, .init_pid = (int)init_pid,
 	    .broker_secret = &w->broker_secret };
+	const int own[] = { services->broker_fd, services->unix_fd, services->job_fd,
+	    services->audit_fd, ends[0].worker_side };
 	int *access_fds = mem_alloc((opt->plan->naccesses + 1) * sizeof(*access_fds));
-	int *keep = mem_alloc((w->n + 3) * sizeof(*keep));
+	int *keep = mem_alloc((w->n + LENGTH(own) + 1) * sizeof(*keep));
 	size_t i, nkeep = 0;
 
 	for (i = 0; i < opt->plan->naccesses; i++)
@@ -125,9 +143,9 @@ run_agent(const struct workers *w, const struct workers_options *opt, struct end
 		access_fds[w->list[i].access - opt->plan->accesses] = ends[i].agent_side;
 		keep[nkeep++] = ends[i].agent_side;
 	}
-	keep[nkeep++] = agent.init_fd;
-	if (broker_fd >= 0)
-		keep[nkeep++] = broker_fd;
+	for (i = 0; i < LENGTH(own); i++)
+		if (own[i] >= 0)
+			keep[nkeep++] = own[i];
 	keep[nkeep++] = trace_fd();
 	agent.access_fds = access_fds;
 	worker_become("agent", keep, nkeep, init_pid);
@@ -217,9 +235,19 @@ list_workers(struct workers *w, const struct plan *plan)
 	}
 }
 
+/* So that the agent does not take it for the job's. */
+static void
+tell_agent(const struct workers *w, const struct worker *other)
+{
+	struct wire_msg msg = { .type = WIRE_WORKER, .value = other->pid };
+
+	if (wire_send(w->list[0].fd, &msg, sizeof(msg)) != 0)
+		log_debug("the agent is gone");
+}
+
 static int
-start_all(struct workers *w, const struct workers_options *opt, struct ends *ends, int broker_fd,
-    struct err *err)
+start_all(struct workers *w, const struct workers_options *opt, struct ends *ends,
+    const struct services *services, struct err *err)
 {
 	pid_t init_pid = getpid();
 	size_t i;
@@ -232,7 +260,7 @@ start_all(struct workers *w, const struct workers_options *opt, struct ends *end
 	if (fork_worker(&w->list[0], err) != 0)
 		return (-1);
 	if (w->list[0].pid == 0)
-		run_agent(w, opt, ends, broker_fd, init_pid);
+		run_agent(w, opt, ends, services, init_pid);
 	forget_secrets(opt);
 	for (i = 1; i < w->n; i++) {
 		if (attach(&w->list[i], &ends[i], err) != 0 ||
@@ -240,32 +268,71 @@ start_all(struct workers *w, const struct workers_options *opt, struct ends *end
 			return (-1);
 		if (w->list[i].pid == 0)
 			run_access(w, &w->list[i], opt, &ends[i], init_pid);
+		tell_agent(w, &w->list[i]);
 		mem_close_fd(&ends[i].fuse_fd);
 	}
+	return (0);
+}
+
+/* A socket is a convenience: where there is no place for it there is still the port. */
+static int
+open_broker(struct workers *w, const struct workers_options *opt, struct services *ret,
+    struct err *err)
+{
+	struct err why = ERR_EMPTY;
+	char line[512];
+
+	if (opt->plan->broker == PLAN_BROKER_NONE)
+		return (0);
+	ret->broker_fd = broker_listen(&w->broker_port, err);
+	if (ret->broker_fd < 0 ||
+	    secret_random_hex(&w->broker_secret, BROKER_SECRET_BYTES, err) != 0)
+		return (-1);
+	ret->unix_fd = broker_listen_unix(w->broker_socket, sizeof(w->broker_socket), &why);
+	if (ret->unix_fd < 0) {
+		w->broker_socket[0] = '\0';
+		log_info("%s", err_line(&why, line, sizeof(line)));
+	}
+	return (0);
+}
+
+static int
+open_services(struct workers *w, const struct workers_options *opt, struct services *ret,
+    struct err *err)
+{
+	int pair[2];
+
+	if (open_broker(w, opt, ret, err) != 0)
+		return (-1);
+	if (opt->audit_file != NULL && (ret->audit_fd = audit_open(opt->audit_file, err)) < 0)
+		return (-1);
+	if (opt->plan->nvariables_with_token == 0)
+		return (0);
+	if (wire_pair(pair, err) != 0)
+		return (-1);
+	ret->job_fd = pair[0];
+	w->job_fd = pair[1];
 	return (0);
 }
 
 int
 workers_start(struct workers *w, const struct workers_options *opt, struct err *err)
 {
-	auto_close int broker_fd = -1;
+	struct services services = { -1, -1, -1, -1 };
 	struct ends *ends;
 	size_t i;
 	int failed;
 
-	*w = (struct workers){ .list = NULL };
+	*w = (struct workers){ .list = NULL, .job_fd = -1, .plan = opt->plan };
 	list_workers(w, opt->plan);
-	if (opt->plan->broker != PLAN_BROKER_NONE) {
-		broker_fd = broker_listen(&w->broker_port, err);
-		if (broker_fd < 0 ||
-		    secret_random_hex(&w->broker_secret, BROKER_SECRET_BYTES, err) != 0)
-			return (-1);
-	}
 	ends = arena_alloc(&w->mem, w->n * sizeof(*ends));
 	for (i = 0; i < w->n; i++)
 		ends[i] = (struct ends){ -1, -1, -1, -1, -1 };
-	failed = start_all(w, opt, ends, broker_fd, err);
+	failed = open_services(w, opt, &services, err);
+	if (failed == 0)
+		failed = start_all(w, opt, ends, &services, err);
 	close_ends(ends, w->n);
+	close_services(&services);
 	return (failed);
 }
 
@@ -416,16 +483,33 @@ workers_reaped(struct workers *w, struct worker *self, int64_t flush_ms)
 		workers_stop(w, flush_ms);
 }
 
+/* What the agent left behind: it has ended. */
+static void
+remove_traces(const struct workers *w)
+{
+	size_t i;
+
+	if (w->broker_socket[0] != '\0')
+		broker_remove_unix(w->broker_socket);
+	for (i = 0; w->list[0].was_ready && i < w->plan->nfiles_with_token; i++)
+		if (unlink(w->plan->files_with_token[i].place) != 0 && errno != ENOENT)
+			log_warning("cannot remove %s: %s", w->plan->files_with_token[i].place,
+			    strerror(errno));
+}
+
 void
 workers_done(struct workers *w)
 {
 	size_t i;
 
+	mem_close_fd(&w->job_fd);
 	for (i = 0; i < w->n; i++) {
 		mem_close_fd(&w->list[i].fd);
 		workers_detach(&w->list[i]);
 	}
+	if (w->n != 0)
+		remove_traces(w);
 	secret_done(&w->broker_secret);
 	arena_done(&w->mem);
-	*w = (struct workers){ .list = NULL };
+	*w = (struct workers){ .list = NULL, .job_fd = -1 };
 }

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/wire.h"
+#include "identity/broker.h"
 #include "plan/facts.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
@@ -28,6 +29,7 @@ struct worker {
 	pid_t		 pid;			/* 0: not alive */
 	int		 fd;			/* wire to it; -1 */
 	enum worker_state state;
+	int		 was_ready;
 	int		 done;			/* said WIRE_DONE, or is a download that said
 						   WIRE_READY: its end is no loss */
 	int		 told;			/* why it ends was said: its end needs no message */
@@ -39,7 +41,10 @@ struct workers {
 	struct worker	*list;			/* [0] is the agent */
 	size_t		 n;
 	int		 broker_port;		/* 0: no broker */
+	char		 broker_socket[BROKER_PATH_SIZE];	/* "": none */
 	struct secret	 broker_secret;
+	int		 job_fd;		/* to the agent, for the job's process; -1 */
+	const struct plan *plan;
 	struct arena	 mem;
 };
 
@@ -47,6 +52,7 @@ struct workers_options {
 	const struct plan *plan;
 	struct facts	*facts;
 	struct spec	*spec;			/* secrets are wiped once the agent has them */
+	const char	*audit_file;		/* NULL: none */
 };
 
 /*

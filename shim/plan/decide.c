@@ -223,10 +223,11 @@ decide_broker(struct deciding *d, struct err *err)
 	struct policy_question q = { .job = &spec->job.identity, .compute = &spec->compute,
 		.facts = d->facts, .store = SPEC_BLOB };
 
-	if (spec->job.file == NULL && !spec->compute.given)
+	if (spec->job.file == NULL && !spec->compute.given && !d->opt.wants_tokens)
 		return (0);
 	if (policy_choose(&plan->broker_default, &q, &warning, d->mem, &why) != 0) {
-		if (why.kind != ERR_NO_IDENTITY || type == SPEC_IDENTITY_MANAGED) {
+		if (why.kind != ERR_NO_IDENTITY || type == SPEC_IDENTITY_MANAGED ||
+		    d->opt.wants_tokens) {
 			if (err != NULL)
 				*err = why;
 			return (plan_err_at(err, &spec->job.identity.at, "identity"));
@@ -242,10 +243,70 @@ decide_broker(struct deciding *d, struct err *err)
 		return (0);
 	}
 	plan->broker = PLAN_BROKER_MANAGED;
+	plan->broker_dialects = d->opt.broker_dialects != 0 ? d->opt.broker_dialects :
+	    PLAN_DIALECTS_DEFAULT;
 	plan->broker_uais = spec->compute.uais;
 	plan->nbroker_uais = spec->compute.nuais;
 	plan->broker_any_client_id = !spec->compute.given ||
 	    spec->compute.kind == SPEC_COMPUTE_SERVERLESS;
+	return (0);
+}
+
+static int
+is_variable_name(const char *name)
+{
+	return (name[0] != '\0' && strchr("0123456789", name[0]) == NULL &&
+	    name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] ==
+	    '\0');
+}
+
+/* "AUDIENCE=PLACE": an audience has no '='. */
+static int
+split_token(const struct deciding *d, const char *text, const char *flag, int is_file,
+    struct plan_token *ret, struct err *err)
+{
+	const char *equals = strchr(text, '=');
+
+	if (equals == NULL || equals == text || equals[1] == '\0' ||
+	    (!is_file && !is_variable_name(equals + 1))) {
+		err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read the options",
+		    "expected AUDIENCE=%s, got \"%s\"", is_file ? "PATH" : "VARIABLE", text);
+		return (err_on(err, "%s", flag));
+	}
+	ret->audience = arena_strndup(d->mem, text, (size_t)(equals - text));
+	ret->place = is_file ? deciding_join(d, d->facts->cwd, equals + 1) : equals + 1;
+	return (0);
+}
+
+static int
+split_tokens(struct deciding *d, const char *const *texts, size_t n, const char *flag, int is_file,
+    struct plan_token **ret, size_t *ret_n, struct err *err)
+{
+	size_t i;
+
+	*ret = arena_alloc(d->mem, (n + 1) * sizeof(**ret));
+	for (i = 0; i < n; i++)
+		if (split_token(d, texts[i], flag, is_file, &(*ret)[i], err) != 0)
+			return (-1);
+	*ret_n = n;
+	return (0);
+}
+
+static int
+decide_tokens(struct deciding *d, struct err *err)
+{
+	struct plan *plan = d->plan;
+	const struct plan_options *opt = &d->opt;
+
+	if (split_tokens(d, opt->export_tokens, opt->nexport_tokens, "--export-token", 0,
+	    &plan->variables_with_token, &plan->nvariables_with_token, err) != 0 ||
+	    split_tokens(d, opt->token_files, opt->ntoken_files, "--token-file", 1,
+	    &plan->files_with_token, &plan->nfiles_with_token, err) != 0)
+		return (-1);
+	if (plan->broker == PLAN_BROKER_NONE &&
+	    plan->nvariables_with_token + plan->nfiles_with_token != 0)
+		return (err_set(err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY,
+		    "get tokens for the job", "the job has no identity that could have one"));
 	return (0);
 }
 
@@ -420,6 +481,7 @@ plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts
 	if (note_resolved(&d, err) != 0 ||
 	    decide_readers(&d, err) != 0 ||
 	    decide_broker(&d, err) != 0 ||
+	    decide_tokens(&d, err) != 0 ||
 	    command_decide(&d, err) != 0 ||
 	    decide_variables(&d, err) != 0)
 		return (-1);

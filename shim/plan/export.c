@@ -69,26 +69,67 @@ set_if(struct list *l, const char *name, const char *value)
 		set(l, name, value);
 }
 
+static int
+has(const struct list *l, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (is_named(l->items[i], name) && l->items[i][strlen(name) + 1] != '\0')
+			return (1);
+	return (0);
+}
+
+static void
+drop_all(struct list *l, const char *const *names, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		drop(l, 0, names[i]);
+}
+
+/*
+ * Workload identity is a source of ours, not the job's: several SDKs prefer its
+ * file to every endpoint.  The client id and tenant that came with it make half
+ * a service principal when they stay alone; with a credential of the user's own
+ * they are the user's.
+ */
+static void
+drop_workload_identity(struct list *l)
+{
+	static const char *const file[] = {
+		"AZURE_FEDERATED_TOKEN_FILE", "AZURE_KUBERNETES_TOKEN_PROXY",
+		"AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA",
+		"AZURE_KUBERNETES_SNI_NAME",
+	};
+	static const char *const ids[] = { "AZURE_CLIENT_ID", "AZURE_TENANT_ID" };
+
+	if (has(l, "AZURE_FEDERATED_TOKEN_FILE") && !has(l, "AZURE_CLIENT_SECRET") &&
+	    !has(l, "AZURE_CLIENT_CERTIFICATE_PATH") && !has(l, "AZURE_USERNAME"))
+		drop_all(l, ids, LENGTH(ids));
+	drop_all(l, file, LENGTH(file));
+}
+
 static void
 drop_inputs(struct list *l, int broker)
 {
 	static const char *const own[] = {
-		"AMLSHIM_JOB", "AMLSHIM_DATASTORES", "AMLSHIM_COMPUTE",
+		"AMLSHIM_JOB", "AMLSHIM_DATASTORES", "AMLSHIM_COMPUTE", "AMLSHIM_EXPORT_TOKENS",
+		"AMLSHIM_TOKEN_FILES", "AMLSHIM_AUDIT", "AMLSHIM_BROKER_SOCKET",
 		"AMLSHIM_SNAPSHOT",	/* the job may change its folder */
 	};
 	static const char *const platform[] = {
 		"MSI_ENDPOINT", "MSI_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",
-		"OBO_ENDPOINT",
-		"IDENTITY_SERVER_THUMBPRINT",
-		"IMDS_ENDPOINT",
-		"AZURE_FEDERATED_TOKEN_FILE",
+		"IDENTITY_SERVER_THUMBPRINT", "IDENTITY_API_VERSION", "IMDS_ENDPOINT",
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST", "OBO_ENDPOINT",
 	};
-	size_t i;
 
-	for (i = 0; i < LENGTH(own); i++)
-		drop(l, 0, own[i]);
-	for (i = 0; broker && i < LENGTH(platform); i++)
-		drop(l, 0, platform[i]);
+	drop_all(l, own, LENGTH(own));
+	if (!broker)
+		return;
+	drop_all(l, platform, LENGTH(platform));
+	drop_workload_identity(l);
 }
 
 static void
@@ -96,8 +137,12 @@ set_broker(struct list *l, const struct export_broker *broker)
 {
 	set_if(l, "MSI_ENDPOINT", broker->msi_endpoint);
 	set_if(l, "MSI_SECRET", broker->msi_secret);
+	set_if(l, "IDENTITY_ENDPOINT", broker->identity_endpoint);
+	set_if(l, "IDENTITY_HEADER", broker->identity_header);
+	set_if(l, "AZURE_POD_IDENTITY_AUTHORITY_HOST", broker->pod_identity_authority_host);
 	set_if(l, "OBO_ENDPOINT", broker->obo_endpoint);
 	set_if(l, "DEFAULT_IDENTITY_CLIENT_ID", broker->default_client_id);
+	set_if(l, "AMLSHIM_BROKER_SOCKET", broker->socket);
 }
 
 char **
@@ -106,8 +151,9 @@ export_environ(const struct plan *plan, const struct facts *facts,
 {
 	struct list l = { .mem = mem };
 	const struct plan_access *access;
-	int stands_in = broker != NULL &&
-	    (broker->msi_endpoint != NULL || broker->obo_endpoint != NULL);
+	int stands_in = broker != NULL && (broker->msi_endpoint != NULL ||
+	    broker->identity_endpoint != NULL || broker->obo_endpoint != NULL ||
+	    broker->pod_identity_authority_host != NULL);
 	size_t i;
 
 	append(&l, NULL);

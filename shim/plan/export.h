@@ -6,13 +6,12 @@
  *
  * Kept: everything init was started with, in order, byte for byte, except the
  * variables that carry amlshim's own inputs (AMLSHIM_JOB, AMLSHIM_DATASTORES,
- * AMLSHIM_COMPUTE: they may hold secrets) and the platform's token endpoints and
- * secrets (MSI_ENDPOINT, MSI_SECRET, IDENTITY_ENDPOINT, IDENTITY_HEADER,
- * OBO_ENDPOINT, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and
- * AZURE_FEDERATED_TOKEN_FILE when a broker stands in for them).  Added: AZURE_ML_INPUT_name,
+ * AMLSHIM_COMPUTE: they may hold secrets; AMLSHIM_EXPORT_TOKENS,
+ * AMLSHIM_TOKEN_FILES, AMLSHIM_AUDIT, AMLSHIM_SNAPSHOT: a second amlshim must not repeat them) and,
+ * when a broker stands in, every variable by which an SDK would find another
+ * source of tokens: docs/decisions/012.  Added: AZURE_ML_INPUT_name,
  * AZURE_ML_OUTPUT_name, environment_variables (they win over ours), and the
- * broker's MSI_ENDPOINT, MSI_SECRET, OBO_ENDPOINT, DEFAULT_IDENTITY_CLIENT_ID.
- * Without a plan nothing is changed.
+ * broker's endpoints.  Without a plan nothing is changed.
  */
 
 #include "base/mem.h"
@@ -20,6 +19,8 @@
 
 struct export_broker {		/* NULL members: not offered */
 	const char *msi_endpoint, *msi_secret, *obo_endpoint, *default_client_id;
+	const char *identity_endpoint, *identity_header, *pod_identity_authority_host;
+	const char *socket;
 };
 
 /* NULL-terminated; lives in the arena. */

@@ -103,6 +103,15 @@ struct plan_wants {
 	size_t		 n;
 };
 
+/* The endpoints that the broker stands for; user identity has one of its own. */
+enum plan_dialect { PLAN_DIALECT_AML = 1, PLAN_DIALECT_APPSERVICE = 2, PLAN_DIALECT_IMDS = 4 };
+#define PLAN_DIALECTS_DEFAULT	(PLAN_DIALECT_AML | PLAN_DIALECT_APPSERVICE)
+
+struct plan_token {		/* handed to the job without its asking */
+	const char	*audience;
+	const char	*place;		/* a variable's name, or the absolute path of a file */
+};
+
 struct plan {
 	const char	*job_name;
 	const struct cloud *cloud;	/* whose names are used; never NULL */
@@ -123,6 +132,9 @@ struct plan {
 	struct plan_identity broker_default;	/* for a client that names none */
 	const struct spec_uai *broker_uais;	size_t nbroker_uais;	/* others it may give */
 	int		 broker_any_client_id;	/* compute unknown: any GUID may be asked for */
+	unsigned	 broker_dialects;	/* enum plan_dialect */
+	struct plan_token *variables_with_token;	size_t nvariables_with_token;
+	struct plan_token *files_with_token;	size_t nfiles_with_token;
 	long long	 timeout_s;
 	int64_t		 memory_bytes;	/* for all mounts together */
 };
@@ -138,6 +150,11 @@ struct plan_options {
 	   With wants->n != 0 the plan is not complete: ask, add the answers to the spec, decide
 	   again. */
 	struct plan_wants *wants;
+	unsigned	 broker_dialects;	/* 0: default */
+	/* "AUDIENCE=VARIABLE", "AUDIENCE=PATH". */
+	const char *const *export_tokens;	size_t nexport_tokens;
+	const char *const *token_files;	size_t ntoken_files;
+	int		 wants_tokens;	/* even without a job; that there is none fails */
 };
 
 /*

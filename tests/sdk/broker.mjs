@@ -4,6 +4,9 @@
 //       whose token comes back, one claim a line: aud appid oid idtyp upn tid exp
 //   node broker.mjs many N [--client-id ID] [--obo] [SCOPE]
 //       N clients ask at once, each with an empty cache; prints how many got a token
+//   node broker.mjs crowd N M URL [HEADER:VALUE...]
+//       N clients at once, each with one connection of its own and M requests on it, one behind the
+//       other; prints how many were answered with a token
 //   node broker.mjs blob [--client-id ID] [--obo] CONTAINER/NAME
 //       writes, lists and reads a blob with the token; BLOB_ENDPOINT is the account
 //   node broker.mjs http METHOD URL [HEADER:VALUE...]
@@ -14,6 +17,8 @@
 // sdk/ml/azure-ai-ml/azure/ai/ml/identity/_credentials/aml_on_behalf_of.py: GET $OBO_ENDPOINT?resource=R,
 // access_token and expires_on); else ManagedIdentityCredential, which finds MSI_ENDPOINT itself.
 // A refusal prints "refused: REASON" on stderr and ends with status 1.
+
+import http from "node:http";
 
 import { load } from "./deps.mjs";
 
@@ -89,6 +94,30 @@ const commands = {
   async many({ words: [n, scope], ...options }) {
     const all = Array.from({ length: Number(n) }, () => claimsOf(options, scope));
     console.log((await Promise.all(all)).filter((claims) => claims.oid).length);
+  },
+
+  async crowd({ words: [n, m, url, ...headers] }) {
+    const pairs = headers.map((text) => [text.split(":", 1)[0], text.slice(text.indexOf(":") + 1)]);
+    const ask = (agent) =>
+      new Promise((resolve, reject) => {
+        const request = http.get(url, { agent, headers: Object.fromEntries(pairs) }, (answer) => {
+          let body = "";
+          answer.on("data", (piece) => (body += piece));
+          answer.on("end", () => resolve(answer.statusCode === 200 && body.includes("access_token")));
+        });
+        request.on("error", reject);
+      });
+    const one = async () => {
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      let served = 0;
+      for (let i = 0; i < Number(m); i++) {
+        served += Number(await ask(agent));
+      }
+      agent.destroy();
+      return served;
+    };
+    const all = await Promise.all(Array.from({ length: Number(n) }, one));
+    console.log(all.reduce((sum, served) => sum + served, 0));
   },
 
   async blob({ words: [path], ...options }) {

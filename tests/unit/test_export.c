@@ -56,7 +56,7 @@ test_plan_without_broker(void)
 	struct arena mem = ARENA_EMPTY;
 	const struct facts facts = { .environ = env_of(start, &mem) };
 	struct plan plan = { .accesses = accesses, .naccesses = 2 };
-	struct export_broker none = { NULL, NULL, NULL, NULL };
+	struct export_broker none = { .msi_endpoint = NULL };
 
 	check_str(text_of(export_environ(&plan, &facts, &none, &mem), &mem),
 	    "PATH=/bin\nMSI_ENDPOINT=http://platform\nodd\n=x\nEMPTY=\nMSI_SECRET=old\nLANG=C\n"
@@ -74,7 +74,8 @@ test_managed_broker(void)
 	struct arena mem = ARENA_EMPTY;
 	const struct facts facts = { .environ = env_of(start, &mem) };
 	struct plan plan = { .broker = PLAN_BROKER_MANAGED };
-	struct export_broker broker = { "http://127.0.0.1:9/MSI/auth", "fresh", NULL, "guid" };
+	struct export_broker broker = { .msi_endpoint = "http://127.0.0.1:9/MSI/auth",
+	    .msi_secret = "fresh", .default_client_id = "guid", .socket = "/s/broker" };
 	const char *text = text_of(export_environ(&plan, &facts, &broker, &mem), &mem);
 
 	check(strstr(text, "platform") == NULL && strstr(text, "http://obo") == NULL);
@@ -84,6 +85,52 @@ test_managed_broker(void)
 	check(strstr(text, "OBO_ENDPOINT") == NULL);
 	check(strstr(text, "\nDEFAULT_IDENTITY_CLIENT_ID=guid\nAMLSHIM_JOBS=kept\n") != NULL);
 	check(strstr(text, "MSI_ENDPOINT=http://127.0.0.1:9/MSI/auth\nMSI_SECRET=fresh\n") != NULL);
+	check(strstr(text, "AMLSHIM_BROKER_SOCKET=/s/broker\n") != NULL);
+	arena_done(&mem);
+}
+
+/* By which variables SDKs would find another source, and what stays the user's own. */
+static void
+test_other_sources(void)
+{
+	static const struct { const char *more, *left; } rows[] = {
+		{ "", "" },
+		{ "AZURE_CLIENT_SECRET=s", "AZURE_CLIENT_ID=c\nAZURE_TENANT_ID=t\n"
+		    "AZURE_CLIENT_SECRET=s\n" },
+		{ "AZURE_CLIENT_CERTIFICATE_PATH=/c", "AZURE_CLIENT_ID=c\nAZURE_TENANT_ID=t\n"
+		    "AZURE_CLIENT_CERTIFICATE_PATH=/c\n" },
+		{ "AZURE_CLIENT_SECRET=", "AZURE_CLIENT_SECRET=\n" },
+	};
+	static const char *const given[] = {
+		"IDENTITY_ENDPOINT=x", "IDENTITY_HEADER=x", "IDENTITY_SERVER_THUMBPRINT=x",
+		"IMDS_ENDPOINT=x", "AZURE_POD_IDENTITY_AUTHORITY_HOST=x", "AZURE_CLIENT_ID=c",
+		"AZURE_TENANT_ID=t", "AZURE_FEDERATED_TOKEN_FILE=/f",
+		"AZURE_KUBERNETES_TOKEN_PROXY=x", "AMLSHIM_EXPORT_TOKENS=a=B", "AMLSHIM_AUDIT=/a",
+	};
+	struct export_broker broker = { .identity_endpoint = "http://127.0.0.1:9/msi/token",
+	    .identity_header = "fresh", .pod_identity_authority_host = "http://127.0.0.1:9" };
+	struct plan plan = { .broker = PLAN_BROKER_MANAGED };
+	char *env[LENGTH(given) + 2];
+	struct facts facts = { .environ = env };
+	struct arena mem = ARENA_EMPTY;
+	char want[512];
+	size_t i;
+
+	for (i = 0; i < LENGTH(given); i++)
+		env[i] = arena_strdup(&mem, given[i]);
+	for (i = 0; i < LENGTH(rows); i++) {
+		env[LENGTH(given)] = rows[i].more[0] == '\0' ? NULL :
+		    arena_strdup(&mem, rows[i].more);
+		env[LENGTH(given) + 1] = NULL;
+		str_format(want, sizeof(want), "%sIDENTITY_ENDPOINT=http://127.0.0.1:9/msi/token\n"
+		    "IDENTITY_HEADER=fresh\n"
+		    "AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9\n", rows[i].left);
+		check_str(text_of(export_environ(&plan, &facts, &broker, &mem), &mem), want);
+	}
+	env[0] = arena_strdup(&mem, "AZURE_CLIENT_ID=mine");	/* no file: the user chose it */
+	env[1] = NULL;
+	check(strstr(text_of(export_environ(&plan, &facts, &broker, &mem), &mem),
+	    "AZURE_CLIENT_ID=mine\n") != NULL);
 	arena_done(&mem);
 }
 
@@ -93,7 +140,7 @@ test_user_broker(void)
 	struct arena mem = ARENA_EMPTY;
 	const struct facts facts = { .environ = env_of(start, &mem) };
 	struct plan plan = { .broker = PLAN_BROKER_USER };
-	struct export_broker broker = { NULL, NULL, "http://127.0.0.1:9/OBO/token", NULL };
+	struct export_broker broker = { .obo_endpoint = "http://127.0.0.1:9/OBO/token" };
 	const char *text = text_of(export_environ(&plan, &facts, &broker, &mem), &mem);
 
 	check(strstr(text, "MSI_") == NULL);
@@ -113,7 +160,8 @@ test_job_variables_win(void)
 	const struct facts facts = { .environ = env_of(start, &mem) };
 	struct plan plan = { .accesses = accesses, .naccesses = 2, .variables = variables,
 		.nvariables = LENGTH(variables) };
-	struct export_broker broker = { "http://127.0.0.1:9/MSI/auth", "fresh", NULL, NULL };
+	struct export_broker broker = { .msi_endpoint = "http://127.0.0.1:9/MSI/auth",
+	    .msi_secret = "fresh" };
 	char **env = export_environ(&plan, &facts, &broker, &mem);
 	const char *text = text_of(env, &mem);
 
@@ -155,6 +203,7 @@ main(void)
 	test_plan_without_broker();
 	test_managed_broker();
 	test_user_broker();
+	test_other_sources();
 	test_job_variables_win();
 	test_large();
 	return (check_done());

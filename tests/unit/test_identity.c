@@ -1,5 +1,5 @@
 /*
- * Sources, cache and broker against an endpoint inside the test: what is asked, what comes of each
+ * Sources and cache against an endpoint inside the test: what is asked, what comes of each
  * answer.
  */
 
@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "base/uri.h"
 #include "check.h"
-#include "identity/broker.h"
 #include "identity/cache.h"
 #include "identity/source.h"
 #include "tinyserver.h"
@@ -414,179 +413,6 @@ test_renewal(void)
 	secret_done(&aml.msi_secret);
 }
 
-/* --- the broker, through our own HTTP client ------------------------------------------- */
-
-struct question { const char *url, *secret; };
-
-static int
-prepare_question(struct http_call *call, struct http_request *req, struct err *e)
-{
-	const struct question *q = call->arg;
-
-	(void)e;
-	req->method = "GET";
-	req->url = q->url;
-	req->no_proxy = 1;
-	if (q->secret != NULL)
-		req->headers[req->nheaders++] = (struct http_header){ "secret", q->secret };
-	return (0);
-}
-
-static int
-broker_status(int port, const char *path, const char *secret)
-{
-	char url[512];
-	struct question q = { url, secret };
-	struct http_call call = { .op = "ask", .prepare = prepare_question, .arg = &q,
-	    .max_tries = 1, .deadline_ms = clock_ms() + 5000 };
-	struct err err = ERR_EMPTY;
-	int status;
-
-	str_format(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
-	http_do(http, &call, &err);
-	status = call.response.status;
-	if (status == 200)
-		check(strstr(buf_str(&call.response.error_body), "access_token") != NULL);
-	http_call_done(&call);
-	return (status);
-}
-
-#define MSI "/MSI/auth?api-version=2017-09-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
-
-static void
-test_broker(enum plan_broker kind)
-{
-	static const struct spec_uai uais[] = {
-		{ .client_id = CLIENT_A, .object_id = OBJECT_A, .resource_id = "/r/a" },
-	};
-	static const char good[] = "open sesame";
-	static const struct { const char *path, *secret; int if_managed, if_user; } rows[] = {
-		{ MSI, good, 200, 403 },
-		{ MSI "&clientid=" CLIENT_A, good, 200, 403 },
-		{ MSI "&clientid=clientid", good, 200, 403 },
-		{ MSI "&clientid=" CLIENT_B, good, 403, 403 },
-		{ MSI "&mi_res_id=%2Fr%2Fa", good, 200, 403 },
-		{ MSI "&object_id=" OBJECT_A, good, 200, 403 },
-		{ MSI "&mi_res_id=%2Fr%2Fb", good, 403, 403 },
-		{ MSI "&object_id=" CLIENT_A, good, 403, 403 },
-		{ MSI, "wrong", 403, 403 },
-		{ MSI, NULL, 403, 403 },
-		{ "/MSI/auth?api-version=2019-08-01&resource=x", good, 400, 400 },
-		{ "/MSI/auth?api-version=2017-09-01", good, 400, 400 },
-		{ "/OBO/open%20sesame/token?resource=x", NULL, 404, 404 },
-		{ "/OBO/wrong/token?resource=x", NULL, 404, 404 },
-		{ "/", good, 404, 404 },
-	};
-	struct facts facts = kind == PLAN_BROKER_USER ? facts_for('o') : facts_for('m');
-	struct plan plan = { .broker = kind, .broker_uais = uais, .nbroker_uais = 1,
-	    .broker_default = kind == PLAN_BROKER_USER ? user : managed_a };
-	struct cache *cache = cache_new(&facts, http, NULL);
-	struct secret secret = { NULL, 0 };
-	struct broker_options opt = { .plan = &plan, .cache = cache, .secret = &secret };
-	struct broker *broker;
-	int port = 0, managed = kind == PLAN_BROKER_MANAGED;
-	size_t i;
-
-	endpoint_reset();
-	endpoint.as_user = !managed;
-	secret_set(&secret, good, strlen(good), NULL);
-	opt.listen_fd = broker_listen(&port, NULL);
-	broker = broker_new(&opt, NULL);
-	for (i = 0; i < LENGTH(rows); i++)
-		check_int(broker_status(port, rows[i].path, rows[i].secret),
-		    managed ? rows[i].if_managed : rows[i].if_user);
-	check_int(broker_grants(broker), managed ? 5 : 0);
-	broker_free(broker);
-	secret_set(&secret, "sesame", 6, NULL);
-	opt.listen_fd = broker_listen(&port, NULL);
-	broker = broker_new(&opt, NULL);
-	check_int(broker_status(port, "/OBO/sesame/token?resource=https%3A%2F%2Fx", NULL),
-	    managed ? 403 : 200);
-	broker_free(broker);
-	cache_free(cache);
-	secret_done(&secret);
-	secret_done(&facts.msi_secret);
-}
-
-/* --- the broker's patience ---------------------------------------------------------------- */
-
-static int
-connect_to(int port)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
-		close(fd);
-		fd = -1;
-	}
-	return (fd);
-}
-
-/* ms until the broker closes on a client that sends a byte every 50 ms. */
-static int64_t
-drip(int port)
-{
-	static const char line[] = "GET /MSI/auth HTTP/1.1\r\nHost: a\r\nX: ";
-	int64_t began = clock_ms();
-	int fd = connect_to(port);
-	size_t at = 0;
-	char byte;
-
-	while (clock_ms() - began < 5000 &&
-	    send(fd, at < sizeof(line) - 1 ? &line[at] : "x", 1, MSG_NOSIGNAL) == 1) {
-		at++;
-		clock_sleep_ms(50);
-		if (recv(fd, &byte, 1, MSG_DONTWAIT) == 0)
-			break;
-	}
-	close(fd);
-	return (clock_ms() - began);
-}
-
-static void
-test_broker_patience(void)
-{
-	struct facts facts = facts_for('m');
-	struct plan plan = { .broker = PLAN_BROKER_MANAGED, .broker_default = managed_a };
-	struct cache *cache = cache_new(&facts, http, NULL);
-	struct secret secret = { NULL, 0 };
-	struct broker_options opt = { .plan = &plan, .cache = cache, .secret = &secret,
-	    .request_ms = 600, .connections_max = 4 };
-	int port = 0, idle[4];
-	struct broker *broker;
-	int64_t ms, began;
-	size_t i;
-	char byte;
-
-	endpoint_reset();
-	secret_set(&secret, "sesame", 6, NULL);
-	opt.listen_fd = broker_listen(&port, NULL);
-	broker = broker_new(&opt, NULL);
-	ms = drip(port);
-	check(ms >= 500 && ms < 2500);
-	broker_free(broker);
-	opt.request_ms = 20000;
-	opt.listen_fd = broker_listen(&port, NULL);
-	broker = broker_new(&opt, NULL);
-	for (i = 0; i < LENGTH(idle); i++) {
-		idle[i] = connect_to(port);
-		clock_sleep_ms(50);
-	}
-	began = clock_ms();
-	check_int(broker_status(port, MSI, "sesame"), 200);	/* one makes room */
-	check(clock_ms() - began < 3000);
-	check_int(recv(idle[0], &byte, 1, 0), 0);		/* the first */
-	check_int(recv(idle[3], &byte, 1, MSG_DONTWAIT), -1);
-	for (i = 0; i < LENGTH(idle); i++)
-		close(idle[i]);
-	broker_free(broker);
-	cache_free(cache);
-	secret_done(&secret);
-	secret_done(&facts.msi_secret);
-}
-
 int
 main(void)
 {
@@ -605,9 +431,6 @@ main(void)
 	test_cache_patience();
 	test_cache_bounds();
 	test_renewal();
-	test_broker(PLAN_BROKER_MANAGED);
-	test_broker(PLAN_BROKER_USER);
-	test_broker_patience();
 	http_free(http);
 	tinyserver_stop();
 	return (check_done());

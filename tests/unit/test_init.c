@@ -207,7 +207,8 @@ static int
 run_inside(const struct run *r)
 {
 	struct plan plan = { .accesses = (struct plan_access *)(uintptr_t)r->accesses,
-	    .naccesses = r->naccesses, .broker = r->broker, .timeout_s = r->timeout_s,
+	    .naccesses = r->naccesses, .broker = r->broker,
+	    .broker_dialects = PLAN_DIALECTS_DEFAULT, .timeout_s = r->timeout_s,
 	    .memory_bytes = 1 << 20 };
 	char *none[] = { NULL };
 	char shell[] = "/bin/sh", c[] = "-c";
@@ -466,7 +467,9 @@ test_broker_environment(void)
 	r.broker = PLAN_BROKER_USER;
 	check_int(run(&r), 0);
 	r.command = "case $MSI_ENDPOINT in http://127.0.0.1:*/MSI/auth) ;; *) exit 1 ;; esac; "
-	    "test -n \"$MSI_SECRET\" -a -z \"$OBO_ENDPOINT\"";
+	    "test -n \"$MSI_SECRET\" -a -z \"$OBO_ENDPOINT\" && "
+	    "test \"$IDENTITY_HEADER\" = \"$MSI_SECRET\" -a -S \"$AMLSHIM_BROKER_SOCKET\" && "
+	    "test \"$IDENTITY_ENDPOINT\" = \"${MSI_ENDPOINT%/MSI/auth}/msi/token\"";
 	r.broker = PLAN_BROKER_MANAGED;
 	check_int(run(&r), 0);
 }

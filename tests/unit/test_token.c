@@ -36,11 +36,11 @@ test_expiries(void)
 		/* On-behalf-of proxy */
 		{ "{\"token\":\"t\",\"expiresOn\":\"2023-11-14T23:13:20Z\"}", NOW + 3600,
 		    NOW + 3300 },
-		/* a life of a minute: half of it */
-		{ "{\"access_token\":\"t\",\"expires_in\":60}", NOW + 60, NOW + 30 },
+		/* a life of a minute: while 50 s are left */
+		{ "{\"access_token\":\"t\",\"expires_in\":60}", NOW + 60, NOW + 10 },
 		/* expires_on wins; one that is out of range does not */
 		{ "{\"access_token\":\"t\",\"expires_on\":253402300800,\"expires_in\":60}",
-		    NOW + 60, NOW + 30 },
+		    NOW + 60, NOW + 10 },
 	};
 	struct token t = { .generation = 0 };
 	struct err err;
@@ -119,10 +119,39 @@ test_claims(void)
 	check_int(token_read_claims(buf_str(&jwt), jwt.len, &got), -1);
 }
 
+/*
+ * When it is renewed; and that a source that goes away for 40 s at the worst
+ * moment, just before, is back while the token still serves.
+ */
+static void
+test_renewal(void)
+{
+	static const struct { int life, refresh_in, renew; } rows[] = {
+		{ 86400, 0, 43200 }, { 86400, 3600, 3600 }, { 7200, 0, 3600 }, { 3600, 0, 3300 },
+		{ 601, 0, 301 }, { 600, 0, 300 }, { 120, 0, 60 }, { 99, 0, 49 }, { 90, 0, 40 },
+		{ 60, 0, 10 }, { 60, 55, 55 }, { 59, 0, 29 }, { 4, 0, 2 }, { 60, 60, 10 },
+	};
+	struct token t = { .generation = 0 };
+	struct err err;
+	char body[128];
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		str_format(body, sizeof(body), "{\"access_token\":\"t\",\"expires_in\":%d%s%d}",
+		    rows[i].life, ",\"refresh_in\":", rows[i].refresh_in);
+		check_int(parse(body, &t, &err), 0);
+		check_int(t.refresh_unix_s, NOW + rows[i].renew);
+		if (rows[i].life >= 60 && (rows[i].refresh_in == 0))
+			check(t.expires_unix_s - t.refresh_unix_s >= 40 + 10);
+		token_done(&t);
+	}
+}
+
 int
 main(void)
 {
 	test_expiries();
+	test_renewal();
 	test_bad_answers();
 	test_claims();
 	return (check_done());

@@ -79,6 +79,24 @@ a_wrong_size_is_an_error(void)
 	check_int(wire_send(-1, in, 8), -1);
 }
 
+/* The kernel says ECONNRESET first then; what was sent is there all the same. */
+static void
+last_words_arrive(void)
+{
+	struct err e = ERR_EMPTY;
+	char out[8] = "unread", in[8];
+	int fds[2];
+
+	check_int(wire_pair(fds, &e), 0);
+	check_int(wire_send(fds[0], out, sizeof(out)), 0);
+	check_int(wire_send(fds[1], "bye    ", 8), 0);
+	close(fds[1]);
+	check_int(wire_recv(fds[0], in, sizeof(in), 0), 1);
+	check_str(in, "bye    ");
+	check_int(wire_recv(fds[0], in, sizeof(in), 0), 0);
+	close(fds[0]);
+}
+
 static void
 waiting_ends(void)
 {
@@ -103,6 +121,7 @@ main(void)
 	messages_arrive_whole();
 	texts_end_and_can_be_printed();
 	a_wrong_size_is_an_error();
+	last_words_arrive();
 	waiting_ends();
 	return (check_done());
 }

@@ -242,11 +242,7 @@ bg_says() {
 	wait_for 10 bg_says ready
 	prlimit --pid "$bg" --sigpending=40
 	prlimit --pid "$(pgrep -P "$bg")" --sigpending=40
-	kill -STOP "$(pgrep -P "$bg")"
-	"$TOOLS/sigqueue" "$bg" 35 100 3>&- &
-	sleep 0.05
-	kill -CONT "$(pgrep -P "$bg")"
-	wait $!
+	"$TOOLS/sigqueue" "$bg" 35 100 "$(pgrep -P "$bg")"
 	wait_for 10 bg_says "35 value 99"
 	kill -12 "$bg"
 	end_background 0

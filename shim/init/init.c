@@ -31,6 +31,7 @@
 #define DRAIN_MARGIN_MS		5000	/* workers bound themselves; then they are killed */
 #define START_DRAIN_MS		500	/* nothing is lost yet: a probe need not end by itself */
 #define REAP_BATCH		256
+#define SIGNALS_MAX		1024	/* taken from the kernel and not handled yet */
 #define KILL_ROUNDS		100
 #define KILL_WORKERS_ROUNDS	5	/* once a second: then they are left to the kernel */
 
@@ -52,6 +53,8 @@ struct init {
 	struct pollfd	*polls;			/* signals, the child before exec, the workers */
 	int		*kept_fds;		/* room for all descriptors of ours */
 	const struct signalfd_siginfo *signal;	/* being handled */
+	struct signalfd_siginfo *signals;	/* [SIGNALS_MAX] */
+	size_t		 nsignals;
 	int		 stop_signal;		/* the last one; 0: none */
 	int		 start_failure;		/* 126, 127: exit status; 0: none */
 	struct err	 failure;		/* ours, before the job ended */
@@ -629,16 +632,32 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 	}
 }
 
+/* Also while one is being passed on: see job_signal(). */
+static void
+take_signals(void *arg)
+{
+	struct init *in = arg;
+	ssize_t len = 1;
+
+	while (in->nsignals < SIGNALS_MAX && len > 0) {
+		len = read(in->signal_fd, &in->signals[in->nsignals],
+		    (SIGNALS_MAX - in->nsignals) * sizeof(in->signals[0]));
+		if (len > 0)
+			in->nsignals += (size_t)len / sizeof(in->signals[0]);
+	}
+}
+
 static void
 read_signals(struct init *in)
 {
-	struct signalfd_siginfo info[16];
-	ssize_t len;
 	size_t i;
 
-	while ((len = read(in->signal_fd, info, sizeof(info))) > 0)
-		for (i = 0; i < (size_t)len / sizeof(*info); i++)
-			handle_signal(in, &info[i]);
+	do {
+		in->nsignals = 0;
+		take_signals(in);
+		for (i = 0; i < in->nsignals; i++)
+			handle_signal(in, &in->signals[i]);
+	} while (in->nsignals != 0);
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
@@ -816,10 +835,12 @@ int
 init_run(const struct init_options *opt)
 {
 	static struct init in;		/* outlives every path out of here */
+	static struct signalfd_siginfo signals[SIGNALS_MAX];	/* untouched, it costs nothing */
 	int status;
 
 	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
-	    .job.report_fd = -1, .workers.job_fd = -1, .since_us = trace_begin() };
+	    .job.report_fd = -1, .job.make_room = take_signals, .job.room_arg = &in,
+	    .signals = signals, .workers.job_fd = -1, .since_us = trace_begin() };
 	log_set_process("init");
 	if (begin(&in) != 0)
 		return (125);

@@ -295,9 +295,13 @@ job_read_report(struct job *job, struct err *err)
 	return (err_on(err, "%s", job->command));
 }
 
-/* With its value.  The queue may be full for a moment; a plain kill(2) would merge signals then. */
+/*
+ * With its value.  The queue may be full for a moment; a plain kill(2) would merge signals then.
+ * The kernel counts what is queued for all processes of a user together: what waits for us takes
+ * the room of what we pass on, so it is taken in first.
+ */
 static int
-pass_on(pid_t pid, int sig, const struct signalfd_siginfo *info)
+pass_on(const struct job *job, int sig, const struct signalfd_siginfo *info)
 {
 	siginfo_t value;
 	int tries;
@@ -309,10 +313,12 @@ pass_on(pid_t pid, int sig, const struct signalfd_siginfo *info)
 	value.si_uid = info->ssi_uid;
 	value.si_value.sival_ptr = (void *)(uintptr_t)info->ssi_ptr;
 	for (tries = 0; tries < QUEUE_TRIES; tries++) {
-		if (syscall(SYS_rt_sigqueueinfo, pid, sig, &value) == 0)
+		if (syscall(SYS_rt_sigqueueinfo, job->pid, sig, &value) == 0)
 			return (0);
 		if (errno != EAGAIN)
 			break;
+		if (job->make_room != NULL)
+			job->make_room(job->room_arg);
 		clock_sleep_ms(1);
 	}
 	return (-1);
@@ -324,7 +330,7 @@ job_signal(struct job *job, int sig, const struct signalfd_siginfo *info)
 	if (job->pid == 0)
 		return;
 	if (info != NULL && info->ssi_code == SI_QUEUE && !job->group &&
-	    pass_on(job->pid, sig, info) == 0)
+	    pass_on(job, sig, info) == 0)
 		return;
 	if (!job->group || kill(-job->pid, sig) != 0)
 		kill(job->pid, sig);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "azure/challenge.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -91,59 +92,16 @@ acr_is_registry(const char *host, const char *suffix, const char *named)
 
 /* --- the challenge ---------------------------------------------------------------- */
 
-/* token68 characters of a parameter's name or plain value. */
-static int
-is_token_char(char c)
-{
-	return (c > ' ' && c < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", c) == NULL);
-}
-
-/* A token or a quoted string into out; moves *p behind it. */
-static int
-read_value(const char **p, char *out, size_t size)
-{
-	int quoted = **p == '"';
-	size_t n = 0;
-
-	if (quoted)
-		(*p)++;
-	for (; **p != '\0' && (quoted ? **p != '"' : is_token_char(**p)); (*p)++) {
-		if (quoted && **p == '\\' && *++*p == '\0')
-			return (-1);
-		if ((unsigned char)**p < ' ' || **p == 0x7f || n + 1 >= size)
-			return (-1);
-		out[n++] = **p;
-	}
-	out[n] = '\0';
-	if (!quoted)
-		return (n > 0 ? 0 : -1);
-	return (*(*p)++ == '"' ? 0 : -1);
-}
-
 int
 acr_read_challenge(const char *text, struct acr_challenge *ret)
 {
-	char name[32], value[512], *to;
-	size_t size;
+	const struct challenge_field fields[] = {
+		{ "realm", ret->realm, sizeof(ret->realm) },
+		{ "service", ret->service, sizeof(ret->service) },
+	};
 
-	*ret = (struct acr_challenge){ .realm = "" };
-	if (strncasecmp(text, "Bearer ", 7) != 0)
-		return (-1);
-	for (text += 7;; text++) {
-		text += strspn(text, " \t");
-		if (*text == '"' || read_value(&text, name, sizeof(name)) != 0 || *text++ != '=' ||
-		    read_value(&text, value, sizeof(value)) != 0)
-			return (-1);
-		to = str_same(name, "realm") ? ret->realm :
-		    str_same(name, "service") ? ret->service : NULL;
-		size = to == ret->realm ? sizeof(ret->realm) : sizeof(ret->service);
-		if (to != NULL && (*to != '\0' || str_format(to, size, "%s", value) != 0))
-			return (-1);
-		text += strspn(text, " \t");
-		if (*text != ',')
-			break;
-	}
-	return (*text == '\0' && ret->realm[0] != '\0' && ret->service[0] != '\0' ? 0 : -1);
+	return (challenge_read(text, "Bearer", fields, LENGTH(fields)) == 0 &&
+	    ret->realm[0] != '\0' && ret->service[0] != '\0' ? 0 : -1);
 }
 
 /* The realm only shows that this is a registry: nothing is sent there but on the same host. */

@@ -1,8 +1,8 @@
 #include "azure/keyvault.h"
 
 #include <string.h>
-#include <strings.h>
 
+#include "azure/challenge.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/uri.h"
@@ -10,41 +10,6 @@
 static const char challenge_op[] = "read the vault's challenge";
 
 /* ---- the challenge ----------------------------------------------------- */
-
-static const char *
-skip(const char *s, const char *what)
-{
-	return (s + strspn(s, what));
-}
-
-/* NAME="VALUE" or NAME=VALUE at *s, which moves behind it and a comma.  -1: neither. */
-static int
-take_parameter(const char **s, char *name, size_t name_size, char *value, size_t value_size)
-{
-	size_t len = strcspn(*s, "=, \t\""), n = 0;
-	const char *p = *s + len;
-	int quoted;
-
-	if (len == 0 || len >= name_size || *p != '=')
-		return (-1);
-	memcpy(name, *s, len);
-	name[len] = '\0';
-	quoted = *++p == '"';
-	p += quoted;
-	for (; *p != '\0' && (quoted ? *p != '"' : strchr(", \t", *p) == NULL); p++) {
-		if (quoted && *p == '\\' && p[1] != '\0')
-			p++;
-		if (n + 1 >= value_size)
-			return (-1);
-		value[n++] = *p;
-	}
-	value[n] = '\0';
-	if (quoted && *p++ != '"')
-		return (-1);
-	p = skip(p, " \t");
-	*s = *p == ',' ? skip(p + 1, " \t,") : p;
-	return (0);
-}
 
 static void
 drop_default(char *resource)
@@ -60,26 +25,21 @@ int
 keyvault_read_challenge(const char *header, struct keyvault_challenge *ret, struct err *err)
 {
 	struct keyvault_challenge c = { .resource = "" };
-	char name[64], value[256], scope[256] = "";
-	const char *s = skip(header, " \t");
+	char scope[sizeof(c.resource)], authority[sizeof(c.authority)];
+	const struct challenge_field fields[] = {
+		{ "resource", c.resource, sizeof(c.resource) },
+		{ "scope", scope, sizeof(scope) },
+		{ "authorization", c.authority, sizeof(c.authority) },
+		{ "authorization_uri", authority, sizeof(authority) },
+	};
 
-	if (strncasecmp(s, "Bearer", 6) != 0 || (s[6] != ' ' && s[6] != '\t'))
+	if (challenge_read(header, "Bearer", fields, LENGTH(fields)) != 0)
 		return (err_set(err, ERR_PROTOCOL, REMEDY_CHECK_VAULT, challenge_op,
-		    "it does not ask for a bearer token"));
-	for (s = skip(s + 6, " \t,"); *s != '\0';) {
-		if (take_parameter(&s, name, sizeof(name), value, sizeof(value)) != 0)
-			return (err_set(err, ERR_PROTOCOL, REMEDY_CHECK_VAULT, challenge_op,
-			    "it is malformed"));
-		if (strcasecmp(name, "resource") == 0)
-			str_format(c.resource, sizeof(c.resource), "%s", value);
-		else if (strcasecmp(name, "scope") == 0)
-			str_format(scope, sizeof(scope), "%s", value);
-		else if (strcasecmp(name, "authorization") == 0 ||
-		    strcasecmp(name, "authorization_uri") == 0)
-			str_format(c.authority, sizeof(c.authority), "%s", value);
-	}
+		    "it does not ask for a bearer token, or is malformed"));
 	if (c.resource[0] == '\0')
-		str_format(c.resource, sizeof(c.resource), "%s", scope);
+		memcpy(c.resource, scope, sizeof(scope));
+	if (c.authority[0] == '\0')
+		memcpy(c.authority, authority, sizeof(authority));
 	drop_default(c.resource);
 	if (c.resource[0] == '\0')
 		return (err_set(err, ERR_PROTOCOL, REMEDY_CHECK_VAULT, challenge_op,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "azure/challenge.h"
 #include "azure/refusal.h"
 #include "base/httpd.h"
 #include "base/json.h"
@@ -176,14 +177,16 @@ read_body(const struct http_response *r, struct told *t)
 int
 refusal_challenge_tenant(const char *challenge, char tenant[37])
 {
-	const char *p = strstr(challenge, "authorization_uri=");
+	char url[256];
+	const struct challenge_field field = { "authorization_uri", url, sizeof(url) };
+	const char *p;
 
-	for (; p != NULL; p = strchr(p + 1, '/')) {
-		if (strlen(p) < 37)
-			return (-1);
-		memcpy(tenant, p + 1, 36);
-		tenant[36] = '\0';
-		if (p[0] == '/' && str_is_guid(tenant))
+	/* What follows the URL does not matter. */
+	(void)challenge_read(challenge, "Bearer", &field, 1);
+	for (p = strchr(url, '/'); p != NULL; p = strchr(p, '/')) {
+		p++;
+		if (str_format(tenant, 37, "%.*s", (int)strcspn(p, "/?"), p) == 0 &&
+		    str_is_guid(tenant))
 			return (0);
 	}
 	return (-1);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "azure/challenge.h"
 #include "azure/keyvault.h"
 #include "base/uri.h"
 
@@ -33,6 +34,20 @@ check_trusted(const struct keyvault_challenge *c, const char *url)
 	arena_done(&mem);
 }
 
+/* Whatever is filled is a string in bounds, and without what would break a line. */
+static void
+check_fields(const char *header)
+{
+	char first[8], second[300];
+	const struct challenge_field fields[] = { { "a", first, sizeof(first) },
+		{ "resource", second, sizeof(second) } };
+
+	(void)challenge_read(header, "Bearer", fields, 2);
+	must(memchr(first, '\0', sizeof(first)) != NULL);
+	must(memchr(second, '\0', sizeof(second)) != NULL);
+	must(strpbrk(first, "\r\n") == NULL && strpbrk(second, "\r\n") == NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -45,6 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*url++ = '\0';
 	else
 		url = arena_strdup(&mem, "https://v.vault.azure.net/secrets/s");
+	check_fields(header);
 	if (keyvault_read_challenge(header, &c, &err) != 0) {
 		must(err.kind == ERR_PROTOCOL && err.cause[0] != '\0');
 	} else {

@@ -232,9 +232,10 @@ decide_broker(struct deciding *d, struct err *err)
 				*err = why;
 			return (plan_err_at(err, &spec->job.identity.at, "identity"));
 		}
-		if (type == SPEC_IDENTITY_USER)
-			deciding_warn(d, "no-tokens", "%s: the job's code gets no tokens",
-			    why.cause);
+		if (type != SPEC_IDENTITY_USER)
+			return (0);
+		plan->hides_endpoints = 1;
+		deciding_warn(d, "no-tokens", "%s: the job's code gets no tokens", why.cause);
 		return (0);
 	}
 	plan->broker_default.audience = NULL;

@@ -112,7 +112,7 @@ drop_workload_identity(struct list *l)
 }
 
 static void
-drop_inputs(struct list *l, int broker)
+drop_inputs(struct list *l, int endpoints)
 {
 	static const char *const own[] = {
 		"AMLSHIM_JOB", "AMLSHIM_DATASTORES", "AMLSHIM_COMPUTE", "AMLSHIM_EXPORT_TOKENS",
@@ -126,7 +126,7 @@ drop_inputs(struct list *l, int broker)
 	};
 
 	drop_all(l, own, LENGTH(own));
-	if (!broker)
+	if (!endpoints)
 		return;
 	drop_all(l, platform, LENGTH(platform));
 	drop_workload_identity(l);
@@ -162,7 +162,7 @@ export_environ(const struct plan *plan, const struct facts *facts,
 		append(&l, facts->environ[i]);
 	if (plan == NULL)
 		return (l.items);
-	drop_inputs(&l, stands_in);
+	drop_inputs(&l, stands_in || plan->hides_endpoints);
 	for (i = 0; i < plan->naccesses; i++) {
 		access = &plan->accesses[i];
 		set(&l, arena_printf(mem, "AZURE_ML_%s_%s", access->is_output ? "OUTPUT" : "INPUT",

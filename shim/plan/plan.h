@@ -130,6 +130,9 @@ struct plan {
 	struct plan_identity readers[SPEC_SECRET_VAULT + 1];
 	enum plan_broker broker;
 	struct plan_identity broker_default;	/* for a client that names none */
+	/* The platform's token endpoints are kept from the job without a broker, too: they
+	   would give the compute's identity to a job that runs as its submitter. */
+	int		 hides_endpoints;
 	const struct spec_uai *broker_uais;	size_t nbroker_uais;	/* others it may give */
 	int		 broker_any_client_id;	/* compute unknown: any GUID may be asked for */
 	unsigned	 broker_dialects;	/* enum plan_dialect */

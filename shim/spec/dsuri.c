@@ -293,44 +293,6 @@ parse(struct reading *r, const char *text, struct uri *uri)
 	return (-1);
 }
 
-/* wasb[s], abfs[s]: the container stands before the @. */
-static int
-parse_hadoop(struct reading *r, const char *text, enum dsuri_form form)
-{
-	const char *service = form == DSURI_BLOB ? ".blob." : ".dfs.";
-	struct uri uri;
-
-	if (parse(r, text, &uri) != 0)
-		return (-1);
-	if (*uri.user == '\0' || strchr(uri.user, ':') != NULL ||
-	    split_host(r, &uri, service) != 0)
-		return (usage(r, form == DSURI_BLOB ?
-		    "expected wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH" :
-		    "expected abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/PATH"));
-	r->u->form = form;
-	r->u->scheme = "https";
-	r->u->container = arena_strdup(r->arena, uri.user);
-	return (set_path(r, uri.path));
-}
-
-static int
-parse_adl(struct reading *r, const char *text)
-{
-	struct uri uri;
-	const char *dot;
-
-	if (parse(r, text, &uri) != 0)
-		return (-1);
-	dot = strchr(uri.host, '.');
-	if (dot == NULL || dot == uri.host || dot[1] == '\0' || *uri.user != '\0')
-		return (usage(r, "expected adl://STORE.azuredatalakestore.net/PATH"));
-	r->u->form = DSURI_GEN1;
-	r->u->scheme = "https";
-	r->u->account = arena_strndup(r->arena, uri.host, (size_t)(dot - uri.host));
-	r->u->suffix = authority(r, &uri) + (dot + 1 - uri.host);
-	return (set_path(r, uri.path));
-}
-
 /* Hosts are compared, not ports. */
 static int
 is_host(const char *authority, const char *host)
@@ -352,6 +314,56 @@ is_storage_suffix(const struct reading *r, const char *suffix)
 		if (is_host(suffix, cloud_row(i)->storage_suffix))
 			return (1);
 	return (is_host(suffix, r->cloud->storage_suffix));
+}
+
+/* A host that is no storage account of a known cloud: an address, and nothing of ours. */
+static int
+set_stranger(struct reading *r, const struct uri *uri)
+{
+	r->u->form = DSURI_HTTP;
+	r->u->account = NULL;
+	r->u->suffix = authority(r, uri);
+	return (set_path(r, uri->path));
+}
+
+/* wasb[s], abfs[s]: the container stands before the @. */
+static int
+parse_hadoop(struct reading *r, const char *text, enum dsuri_form form)
+{
+	const char *service = form == DSURI_BLOB ? ".blob." : ".dfs.";
+	struct uri uri;
+
+	if (parse(r, text, &uri) != 0)
+		return (-1);
+	if (*uri.user == '\0' || strchr(uri.user, ':') != NULL ||
+	    split_host(r, &uri, service) != 0)
+		return (usage(r, form == DSURI_BLOB ?
+		    "expected wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH" :
+		    "expected abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/PATH"));
+	r->u->scheme = "https";
+	if (!is_storage_suffix(r, r->u->suffix))
+		return (set_stranger(r, &uri));
+	r->u->form = form;
+	r->u->container = arena_strdup(r->arena, uri.user);
+	return (set_path(r, uri.path));
+}
+
+static int
+parse_adl(struct reading *r, const char *text)
+{
+	struct uri uri;
+	const char *dot;
+
+	if (parse(r, text, &uri) != 0)
+		return (-1);
+	dot = strchr(uri.host, '.');
+	if (dot == NULL || dot == uri.host || dot[1] == '\0' || *uri.user != '\0')
+		return (usage(r, "expected adl://STORE.azuredatalakestore.net/PATH"));
+	r->u->form = DSURI_GEN1;
+	r->u->scheme = "https";
+	r->u->account = arena_strndup(r->arena, uri.host, (size_t)(dot - uri.host));
+	r->u->suffix = authority(r, &uri) + (dot + 1 - uri.host);
+	return (set_path(r, uri.path));
 }
 
 /* CONTAINER/P, both still encoded. */
@@ -390,12 +402,8 @@ parse_https(struct reading *r, const char *text)
 		return (parse(r, text, &uri) != 0 ? -1 : set_container(r, s));
 	}
 	blob = split_host(r, &uri, ".blob.") == 0;
-	if ((!blob && split_host(r, &uri, ".dfs.") != 0) || !is_storage_suffix(r, r->u->suffix)) {
-		r->u->form = DSURI_HTTP;
-		r->u->account = NULL;
-		r->u->suffix = authority(r, &uri);
-		return (set_path(r, uri.path));
-	}
+	if ((!blob && split_host(r, &uri, ".dfs.") != 0) || !is_storage_suffix(r, r->u->suffix))
+		return (set_stranger(r, &uri));
 	r->u->form = blob ? DSURI_BLOB : DSURI_GEN2;
 	if (parse(r, text, &uri) != 0)
 		return (-1);

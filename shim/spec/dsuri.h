@@ -16,7 +16,8 @@
  *   adl://STORE.azuredatalakestore.net/P                 DSURI_GEN1
  *   https://other/...                                    DSURI_HTTP
  *   file:PATH, anything without a scheme                 DSURI_LOCAL
- * https: SUFFIX must be one of a known cloud; strangers are DSURI_HTTP and get no token.
+ * SUFFIX must be one of a known cloud, or a server's of one's own (path-style https); strangers
+ * are DSURI_HTTP, whatever the scheme, and get no token.
  * A URL with a query (a SAS) is refused, but for DSURI_HTTP; no message shows one.
  * A leading "file:" or "folder:" before azureml:// is dropped, as the SDK does.
  * The path is decoded once and has no leading '/'; "." and ".." segments are refused.

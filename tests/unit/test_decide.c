@@ -769,6 +769,7 @@ test_broker_of_users(void)
 	check_int(decide(&w), 0);
 	check_int(w.plan.broker, PLAN_BROKER_NONE);
 	check(warned(&w, "no-tokens"));
+	check(w.plan.hides_endpoints);
 	w.facts.obo_endpoint = "http://127.0.0.1:1/OBO/token";
 	check_int(decide(&w), 0);
 	check_int(w.plan.broker, PLAN_BROKER_USER);

@@ -68,6 +68,20 @@ test_plan_without_broker(void)
 	arena_done(&mem);
 }
 
+/* A user's job without on-behalf-of endpoint: the compute's identity must not stand in. */
+static void
+test_hidden_endpoints(void)
+{
+	struct arena mem = ARENA_EMPTY;
+	const struct facts facts = { .environ = env_of(start, &mem) };
+	struct plan plan = { .hides_endpoints = 1 };
+
+	check_str(text_of(export_environ(&plan, &facts, NULL, &mem), &mem),
+	    "PATH=/bin\nodd\n=x\nEMPTY=\nLANG=C\nPATH=/second\n"
+	    "DEFAULT_IDENTITY_CLIENT_ID=clientid\nAMLSHIM_JOBS=kept\nBYTES=\xff\x01 \"'\n");
+	arena_done(&mem);
+}
+
 static void
 test_managed_broker(void)
 {
@@ -201,6 +215,7 @@ main(void)
 {
 	test_without_plan();
 	test_plan_without_broker();
+	test_hidden_endpoints();
 	test_managed_broker();
 	test_user_broker();
 	test_other_sources();

@@ -205,6 +205,14 @@ golden() { # CASE
 	golden cloud-shell
 }
 
+@test "plan: Cloud Shell is asked without client id, whatever the compute's description lists" {
+	golden cloud-shell-assigned
+}
+
+@test "plan: aml_token falls to the one identity of an endpoint that takes no client id, with a warning" {
+	golden cloud-shell-token
+}
+
 @test "plan: workload identity is the identity of AZURE_CLIENT_ID" {
 	golden workload
 }
@@ -295,6 +303,14 @@ golden() { # CASE
 
 @test "plan: a host that is no storage of any known cloud gets no token" {
 	golden cloud-stranger
+}
+
+@test "plan: an abfss host that is no storage of any known cloud gets no token" {
+	golden stranger-hadoop
+}
+
+@test "plan: a datastore's secret in a Key Vault is read as the compute, also under user_identity" {
+	golden key-vault-user
 }
 
 @test "plan: ADLS Gen1 in a cloud that never had it is an error that says so" {
@@ -419,6 +435,28 @@ golden() { # CASE
 		case=$(basename "$(dirname "$job")")
 		grep -qx "	golden $case" "$BATS_TEST_FILENAME" || { echo "$case"; return 1; }
 	done
+}
+
+@test "plan: every row and rule is in the table of docs/IDENTITY.md, with cases that show it" {
+	local page=$BATS_TEST_DIRNAME/../docs/IDENTITY.md rule cases case
+	local -A listed=()
+	while IFS='|' read -r _ rule cases _; do
+		rule=${rule//[\` ]/}
+		listed[$rule]=1
+		[ -n "${cases// /}" ] || { echo "$rule: no case"; return 1; }
+		for case in ${cases//[\`,]/ }; do
+			[[ $case != *.bats ]] || { [ -e "$BATS_TEST_DIRNAME/$case" ]; continue; }
+			[ -e "$BATS_TEST_DIRNAME/golden/$case/job.yml" ] || { echo "$case"; return 1; }
+			[ ! -e "$BATS_TEST_DIRNAME/golden/$case/plan.txt" ] ||
+			    tr -d '\n' <"$BATS_TEST_DIRNAME/golden/$case/plan.txt" | grep -qF "[$rule]" ||
+			    { echo "$case does not show $rule"; return 1; }
+		done
+	done < <(sed -n '/^## Rules and their cases/,/^## [^R]/s/^| `/|`/p' "$page")
+	while read -r rule; do
+		[ -n "${listed[$rule]:-}" ] || { echo "$rule is not listed"; return 1; }
+	done < <(sed -nE 's/^\t\{ \{ "([a-z0-9-]+)".*/\1/p; s/.*deciding_(warn|note)\(d, "([a-z0-9-]+)".*/\2/p
+	    s/.*warning\.rule = "([a-z0-9-]+)".*/\1/p' "$BATS_TEST_DIRNAME"/../shim/plan/*.c | sort -u)
+	[ "${#listed[@]}" -gt 50 ]
 }
 
 @test "plan: JSON is one value, and holds no secret of any case" {

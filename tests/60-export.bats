@@ -208,6 +208,21 @@ AZURE_ML_OUTPUT_report=$JOB/mnt/outputs/report/x.json"
 	done
 }
 
+@test "broker: a user's job without on-behalf-of endpoint does not get the platform's endpoints either" {
+	local how
+	job_as user
+	job_env=("MSI_ENDPOINT=http://127.0.0.1:$AZSIM_PORT/MSI/auth" "MSI_SECRET=$AZSIM_SECRET"
+	    "IDENTITY_ENDPOINT=http://127.0.0.1:$AZSIM_PORT/msi" "IDENTITY_HEADER=$AZSIM_SECRET")
+	plain_job env
+	for how in pid1 plain; do
+		job_run 0 $how
+		refute_in "$out" MSI_
+		refute_in "$out" IDENTITY_ENDPOINT
+		refute_in "$out" "$AZSIM_SECRET"
+		assert_in "$err" "the job's code gets no tokens"
+	done
+}
+
 @test "broker: without user identity the on-behalf-of endpoint is refused" {
 	job_as fallback
 	job_env+=("OBO_ENDPOINT=http://127.0.0.1:$AZSIM_PORT/OBO/token")

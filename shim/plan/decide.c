@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/uri.h"
+#include "plan/issuer.h"
 #include "plan/parts.h"
 #include "plan/policy.h"
 #include "spec/expr.h"
@@ -246,6 +247,8 @@ decide_broker(struct deciding *d, struct err *err)
 	plan->broker = PLAN_BROKER_MANAGED;
 	plan->broker_dialects = d->opt.broker_dialects != 0 ? d->opt.broker_dialects :
 	    PLAN_DIALECTS_DEFAULT;
+	if (issuer_find(d->facts)->by == 0)
+		return (0);		/* one identity, whatever the compute's description says */
 	plan->broker_uais = spec->compute.uais;
 	plan->nbroker_uais = spec->compute.nuais;
 	plan->broker_any_client_id = !spec->compute.given ||

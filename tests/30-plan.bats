@@ -445,7 +445,10 @@ golden() { # CASE
 		listed[$rule]=1
 		[ -n "${cases// /}" ] || { echo "$rule: no case"; return 1; }
 		for case in ${cases//[\`,]/ }; do
-			[[ $case != *.bats ]] || { [ -e "$BATS_TEST_DIRNAME/$case" ]; continue; }
+			if [[ $case == tests/* ]]; then
+				grep -q "\"$rule\"" "$BATS_TEST_DIRNAME/../$case" || { echo "$case: $rule"; return 1; }
+				continue
+			fi
 			[ -e "$BATS_TEST_DIRNAME/golden/$case/job.yml" ] || { echo "$case"; return 1; }
 			[ ! -e "$BATS_TEST_DIRNAME/golden/$case/plan.txt" ] ||
 			    tr -d '\n' <"$BATS_TEST_DIRNAME/golden/$case/plan.txt" | grep -qF "[$rule]" ||

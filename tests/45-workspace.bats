@@ -253,6 +253,16 @@ arm_token() { # OID [WORD=VALUE...]
 	done
 }
 
+@test "workspace: a token of another tenant" {
+	here fallback
+	read_job plain
+	azsim_fault op=Arm status=401 type=application/json 'body={"error":{"code":"InvalidAuthenticationTokenTenant","message":"The access token is from the wrong issuer."}}'
+	job_run 122 plain
+	azsim_faults_off
+	assert_in "$err" "InvalidAuthenticationTokenTenant: The access token is from the wrong issuer."
+	assert_in "$err" "exists in the tenant and the cloud of managed identity $FIRST_ID"
+}
+
 @test "workspace: without the right to read, or to list secrets, object id and action are named" {
 	here outsider
 	read_job plain
@@ -504,6 +514,18 @@ vault_job() { # REFERENCE [HOST]
 	job_run 2 plain
 	assert_in "$err" "base64 text of an account key"
 	refute_in "$err" not-a-key
+}
+
+@test "key vault: a token that the vault does not take is no missing role" {
+	plane secret in=kv name=key version=1 "value=$STORE_KEY"
+	job_as fallback
+	vault_job key
+	azsim_fault op=VaultGetSecret skip=1 status=401 type=application/json 'body={"error":{"code":"Unauthorized","message":"AKV10032: Invalid issuer."}}'
+	job_run 122 plain
+	azsim_faults_off
+	assert_in "$err" "Unauthorized: AKV10032: Invalid issuer."
+	assert_in "$err" "exists in the tenant and the cloud of"
+	refute_in "$err" "Key Vault Secrets User"
 }
 
 @test "key vault: a challenge for somebody else's tokens is refused, no token is asked for" {

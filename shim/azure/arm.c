@@ -293,6 +293,8 @@ explain(const struct http_response *r, struct err *err)
 		    rest_refusal_text(&told, text, sizeof(text)));
 	if (r->status == 403 && strcmp(told.code, "AuthorizationFailed") == 0)
 		explain_denied(&told, err);
+	else if (strcmp(told.code, "InvalidAuthenticationTokenTenant") == 0)
+		err->remedy = REMEDY_CHECK_TENANT;
 	else if (r->status == 401 || r->status == 403)
 		err->remedy = REMEDY_CHECK_ENDPOINT;
 	else if (r->status == 404)

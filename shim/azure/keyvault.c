@@ -112,7 +112,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{ 401, NULL, ERR_DENIED, REMEDY_GRANT_VAULT },
+	{ 401, NULL, ERR_DENIED, REMEDY_CHECK_TENANT },	/* the token is no good, not the role */
 	{ 403, "ForbiddenByRbac", ERR_DENIED, REMEDY_GRANT_VAULT },
 	{ 403, "AccessDenied", ERR_DENIED, REMEDY_GRANT_VAULT },
 	{ 403, "ForbiddenByPolicy", ERR_DENIED, REMEDY_GRANT_VAULT },

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/fd.h"
 #include "base/json.h"
@@ -52,11 +53,15 @@ static const struct cloud china = {
 	.aml_resource = "https://ml.azure.cn/",
 };
 
+/* host: another one of its authority (AzureAD/microsoft-authentication-library-for-go
+   apps/internal/oauth/ops/authority/authority.go). */
 static const struct {
 	const struct cloud *cloud;
-	const char	*alias;
+	const char	*alias, *host;
 } rows[] = {
-	{ &cloud_public, "public" }, { &us_government, "usgov" }, { &china, "china" },
+	{ &cloud_public, "public", "login.windows.net" },
+	{ &us_government, "usgov", "login.usgovcloudapi.net" },
+	{ &china, "china", "login.partner.microsoftonline.cn" },
 };
 
 const struct cloud *
@@ -76,24 +81,23 @@ cloud_find(const char *name)
 	return (NULL);
 }
 
-static size_t
-host_of(const char *url, const char **ret)
+/* 1: the host of url, with or without https://, is this one. */
+static int
+has_host(const char *url, const char *host)
 {
-	if (str_starts(url, "https://"))
-		url += strlen("https://");
-	*ret = url;
-	return (strcspn(url, "/"));
+	if (strncasecmp(url, "https://", 8) == 0)
+		url += 8;
+	return (strcspn(url, "/") == strlen(host) && strncasecmp(url, host, strlen(host)) == 0);
 }
 
 const struct cloud *
 cloud_of_authority(const char *authority)
 {
-	const char *host, *other;
-	size_t len = host_of(authority, &host), i;
+	size_t i;
 
 	for (i = 0; i < LENGTH(rows); i++)
-		if (host_of(rows[i].cloud->authority, &other) == len &&
-		    strncmp(host, other, len) == 0)
+		if (has_host(authority, rows[i].cloud->authority + strlen("https://")) ||
+		    has_host(authority, rows[i].host))
 			return (rows[i].cloud);
 	return (NULL);
 }
@@ -156,6 +160,16 @@ is_host_name(const char *text)
 }
 
 static int
+is_plain_name(const char *text)
+{
+	size_t len = 0;
+
+	while ((unsigned char)text[len] > ' ' && text[len] != 0x7f)
+		len++;
+	return (len > 0 && len <= 64 && text[len] == '\0');
+}
+
+static int
 is_https(const char *text, int origin, struct arena *mem)
 {
 	struct uri uri;
@@ -169,8 +183,7 @@ fits(const char *text, enum form form, struct arena *mem)
 {
 	switch (form) {
 	case FORM_NAME:
-		return (text[0] != '\0' && strlen(text) <= 64 &&
-		    text[strcspn(text, "\x01\t\r\n\x1b ")] == '\0');
+		return (is_plain_name(text));
 	case FORM_ORIGIN:
 		return (is_https(text, 1, mem));
 	case FORM_HOST:

@@ -29,6 +29,10 @@ test_table(void)
 	check(cloud_find("AZURECLOUD") == &cloud_public && cloud_find("public") == &cloud_public);
 	check(cloud_find("AzureGermanCloud") == NULL);
 	check(cloud_of_authority("login.chinacloudapi.cn/") == cloud_find("china"));
+	check(cloud_of_authority("https://login.partner.microsoftonline.cn/") ==
+	    cloud_find("china"));
+	check(cloud_of_authority("HTTPS://Login.MicrosoftOnline.US") == cloud_find("usgov"));
+	check(cloud_of_authority("https://login.microsoftonline.us.example/") == NULL);
 }
 
 static void
@@ -78,6 +82,7 @@ test_bad(void)
 		{ "\"vault_suffix\":\"vault.x\",", "", "inline: vault_suffix", "missing" },
 		{ "\"X\"", "\"\"", "inline: name", "expected a name" },
 		{ "\"X\"", "7", "inline: name", "expected a name" },
+		{ "\"X\"", "\"X\\u0002\"", "inline: name", "expected a name" },
 		{ "\"https://login.x\"", "\"http://login.x\"", "inline: authority", "https" },
 		{ "\"https://login.x\"", "\"https://login.x/\"", "inline: authority", "https://" },
 		{ "\"https://login.x\"", "\"https://u@login.x\"", "inline: authority", "https://" },

@@ -428,8 +428,18 @@ test_told_by_workspace(void)
 	check_int(w.plan.readers[SPEC_SECRET_WORKSPACE].kind, PLAN_ID_MANAGED);
 	check_str(w.plan.readers[SPEC_SECRET_WORKSPACE].audience, "https://management.azure.com");
 	check_int(w.plan.readers[SPEC_SECRET_VAULT].kind, PLAN_ID_NONE);
-	check_int(w.plan.nnotes, 2);
+	if (check_int(w.plan.nnotes, 2)) {
+		check_str(w.plan.notes[0].rule, "resolved");
+		check_str(w.plan.notes[1].rule, "secret-in-workspace");
+	}
 	check_int(w.plan.nwarnings, 0);
+	w.inputs[0].asset = "azureml:iris:1";
+	w.inputs[0].asset_type = w.inputs[0].type;
+	check_int(decide(&w), 0);
+	check(!warned(&w, "asset-type"));
+	w.inputs[0].asset_type = SPEC_MLTABLE;
+	check_int(decide(&w), 0);
+	check(warned(&w, "asset-type"));
 	workspace_is(&w, "another");
 	check_int(decide(&w), -1);
 	check_int(w.err.remedy, REMEDY_DATASTORE_FILE);

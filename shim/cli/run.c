@@ -19,7 +19,7 @@ log_plan_warnings(const struct plan *plan)
 
 /*
  * The copy of the environment stays for the job's.  Without a broker the
- * platform's endpoints are the job's.
+ * platform's endpoints are the job's, but for a user's job.
  */
 static void
 hide_inputs(struct story *story, const struct options *opt, char **envp)
@@ -30,8 +30,10 @@ hide_inputs(struct story *story, const struct options *opt, char **envp)
 
 	story_hide_inputs(opt, envp);
 	story_wipe_variables(story->facts.environ, inputs, LENGTH(inputs));
-	if (story->plan.broker != PLAN_BROKER_NONE)
+	if (story->plan.broker != PLAN_BROKER_NONE || story->plan.hides_endpoints)
 		story_wipe_variables(story->facts.environ, platform, LENGTH(platform));
+	if (story->plan.hides_endpoints && !plan_needs_agent(&story->plan))
+		facts_forget_secrets(&story->facts);	/* nobody else does */
 }
 
 static int

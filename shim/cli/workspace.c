@@ -54,7 +54,8 @@ append(struct spec *spec, const struct spec_datastore *ds, struct arena *mem)
 
 		if (old->workspace.name != NULL && strcmp(old->name, ds->name) == 0 &&
 		    str_same(old->workspace.name, ds->workspace.name) &&
-		    str_same(old->workspace.resource_group, ds->workspace.resource_group)) {
+		    str_same(old->workspace.resource_group, ds->workspace.resource_group) &&
+		    str_same(old->workspace.subscription, ds->workspace.subscription)) {
 			old->is_default |= ds->is_default;	/* asked for by name, too */
 			return;
 		}

@@ -7,9 +7,10 @@
  * Kept: everything init was started with, in order, byte for byte, except the
  * variables that carry amlshim's own inputs (AMLSHIM_JOB, AMLSHIM_DATASTORES,
  * AMLSHIM_COMPUTE: they may hold secrets; AMLSHIM_EXPORT_TOKENS,
- * AMLSHIM_TOKEN_FILES, AMLSHIM_AUDIT, AMLSHIM_SNAPSHOT: a second amlshim must not repeat them) and,
- * when a broker stands in or a job gets no tokens because its submitter's are not to be had,
- * every variable by which an SDK would find another source of tokens: docs/decisions/012.  Added: AZURE_ML_INPUT_name,
+ * AMLSHIM_TOKEN_FILES, AMLSHIM_AUDIT, AMLSHIM_SNAPSHOT: a second amlshim must not repeat
+ * them) and, when a broker stands in or a job gets no tokens because its submitter's are not
+ * to be had, every variable by which an SDK would find another source of tokens:
+ * docs/decisions/012.  Added: AZURE_ML_INPUT_name,
  * AZURE_ML_OUTPUT_name, environment_variables (they win over ours), and the
  * broker's endpoints.  Without a plan nothing is changed.
  */

@@ -21,7 +21,7 @@ test_forms(void)
 		{ "Bearer ,a=1", "", "", -1 },
 		{ "Bearer a=1,a=2", "1", "", -1 },
 		{ "Bearer a=\"1\"b=2", "1", "", -1 },
-		{ "Bearer a=12345678901234567890", "", "", -1 },	/* longer than there is room */
+		{ "Bearer a=12345678901234567890", "", "", -1 },	/* too long */
 		{ "Bearer a=\"1\x01\"", "", "", -1 },
 		{ "Bearer a=\"1", "", "", -1 },
 		{ "Bearer a=\"1\\", "", "", -1 },

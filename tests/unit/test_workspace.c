@@ -44,6 +44,7 @@ add(struct spec *spec, const struct plan_want *want, const struct wire_found *fo
 static void
 test_datastores(void)
 {
+	struct plan_want twin = by_default;
 	struct wire_found found = good();
 	struct spec spec = { .ndatastores = 0 };
 
@@ -65,6 +66,9 @@ test_datastores(void)
 	check_int(spec.datastores[2].secret_from, SPEC_SECRET_HERE);
 	check_int(add(&spec, &by_default, &found), 0);		/* the same: kept once */
 	check_int(spec.ndatastores, 3);
+	twin.workspace.subscription = "another";
+	check_int(add(&spec, &twin, &found), 0);
+	check_int(spec.ndatastores, 4);
 }
 
 static void

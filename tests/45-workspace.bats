@@ -182,6 +182,21 @@ arm_token() { # OID [WORD=VALUE...]
 	done
 }
 
+@test "workspace: the resolver's spans are in the trace, and nowhere else" {
+	here fallback
+	read_job plain
+	job_run 0 plain --trace "$BATS_TEST_TMPDIR/trace"
+	assert_equal "$out" hello
+	python3 - "$BATS_TEST_TMPDIR/trace" <<-'END'
+		import json, sys
+		events = json.load(open(sys.argv[1]))
+		pids = {e["pid"] for e in events if e["ph"] == "M" and e["args"]["name"] == "amlshim:resolver"}
+		assert len(pids) == 1
+		found = {e["cat"] for e in events if e["ph"] == "X" and e["pid"] in pids}
+		assert found >= {"token", "http"}, found
+	END
+}
+
 @test "workspace: long names say which workspace; --workspace in place of the environment" {
 	here fallback
 	job_env=("${job_env[@]/AZUREML_ARM_*/X=1}")

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "identity/resolve.h"
 #include "init/worker.h"
 
@@ -28,8 +29,9 @@ run_resolver(const struct ask_options *opt, int fd, int64_t deadline_ms, pid_t i
 {
 	struct resolve_options resolve = { .facts = opt->facts, .as = opt->as, .init_fd = fd,
 	    .deadline_ms = deadline_ms };
+	const int keep[] = { fd, trace_fd() };
 
-	worker_become("resolver", &fd, 1, init_pid);
+	worker_become("resolver", keep, LENGTH(keep), init_pid);
 	spec_forget_secrets(opt->spec);
 	resolve_main(&resolve);
 }

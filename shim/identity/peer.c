@@ -328,10 +328,33 @@ is_socket(char *line, const char *local, const char *remote, struct socket_owner
 	return (1);
 }
 
+/* mapped: of an IPv6 socket, as Java opens them: ::ffff:ADDRESS, by words of four bytes. */
 static void
-format_end(const struct sockaddr_in *end, char *text, size_t size)
+format_end(const struct sockaddr_in *end, int mapped, char *text, size_t size)
 {
-	str_format(text, size, "%08X:%04X", end->sin_addr.s_addr, ntohs(end->sin_port));
+	char prefix[32] = "";
+
+	if (mapped)
+		str_format(prefix, sizeof(prefix), "%016d%08X", 0, htonl(0xffff));
+	str_format(text, size, "%s%08X:%04X", prefix, end->sin_addr.s_addr, ntohs(end->sin_port));
+}
+
+static int
+read_table(const char *path, int mapped, const struct sockaddr_in *peer,
+    const struct sockaddr_in *own, struct socket_owner *ret)
+{
+	char line[512], local[48], remote[48];
+	FILE *table = fopen(path, "re");
+	int found = 0;
+
+	if (table == NULL)
+		return (-1);
+	format_end(peer, mapped, local, sizeof(local));
+	format_end(own, mapped, remote, sizeof(remote));
+	while (!found && fgets(line, sizeof(line), table) != NULL)
+		found = is_socket(line, local, remote, ret);
+	fclose(table);
+	return (found ? 0 : -1);
 }
 
 /* The same, a line a socket: slow where there are many. */
@@ -339,18 +362,8 @@ static int
 read_proc_net(const struct sockaddr_in *peer, const struct sockaddr_in *own,
     struct socket_owner *ret)
 {
-	char line[512], local[16], remote[16];
-	FILE *table = fopen("/proc/self/net/tcp", "re");
-	int found = 0;
-
-	if (table == NULL)
-		return (-1);
-	format_end(peer, local, sizeof(local));
-	format_end(own, remote, sizeof(remote));
-	while (!found && fgets(line, sizeof(line), table) != NULL)
-		found = is_socket(line, local, remote, ret);
-	fclose(table);
-	return (found ? 0 : -1);
+	return (read_table("/proc/self/net/tcp", 0, peer, own, ret) == 0 ? 0 :
+	    read_table("/proc/self/net/tcp6", 1, peer, own, ret));
 }
 
 static int

@@ -12,7 +12,7 @@
  *
  * A Unix socket tells pid and uid (SO_PEERCRED).  A TCP socket's inode and owner
  * come from the kernel's socket diagnosis (netlink, one lookup), else from
- * /proc/net/tcp; the process that holds that inode is looked for among those
+ * /proc/net/tcp and tcp6; the process that holds that inode is looked for among those
  * that were found last, then among the job's.  Fails closed: without a /proc of
  * our own PID namespace nobody is the job's.
  *

@@ -321,6 +321,45 @@ own_name(void)
 	return (proc_read_stat(getpid(), &stat) == 0 ? stat.comm : "(unknown)");
 }
 
+/* As Java does: an IPv6 socket to an IPv4 address. */
+static int
+connect_mapped(void)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)b.port) };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	inet_pton(AF_INET6, "::ffff:127.0.0.1", &to.sin6_addr);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		mem_close_fd(&fd);
+	return (fd);
+}
+
+static void
+test_mapped_peer(int no_netlink)
+{
+	struct peers *mine = peers_new(getppid(), geteuid(), no_netlink);
+	struct err err = ERR_EMPTY;
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), other;
+	struct peer who;
+
+	if (fd < 0) {
+		printf("# no IPv6 here\n");
+		peers_free(mine);
+		return;
+	}
+	close(fd);
+	begin(PLAN_BROKER_MANAGED, NULL);
+	fd = connect_mapped();
+	other = accept(b.opt.listen_fd, NULL, NULL);
+	check_int(peers_check(mine, other, &who, &err), 0);
+	check_int(who.pid, getpid());
+	close(fd);
+	close(other);
+	peers_free(mine);
+	start();
+	end();
+}
+
 /* What peers_check says of a connection of this process, or of a child that has become uid. */
 static int
 judge(struct peers *peers, int use_unix, uint32_t uid, struct peer *ret, struct err *err)
@@ -718,6 +757,8 @@ main(void)
 	test_offer();
 	test_peers(0);
 	test_peers(1);
+	test_mapped_peer(0);
+	test_mapped_peer(1);
 	test_peer_cost();
 	test_refused_peer();
 	test_unix_socket();

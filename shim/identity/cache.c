@@ -41,6 +41,7 @@ struct cache {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 changed;
 	struct entry	*entries;
+	uint64_t	 generation;	/* the last one, of all entries: one may go and come again */
 	int		 stopping;
 	struct cache_counts counts;
 	pthread_t	 keeper;
@@ -183,7 +184,6 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 	struct token t = { .generation = 0 };
 	struct err err = ERR_EMPTY;
 	int64_t began_us = trace_begin();
-	uint64_t generation;
 	int failed;
 
 	e->fetching = 1;
@@ -198,10 +198,9 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 	e->last_err = err;
 	e->last_deadline_ms = deadline_ms;
 	if (failed == 0) {
-		generation = e->token.generation + 1;
 		token_done(&e->token);
 		e->token = t;
-		e->token.generation = generation;
+		e->token.generation = ++c->generation;
 		e->life_ms = (t.expires_unix_s - clock_wall_s()) * 1000;
 		e->used = 0;
 		e->refused_until_ms = e->next_try_ms = 0;

@@ -363,6 +363,12 @@ test_cache_bounds(void)
 	check_int(failures, 0);
 	cache_counts(cache, &counts);
 	check_int(counts.entries, CACHE_ENTRIES_MAX);
+	/* One that had to go was refused before: the next one is newer, at the first try. */
+	endpoint_reset();
+	check_int(cache_get(cache, &managed_a, "https://0.example", 3, clock_ms() + 5000, &t,
+	    &err), 0);
+	check(t.generation > 3);
+	check_int(endpoint_requests(), 1);
 	cache_free(cache);
 	cache = cache_new(&aml, http, NULL);
 	endpoint_reset();

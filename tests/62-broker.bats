@@ -417,6 +417,32 @@ claims_of() {
 	job_left_nothing
 }
 
+@test "--token-file: gone as well when the run ends before the job starts; one of somebody else's stays" {
+	local how place=$BATS_TEST_TMPDIR/tokens/storage
+	job_as managed
+	job_credentials="credentials: {tenant_id: $AZSIM_TENANT, client_id: $SECOND_ID, client_secret: some~secret, authority_url: 'https://localhost:$AZSIM_HTTPS_PORT'}"
+	job_write <<-END
+		command: echo ran
+		inputs:
+		  data: {type: uri_file, mode: download, path: azureml://datastores/store/paths/in}
+	END
+	mkdir "$BATS_TEST_TMPDIR/tokens"
+	azsim_fault op=EntraToken delay=60000
+	for how in pid1 plain; do
+		job_start $how --token-file "https://storage.azure.com/=$place"
+		wait_for 20 test -s "$place"
+		kill -TERM "$job_pid"
+		LIMIT=20 job_end 143
+		assert_equal "$(ls "$BATS_TEST_TMPDIR/tokens")" ""
+	done
+	azsim_faults_off
+	echo mine >"$place"
+	azsim_fault op=AmlToken status=403
+	job_run 121 plain --token-file "https://storage.azure.com/=$place"
+	assert_equal "$(cat "$place")" mine
+	azsim_faults_off
+}
+
 # ---- amlshim token
 
 @test "token: on stdout the token and nothing else; whose it is under -v" {

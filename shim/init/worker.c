@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -315,6 +316,25 @@ open_services(struct workers *w, const struct workers_options *opt, struct servi
 	return (0);
 }
 
+/* The agent replaces files: another inode is one of its own, also when it never got ready. */
+static ino_t
+inode_of(const char *path)
+{
+	struct stat st;
+
+	return (lstat(path, &st) == 0 ? st.st_ino : 0);
+}
+
+static void
+look_at_token_files(struct workers *w)
+{
+	size_t i, n = w->plan->nfiles_with_token;
+
+	w->files_before = arena_alloc(&w->mem, (n + 1) * sizeof(*w->files_before));
+	for (i = 0; i < n; i++)
+		w->files_before[i] = inode_of(w->plan->files_with_token[i].place);
+}
+
 int
 workers_start(struct workers *w, const struct workers_options *opt, struct err *err)
 {
@@ -325,6 +345,7 @@ workers_start(struct workers *w, const struct workers_options *opt, struct err *
 
 	*w = (struct workers){ .list = NULL, .job_fd = -1, .plan = opt->plan };
 	list_workers(w, opt->plan);
+	look_at_token_files(w);
 	ends = arena_alloc(&w->mem, w->n * sizeof(*ends));
 	for (i = 0; i < w->n; i++)
 		ends[i] = (struct ends){ -1, -1, -1, -1, -1 };
@@ -487,14 +508,18 @@ workers_reaped(struct workers *w, struct worker *self, int64_t flush_ms)
 static void
 remove_traces(const struct workers *w)
 {
+	const char *place;
 	size_t i;
 
 	if (w->broker_socket[0] != '\0')
 		broker_remove_unix(w->broker_socket);
-	for (i = 0; w->list[0].was_ready && i < w->plan->nfiles_with_token; i++)
-		if (unlink(w->plan->files_with_token[i].place) != 0 && errno != ENOENT)
-			log_warning("cannot remove %s: %s", w->plan->files_with_token[i].place,
-			    strerror(errno));
+	for (i = 0; i < w->plan->nfiles_with_token; i++) {
+		place = w->plan->files_with_token[i].place;
+		if (!w->list[0].was_ready && inode_of(place) == w->files_before[i])
+			continue;
+		if (unlink(place) != 0 && errno != ENOENT)
+			log_warning("cannot remove %s: %s", place, strerror(errno));
+	}
 }
 
 void

@@ -45,6 +45,7 @@ struct workers {
 	struct secret	 broker_secret;
 	int		 job_fd;		/* to the agent, for the job's process; -1 */
 	const struct plan *plan;
+	ino_t		*files_before;		/* at the places of token files; 0: none */
 	struct arena	 mem;
 };
 

@@ -490,6 +490,26 @@ vault_job() { # REFERENCE [HOST]
 	assert_in "$err" "az keyvault secret list"
 }
 
+@test "key vault: the doctor reads the secret, and names the vault's refusal" {
+	local word words=()
+	plane secret in=kv name=key version=1 "value=$STORE_KEY"
+	job_as fallback
+	vault_job key
+	job_command plain
+	for word in "${job_words[@]}"; do
+		words+=("$word")
+		[ "$word" != "$AMLSHIM" ] || words+=(doctor)
+	done
+	run_status 0 "${words[@]}"
+	assert_in "$out" "lists https://"
+	refute_in "$output" "$STORE_KEY"
+	azsim_assert + op=ListBlobs status=200
+	vault_job nothing
+	run_status 120 "${words[@]}"
+	assert_in "$out" SecretNotFound
+	assert_in "$out" "there is no credential"
+}
+
 @test "key vault: under user identity it is read as the compute, and the plan warns" {
 	plane secret in=kv name=key version=1 "value=$STORE_KEY"
 	job_as user

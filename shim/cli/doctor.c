@@ -187,6 +187,7 @@ check_accesses(struct doctor *d)
 		return;
 	}
 	n = d->story->plan.naccesses;
+	d->keeper = keeper_new(&d->story->plan, &d->story->facts, d->http, d->cache);
 	accesses = mem_zalloc((n + 1) * sizeof(*accesses));
 	tasks = mem_zalloc((n + 1) * sizeof(*tasks));
 	for (i = 0; i < n; i++) {
@@ -249,6 +250,7 @@ close_network(struct doctor *d)
 {
 	if (d->hanging)
 		return;
+	keeper_free(d->keeper);
 	cache_free(d->cache);
 	http_free(d->http);
 	free(d->hosts);

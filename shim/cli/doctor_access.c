@@ -130,6 +130,26 @@ find_credential(struct visit *v)
 	return (v->cred != NULL ? 0 : -1);
 }
 
+/* In the workspace or a vault: asked for there; *with is the identity that has it. */
+static int
+fetch_secret(struct visit *v, struct plan_access *with)
+{
+	const struct plan_identity *id = &v->access->identity;
+	struct kept k = { .generation = 0 };
+	struct err err = ERR_EMPTY;
+
+	*with = *v->access;
+	if (keeper_get(v->doctor->keeper, id, 0, clock_ms() + DOCTOR_CHECK_MS, &k, &err) != 0) {
+		add_failure(v, "identity", &err, 0);
+		return (-1);
+	}
+	with->identity.secret = k.text;
+	if (id->kind == PLAN_ID_ACCOUNT_KEY || id->kind == PLAN_ID_SAS)
+		with->identity.kind = k.kind == SPEC_CRED_SAS ? PLAN_ID_SAS : PLAN_ID_ACCOUNT_KEY;
+	v->access = with;
+	return (0);
+}
+
 /* ---- may it ------------------------------------------------------------ */
 
 static int
@@ -281,16 +301,18 @@ doctor_ask_access(void *access, struct findings *out)
 	struct doctor_access *da = access;
 	struct visit v = { .doctor = da->doctor, .access = da->access, .out = out };
 	const struct doctor_host *host = doctor_find_host(v.doctor, v.access->base_url);
+	int is_elsewhere = v.access->identity.secret_from != SPEC_SECRET_HERE;
+	struct plan_access with;
 
 	if (v.access->action == PLAN_PASS) {
 		findings_add(out, FINDING_OK, "storage", v.access->name, "%s",
 		    v.access->identity.reason);
 		return;
 	}
-	if (find_credential(&v) != 0) {
+	if ((is_elsewhere && fetch_secret(&v, &with) != 0) || find_credential(&v) != 0) {
 		findings_add(out, FINDING_SKIP, "storage", v.access->name,
 		    "there is no credential");
-		return;
+		goto out;
 	}
 	if (host != NULL && !host->reached)
 		findings_add(out, FINDING_SKIP, "storage", v.access->name, "%s is not reached",
@@ -298,4 +320,7 @@ doctor_ask_access(void *access, struct findings *out)
 	else
 		visit_store(&v);
 	cred_free(v.cred);
+out:
+	if (v.access == &with)
+		secret_done(&with.identity.secret);
 }

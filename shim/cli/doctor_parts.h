@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "cli/story.h"
 #include "identity/cache.h"
+#include "identity/keeper.h"
 
 #define DOCTOR_CHECK_MS	10000
 
@@ -27,6 +28,7 @@ struct doctor {
 	struct findings	 found;
 	struct http	*http;
 	struct cache	*cache;		/* tokens: one request for all who need the same */
+	struct keeper	*keeper;	/* secrets that stand elsewhere; NULL: there is no plan */
 	const char	*roots;		/* what TLS trusts, in words */
 	struct doctor_host *hosts;	size_t nhosts;
 };

@@ -169,6 +169,15 @@ stopped_by() { # TEXT
 	silent
 }
 
+@test "snapshot: a pipe in the place of the code's own manifest holds nobody up" {
+	job user
+	mkfifo "$T/src/.amlshim-snapshot"
+	LIMIT=20 run_job 2
+	refute_in "$out" ran
+	assert_in "$err" "$T/src/.amlshim-snapshot"
+	assert_in "$err" "no regular file"
+}
+
 @test "snapshot: a manifest that is not there, or is none, is an error before anything is asked for" {
 	run_job 2 --snapshot "$T/nothing"
 	assert_in "$err" "$T/nothing"

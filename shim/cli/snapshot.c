@@ -117,6 +117,18 @@ verify(const char *dir, const char *manifest)
 	return (status);
 }
 
+/* A pipe would keep us waiting, deaf to signals: the code's own is a file. */
+static int
+refuse_own(const char *own)
+{
+	struct err err = ERR_EMPTY;
+
+	err_set(&err, ERR_USAGE, REMEDY_CODE_SNAPSHOT, "read the snapshot",
+	    "it is no regular file");
+	err_on(&err, "%s", own);
+	return (fail(&err));
+}
+
 int
 snapshot_check(const struct options *opt, const struct story *story)
 {
@@ -130,7 +142,9 @@ snapshot_check(const struct options *opt, const struct story *story)
 	if (story == NULL || story->spec.job.identity.type != SPEC_IDENTITY_USER)
 		return (0);
 	own = arena_printf(&mem, "%s/" SNAPSHOT_NAME, dir);
-	if (lstat(own, &st) == 0 || errno != ENOENT)
+	if (stat(own, &st) == 0 && !S_ISREG(st.st_mode))
+		status = refuse_own(own);
+	else if (lstat(own, &st) == 0 || errno != ENOENT)
 		status = verify(dir, own);
 	else if (story->spec.job.code != NULL)
 		log_warning("the job runs as its submitter, and its code in %s has no snapshot to "

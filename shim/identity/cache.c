@@ -41,7 +41,7 @@ struct cache {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 changed;
 	struct entry	*entries;
-	uint64_t	 generation;	/* the last one, of all entries: one may go and come again */
+	uint64_t	 generation;	/* the last one of all: an entry may go and come again */
 	int		 stopping;
 	struct cache_counts counts;
 	pthread_t	 keeper;

@@ -324,6 +324,15 @@ err_doing(struct err *err, const char *op)
 	return (-1);
 }
 
+void
+err_seal(struct err *err)
+{
+	err->op[sizeof(err->op) - 1] = '\0';
+	err->resource[sizeof(err->resource) - 1] = '\0';
+	err->identity[sizeof(err->identity) - 1] = '\0';
+	err->cause[sizeof(err->cause) - 1] = '\0';
+}
+
 /* A text of bounded size; what does not fit is marked when it is done. */
 struct out {
 	char	*text;

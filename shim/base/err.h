@@ -123,6 +123,8 @@ int	err_on(struct err *, const char *resource_fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
 int	err_as(struct err *, const char *identity_label);
 int	err_doing(struct err *, const char *op);
+/* One that came from another process: its texts end where its fields do. */
+void	err_seal(struct err *);
 
 /* The remedy's text with %r and %i filled in; "" for REMEDY_NONE.  Returns buf. */
 const char *err_remedy_text(const struct err *, char *buf, size_t size);

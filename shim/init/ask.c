@@ -138,8 +138,10 @@ read_answer(struct ask *a, struct wire_found *found, size_t n, struct err *err)
 	else if (status == 1 && got->id >= n)
 		failed = err_set(err, ERR_BUG, REMEDY_REPORT_BUG, op,
 		    "an answer to a question that was not asked");
-	else if (status == 1)
+	else if (status == 1) {
+		err_seal(&got->err);
 		found[got->id] = *got;
+	}
 	free(got);
 	return (failed != 0 ? -1 : status == 1);
 }

@@ -469,8 +469,10 @@ read_worker(struct init *in, struct worker *w)
 {
 	struct wire_msg msg;
 
-	while (w->fd >= 0 && wire_recv(w->fd, &msg, sizeof(msg), 0) == 1)
+	while (w->fd >= 0 && wire_recv(w->fd, &msg, sizeof(msg), 0) == 1) {
+		err_seal(&msg.err);
 		worker_said(in, w, &msg);
+	}
 }
 
 /* It ended without being asked, or before it was done. */

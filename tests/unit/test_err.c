@@ -1,6 +1,7 @@
 /* err: fields, lines, remedies, exit statuses. */
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -215,9 +216,26 @@ a_remedy_can_become_a_part_of_the_cause(void)
 	check(strlen(e.cause) < sizeof(e.cause));
 }
 
+static void
+foreign_fields_end(void)
+{
+	struct { struct err err; char behind[64]; } e;
+	char line[4096];
+
+	memset(&e, 'x', sizeof(e));
+	err_seal(&e.err);
+	check_int(strlen(e.err.op), sizeof(e.err.op) - 1);
+	check_int(strlen(e.err.resource), sizeof(e.err.resource) - 1);
+	check_int(strlen(e.err.identity), sizeof(e.err.identity) - 1);
+	check_int(strlen(e.err.cause), sizeof(e.err.cause) - 1);
+	check_int(err_exit_status(&e.err), 125);
+	check(strlen(err_line(&e.err, line, sizeof(line))) < sizeof(e.err) + 64);
+}
+
 int
 main(void)
 {
+	foreign_fields_end();
 	fields_are_set_once();
 	system_errors_keep_errno();
 	a_line_leaves_out_what_is_unknown();

@@ -412,6 +412,21 @@ check_tcp(struct peers *p, int fd, const struct sockaddr_in *peer, struct peer *
 	return (0);
 }
 
+/* A parent may end meanwhile: find_by_inode() looks again, too. */
+static int
+is_in_tree_by_now(struct peers *p, pid_t pid)
+{
+	int look;
+
+	for (look = 0; look < LOOKS; look++) {
+		if (look != 0)
+			clock_sleep_ms(2);
+		if (is_in_tree(p, pid))
+			return (1);
+	}
+	return (0);
+}
+
 static int
 check_unix(struct peers *p, int fd, struct peer *ret, struct err *err)
 {
@@ -424,7 +439,7 @@ check_unix(struct peers *p, int fd, struct peer *ret, struct err *err)
 	ret->uid = cred.uid;
 	if (cred.uid != p->uid)
 		return (refuse(err, "it belongs to another user than the job's"));
-	if (cred.pid == 0 || !is_in_tree(p, cred.pid))
+	if (cred.pid == 0 || !is_in_tree_by_now(p, cred.pid))
 		return (refuse(err, "it comes from no process of the job"));
 	return (0);
 }

@@ -9,9 +9,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -445,6 +447,40 @@ test_peers(int no_netlink)
 	end();
 }
 
+/* A client whose parent ends at that moment, as a daemon's does, is the job's all the time. */
+static void
+test_orphaned_peers(void)
+{
+	struct peers *peers = peers_new(getppid(), geteuid(), 0);
+	int i, fd, other, refused = 0;
+	struct err err = ERR_EMPTY;
+	struct peer who;
+	char c;
+
+	begin(PLAN_BROKER_MANAGED, NULL);
+	check_int(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	signal(SIGCHLD, SIG_IGN);		/* nobody has to wait for them */
+	for (i = 0; i < 250; i++) {
+		if (fork() == 0) {
+			if (fork() == 0) {
+				fd = connect_unix();
+				_exit(read(fd, &c, 1) < 0);
+			}
+			usleep((useconds_t)(i % 300));
+			_exit(0);
+		}
+		other = accept(b.opt.unix_fd, NULL, NULL);
+		refused += peers_check(peers, other, &who, &err) != 0;
+		close(other);
+	}
+	signal(SIGCHLD, SIG_DFL);
+	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	check_int(refused, 0);
+	peers_free(peers);
+	start();
+	end();
+}
+
 /* The check costs a look at the process that asked last, and a chain of parents. */
 static void
 test_peer_cost(void)
@@ -759,6 +795,7 @@ main(void)
 	test_peers(1);
 	test_mapped_peer(0);
 	test_mapped_peer(1);
+	test_orphaned_peers();
 	test_peer_cost();
 	test_refused_peer();
 	test_unix_socket();

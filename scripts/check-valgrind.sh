@@ -17,7 +17,7 @@ for program in build/valgrind/tests/unit/test_*; do
 	n=$((n + 1))
 	name=$(basename "$program")
 	status=0
-	timeout -k 5 120 valgrind -q --leak-check=no --log-file="$logs/$name.%p" "$program" \
+	timeout -k 5 300 valgrind -q --leak-check=no --log-file="$logs/$name.%p" "$program" \
 	    >"$logs/$name.out" 2>&1 </dev/null || status=$?
 	if [ "$status" -lt 124 ] && ! grep -q '^==' "$logs/$name".[0-9]* &&
 	    grep -q '^1\.\.' "$logs/$name.out"; then

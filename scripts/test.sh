@@ -59,10 +59,14 @@ step_bats() {
 	bats --tap "${suites[@]}"
 }
 # It takes minutes and little else: it runs beside all other steps, and is waited for at the end.
+# timeout is there for its process group: what ends it ends all of it, with the jobs and servers.
 begin_long() {
-	bats --tap tests/65-long.bats >"$LOGS/long.out" 2>&1 &
+	timeout -k 20 1200 bats --tap tests/65-long.bats >"$LOGS/long.out" 2>&1 </dev/null &
 	long=$!
-	trap 'kill "$long" 2>/dev/null' EXIT
+	trap end_long EXIT
+}
+end_long() {
+	kill "$long" 2>/dev/null && wait "$long"
 }
 step_long() {
 	local status=0

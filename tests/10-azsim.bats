@@ -459,7 +459,7 @@ ask() {
 	azsim_knob idle_ms=200
 	azsim_blob get data/hello
 	azsim_knob idle_ms=120000
-	wait_for 10 eval '[ "$(azsim_ctl GET /_azsim/stats | sed "s/.*\"connections_now\":\([0-9]*\).*/\1/")" = 1 ]'
+	wait_for 30 eval '[ "$(azsim_ctl GET /_azsim/stats | sed "s/.*\"connections_now\":\([0-9]*\).*/\1/")" = 1 ]'
 }
 
 @test "azsim: synthetic blobs have the same bytes whoever asks and at any offset" {

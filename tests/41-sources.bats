@@ -315,6 +315,9 @@ at_least() { # N FIELD=VALUE...
 	azsim_app "client_id=$FIRST_ID" 'federated=federated-one;federated-two'
 	echo federated-two >"$BATS_TEST_TMPDIR/new"
 	mv "$BATS_TEST_TMPDIR/new" "$BATS_TEST_TMPDIR/token"
+	# One that had read the old file may still be on its way; the one after it has not.
+	azsim_forget
+	wait_for 30 at_least 2 op=EntraToken status=200
 	azsim_app "client_id=$FIRST_ID" federated=federated-two
 	azsim_forget
 	wait_for 30 at_least 2 op=EntraToken status=200

@@ -309,7 +309,7 @@ arm_token() { # OID [WORD=VALUE...]
 	azsim_forget
 	began=$SECONDS
 	job_run 0 plain --dry-run --resolve
-	[ $((SECONDS - began)) -lt 15 ]
+	[ $((SECONDS - began)) -lt 20 ]
 	azsim_assert 8 service=arm
 	azsim_assert 1 op=AmlToken
 }
@@ -330,12 +330,12 @@ arm_token() { # OID [WORD=VALUE...]
 		azsim_fault op=Arm delay=30000
 		azsim_forget
 		job_start $how
-		wait_for 20 asking
+		wait_for 30 asking
 		for pid in "$job_pid" "$(pgrep -P "$job_pid")"; do
 			refute grep -qF "$AZSIM_SECRET" "/proc/$pid/environ"
 		done
 		kill -TERM "$job_pid"
-		LIMIT=20 job_end 143
+		LIMIT=25 job_end 143
 		job_left_nothing
 		azsim_faults_off
 	done
@@ -345,7 +345,7 @@ arm_token() { # OID [WORD=VALUE...]
 	job_left_nothing
 	azsim_forget
 	job_start plain
-	wait_for 20 asking
+	wait_for 30 asking
 	kill -KILL "$(pgrep -P "$job_pid")"
 	LIMIT=20 job_end 125
 	assert_in "$err" "the resolver ended by signal 9"
@@ -386,10 +386,10 @@ written() { # AT LEAST
 @test "workspace: a short-lived SAS is renewed while the job runs" {
 	here fallback
 	reading_job keyed
-	azsim_knob sas_lifetime_s=8
+	azsim_knob sas_lifetime_s=14
 	azsim_forget
 	job_start plain
-	wait_for 60 secrets_asked 4
+	wait_for 120 secrets_asked 3
 	touch "$BATS_TEST_TMPDIR/enough"
 	job_end 0
 	assert_equal "$out" "done"
@@ -601,18 +601,18 @@ vault_read() { # AT LEAST
 }
 
 @test "key vault: a SAS there is read again before it expires" {
-	local sas
+	local next
 	job_as fallback
-	sas=$(store_blob sas account rwdlac 8)
-	plane secret in=kv name=sas version=1 "value=?$sas"
+	next=$(store_blob sas account rwdlac 3600)
 	job_credentials="credentials: {sas_token: {key_vault_secret: \"https://kv.vault.localhost:$AZSIM_HTTPS_PORT/secrets/sas\"}}"
 	reading_job store
 	job_datastore >"$JOB/store.yml"
 	job_store=(--datastore "$JOB/store.yml")
+	plane secret in=kv name=sas version=1 "value=?$(store_blob sas account rwdlac 16)"
 	azsim_forget
 	job_start plain
 	wait_for 30 written 1
-	plane secret in=kv name=sas version=2 "value=$(store_blob sas account rwdlac 3600)"
+	plane secret in=kv name=sas version=2 "value=$next"
 	wait_for 60 vault_read 2
 	azsim_forget
 	wait_for 60 written 3

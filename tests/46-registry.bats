@@ -138,11 +138,15 @@ secret_is_of() { # OID
 	azsim_assert 0 op=RegistryExchange status=401
 }
 
+refused_twice() {
+	[ "$(azsim_count op=RegistryExchange status=401)" -ge 2 ]
+}
+
 @test "registry: a role that is given while docker waits is waited for" {
 	azsim_roles_off
 	(
 		# shellcheck disable=SC2030
-		wait_for 9 azsim_assert 2 op=RegistryExchange status=401
+		wait_for 30 refused_twice
 		azsim_role "oid=$AZSIM_UAI_OID" role=acrpull "account=$REG"
 	) 3>&- &
 	helper 0 get "$REG"

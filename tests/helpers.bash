@@ -4,7 +4,7 @@
 AMLSHIM=${AMLSHIM:-$BATS_TEST_DIRNAME/../build/amlshim}
 TOOLS=${TOOLS:-$BATS_TEST_DIRNAME/../build/tests/bin}
 AMLSHIM=$(readlink -f "$AMLSHIM")
-LIMIT=${LIMIT:-60}
+LIMIT=${LIMIT:-180}
 
 # amlshim STATUS ARG...: run it, check the status; $output has stdout and stderr, $out and $err each.
 amlshim() {

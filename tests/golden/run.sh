@@ -22,7 +22,7 @@ fi
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 status=0
-output=$(timeout 20 env -i "${env[@]}" "$amlshim" plan --job=job.yml "${flags[@]}" "${args[@]}" \
+output=$(timeout 60 env -i "${env[@]}" "$amlshim" plan --job=job.yml "${flags[@]}" "${args[@]}" \
     2>"$errors") || status=$?
 if [ "$2" = error.txt ]; then
 	output=$(sed -E 's/^amlshim(\[[^]]*\])? //' "$errors")

@@ -59,7 +59,7 @@ azsim_default_people()
 
 azsim_start()
 {
-	local deadline=$((SECONDS + 20)) fd option leaf pid https='' http='' self=''
+	local deadline=$((SECONDS + 60)) fd option leaf pid https='' http='' self=''
 	export AZSIM_DIR=${AZSIM_DIR:-${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-$(mktemp -d)}}/azsim}
 	export AZSIM_ACCOUNT=acct AZSIM_HNS_ACCOUNT=hnsacct AZSIM_SECRET=azsim-secret
 	# The storage emulator's published key (Azure/Azurite README.md).

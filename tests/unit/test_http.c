@@ -706,6 +706,7 @@ test_priorities(struct origin *o)
 	struct http *h = engine(1);
 	struct ask asks[5];
 	static const int priorities[] = { 0, 2, 1, 0, 0 };
+	int64_t until = clock_ms() + 5000;
 	int i;
 
 	atomic_store(&order_next, 0);
@@ -713,8 +714,8 @@ test_priorities(struct origin *o)
 		ask_init(&asks[i], o, "/slow");
 		asks[i].call.priority = priorities[i];
 		http_submit(h, &asks[i].call);
-		if (i == 0)
-			clock_sleep_ms(20);	/* it has the only connection now */
+		while (i == 0 && atomic_load(&busy) == 0 && clock_ms() < until)
+			clock_sleep_ms(1);	/* then it has the only connection */
 	}
 	check_int(place(&asks[0]), 0);
 	check_int(place(&asks[1]), 4);

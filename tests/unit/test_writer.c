@@ -716,14 +716,14 @@ test_deadline(void)
 		if (put(create(&tree->root, name, 0), 0, name) != 0)
 			abort();
 	}
-	fake_set(delay_ms, 300);
-	done = finish(450);		/* four at a time: the first eight are begun */
+	fake_set(delay_ms, 1000);
+	done = finish(1500);		/* four at a time: the first eight are begun */
 	check_int(done.files, 4);
 	check_int(done.failed, 8);
 	check_int(lost_files, 8);
 	check_str(lost_cause, "the time for it was over");
 	check(is_staged("f11") && !is_staged("f0"));
-	clock_sleep_ms(400);		/* threads that were left alone end */
+	clock_sleep_ms(1500);		/* threads that were left alone end */
 	stop();
 }
 

@@ -134,7 +134,8 @@ with_names() {
 	refute_in "$out" hello
 	assert_in "$out" "skip  write model: not tried: --write"
 	azsim_assert 0 method=PUT
-	[ ! -e "$JOB/cache" ] && [ ! -e "$JOB/mnt" ]
+	[ ! -e "$JOB/cache" ]
+	[ ! -e "$JOB/mnt" ]
 }
 
 @test "doctor: who the token is for is told, no secret is" {

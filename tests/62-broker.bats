@@ -310,7 +310,8 @@ audited() {
 	assert_equal "$(audited '"outcome":"granted"' '"comm":"node"' "\"client_id\":\"$FIRST_ID\"" \
 	    '"audience":"https://vault.azure.net"' '"expires":"20')" 1
 	refused=$(audited '"outcome":"refused"' '"reason":"secret"')
-	[ "$refused" -ge 20 ] && [ "$refused" -lt 60 ]
+	[ "$refused" -ge 20 ]
+	[ "$refused" -lt 60 ]
 	refute grep -qE "eyJ|$AZSIM_SECRET" "$BATS_TEST_TMPDIR/audit"
 	assert_in "$err" "token granted: managed identity $FIRST_ID"
 	assert_in "$err" comm=node

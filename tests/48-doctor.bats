@@ -105,7 +105,7 @@ with_names() {
 # ---- all is well
 
 @test "doctor: all ok, and nothing stays, on a flat account, a hierarchical one and Azurite" {
-	local store who
+	local store who found
 	for store in azsim lake azurite; do
 		for who in fallback user key sas; do
 			store_use $store
@@ -121,8 +121,12 @@ with_names() {
 		done
 	done
 	job_left_nothing
-	refute azsim_get data/out/.amlshim
-	[ -z "$(store_use azsim && store_blob ls data | grep amlshim-doctor)" ]
+	for store in azsim lake azurite; do
+		store_use $store
+		found=$(store_blob list data)
+		assert_in "$found" in/hello.txt
+		refute_in "$found" doctor
+	done
 }
 
 @test "doctor: the job itself is not run, and outputs are not written unless asked" {

@@ -415,5 +415,7 @@ at_least() { # N FIELD=VALUE...
 		command: env
 	END
 	job_run 0 plain
-	refute_in "$out" IDENTITY_
+	refute_in "$out" IDENTITY_SERVER_THUMBPRINT
+	refute_in "$out" "$AZSIM_SECRET"
+	assert_in "$out" IDENTITY_ENDPOINT=http://127.0.0.1:
 }

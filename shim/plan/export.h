@@ -10,7 +10,7 @@
  * AMLSHIM_TOKEN_FILES, AMLSHIM_AUDIT, AMLSHIM_SNAPSHOT: a second amlshim must not repeat
  * them) and, when a broker stands in or a job gets no tokens because its submitter's are not
  * to be had, every variable by which an SDK would find another source of tokens:
- * docs/decisions/012.  Added: AZURE_ML_INPUT_name,
+ * docs/decisions/008.  Added: AZURE_ML_INPUT_name,
  * AZURE_ML_OUTPUT_name, environment_variables (they win over ours), and the
  * broker's endpoints.  Without a plan nothing is changed.
  */

@@ -13,7 +13,7 @@
 set -euo pipefail
 
 scripts=$(cd "$(dirname "$0")" && pwd)
-readonly start_timeout_s=60 stop_timeout_s=40 socket_path_max=107
+readonly start_timeout_s=150 stop_timeout_s=40 socket_path_max=107
 PATH=$PATH:/usr/sbin:/sbin
 
 die()

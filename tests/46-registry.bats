@@ -34,6 +34,11 @@ setup() {
 	T=$BATS_TEST_TMPDIR
 }
 
+# A test's own azsim, should it have failed.
+teardown() {
+	AZSIM_DIR=$T/azsim azsim_stop
+}
+
 # helper STATUS ACTION INPUT: as docker runs it.
 helper() {
 	printf '%s' "$3" >"$T/in"

@@ -30,10 +30,16 @@ start_background() {
 	fi
 }
 
+# Bounded: after LIMIT seconds it is killed, and the status is wrong.
 end_background() {
-	local want=$1
+	local want=$1 watchdog
+	(sleep "$LIMIT" && kill -KILL "$bg" "$bg_outer") >/dev/null 2>&1 3>&- &
+	watchdog=$!
 	status=0
 	wait "$bg_outer" || status=$?
+	pkill -P "$watchdog" || true
+	kill "$watchdog" 2>/dev/null || true
+	wait "$watchdog" || true
 	bg_outer=
 	if [ "$status" -ne "$want" ]; then
 		echo "status $status, wanted $want"

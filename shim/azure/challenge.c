@@ -86,8 +86,10 @@ challenge_read(const char *header, const char *scheme, const struct challenge_fi
 	if (*s != '\0' && *s != ' ' && *s != '\t')
 		return (-1);
 	for (s = skip_blanks(s); *s != '\0';) {
-		if (take_name(&s, name, sizeof(name)) != 0 || *s++ != '=' ||
-		    take_value(&s, value, sizeof(value)) != 0 ||
+		if (take_name(&s, name, sizeof(name)) != 0 || *s != '=')
+			return (-1);
+		s++;
+		if (take_value(&s, value, sizeof(value)) != 0 ||
 		    keep(fields, n, name, value) != 0)
 			return (-1);
 		if (*s != '\0' && *s != ',' && *s != ' ' && *s != '\t')

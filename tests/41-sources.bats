@@ -419,3 +419,40 @@ at_least() { # N FIELD=VALUE...
 	refute_in "$out" "$AZSIM_SECRET"
 	assert_in "$out" IDENTITY_ENDPOINT=http://127.0.0.1:
 }
+
+# The metadata service at its own address, in a network namespace with nothing else in it.
+own_address() { # SCRIPT: runs with $SIM, azsim's words there
+	SIM="$AZSIM --host 169.254.169.254 --http 80 --max-life 120 --log $BATS_TEST_TMPDIR/log" \
+	    run_status "${want:-0}" unshare --net bash -c "ip link set lo up
+		ip addr add 169.254.169.254/32 dev lo
+		ask() { env -i \"PATH=$PATH\" \"$AMLSHIM\" token --resource https://storage.azure.com --claims; }
+		$1" 3>&-
+}
+
+@test "sources: the metadata service at its own address is probed without Metadata, then asked" {
+	own_address "\$SIM --port-file '$BATS_TEST_TMPDIR/ports' \
+	        --identity kind=system,client_id=$SYSTEM_ID,oid=$SYSTEM_OID &
+	    until [ -s '$BATS_TEST_TMPDIR/ports' ]; do sleep 0.05; done
+	    ask; status=\$?
+	    kill \$!; wait; exit \$status"
+	assert_in "$out" "oid $SYSTEM_OID"
+	assert_equal "$(grep -o '"status":[0-9]*,"code":"[a-z_0-9]*"' "$BATS_TEST_TMPDIR/log")" \
+	    '"status":400,"code":"bad_request_102"
+"status":200,"code":""'
+}
+
+@test "sources: no metadata service: an error at once where it refuses, soon where it is silent" {
+	local want=121 began
+	own_address ask
+	assert_in "$err" "the metadata service does not answer"
+	assert_in "$err" "assign a managed identity to the compute"
+	began=$SECONDS
+	# A neighbour that never answers: packets to it go nowhere.
+	own_address "ip link add quiet type dummy || {
+	        ip link add quiet type veth peer name far && ip link set far up; }
+	    ip link set quiet up
+	    ip addr del 169.254.169.254/32 dev lo
+	    ip addr add 169.254.0.1/16 dev quiet; ask"
+	assert_in "$err" "the metadata service does not answer"
+	[ $((SECONDS - began)) -le 30 ]
+}

@@ -167,13 +167,6 @@ ask_challenge(struct http *http, struct step *s, struct acr_challenge *ret, stru
 
 /* --- the exchange ------------------------------------------------------------------ */
 
-static void
-add_field(struct buf *form, const char *name, const char *value)
-{
-	buf_printf(form, "%s%s=", form->len == 0 ? "" : "&", name);
-	uri_encode(form, value, strlen(value), 0);
-}
-
 static int
 prepare_exchange(struct http_call *call, struct http_request *req, struct err *err)
 {
@@ -234,11 +227,11 @@ exchange(struct http *http, struct step *s, struct secret *ret, struct err *err)
 	int failed;
 
 	buf_reset(&s->form);
-	add_field(&s->form, "grant_type", "access_token");
-	add_field(&s->form, "service", s->service);
+	uri_add_field(&s->form, "grant_type", "access_token");
+	uri_add_field(&s->form, "service", s->service);
 	if (s->tenant[0] != '\0')
-		add_field(&s->form, "tenant", s->tenant);
-	add_field(&s->form, "access_token", s->token->text);
+		uri_add_field(&s->form, "tenant", s->tenant);
+	uri_add_field(&s->form, "access_token", s->token->text);
 	failed = http_do(http, &call, err);
 	if (failed != 0)
 		explain(&call.response, err);

@@ -63,7 +63,6 @@ struct http_request {
 	int		 body_fd;		/* or -1: body_len bytes from body_offset */
 	int64_t		 body_offset;
 	int		 no_proxy;		/* link-local and loopback token endpoints */
-	int		 no_tls_verify_host;	/* never for Azure */
 	/*
 	 * SHA-1 of the one certificate (DER) that the server may have, HTTP_PIN_SIZE bytes, or
 	 * NULL.  Then names, times and roots do not matter, only that and its key; and the

@@ -370,10 +370,10 @@ set_request(struct handle *handle, struct http_try *t)
 	CURL *easy = handle->easy;
 
 	set_method(easy, q);
-	set_trust(handle, handle->lib->trust != NULL && !q->no_tls_verify_host);
+	set_trust(handle, handle->lib->trust != NULL);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, header_lines(handle, t));
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, q->no_proxy ? "*" : NULL);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, q->no_tls_verify_host ? 0L : 2L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (set_pin(handle, q->pin_sha1) != CURLE_OK)
 		return (CURLE_NOT_BUILT_IN);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

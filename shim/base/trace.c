@@ -1,8 +1,6 @@
 #include "base/trace.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

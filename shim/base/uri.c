@@ -164,6 +164,13 @@ hex_value(char c)
 	return (-1);
 }
 
+void
+uri_add_field(struct buf *form, const char *name, const char *value)
+{
+	buf_printf(form, "%s%s=", form->len == 0 ? "" : "&", name);
+	uri_encode(form, value, strlen(value), 0);
+}
+
 ssize_t
 uri_decode(char *text)
 {

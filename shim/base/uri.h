@@ -34,6 +34,8 @@ int	uri_is_path_style_host(const char *host);
 int	uri_is_loopback_host(const char *host);
 
 int	uri_encode(struct buf *, const char *text, size_t len, int keep_slash);
+/* NAME=VALUE of a form or query, behind a '&' unless it is the first; the value is encoded. */
+void	uri_add_field(struct buf *, const char *name, const char *value);
 /* In place; returns the new length or -1 on a bad escape or a NUL byte. */
 ssize_t	uri_decode(char *text);
 /* The value of name in an encoded query string, decoded; NULL if absent. */

@@ -55,13 +55,6 @@ struct post {
 	const char	*endpoint;
 };
 
-static void
-add_field(struct buf *form, const char *name, const char *value)
-{
-	buf_printf(form, "%s%s=", form->len == 0 ? "" : "&", name);
-	uri_encode(form, value, strlen(value), 0);
-}
-
 static int
 add_assertion(const struct post *post, struct buf *form, struct err *err)
 {
@@ -69,8 +62,8 @@ add_assertion(const struct post *post, struct buf *form, struct err *err)
 	int failed = post->req->assertion(post->req->arg, post->endpoint, &text, err);
 
 	if (failed == 0) {
-		add_field(form, "client_assertion_type", ASSERTION_TYPE);
-		add_field(form, "client_assertion", text.text);
+		uri_add_field(form, "client_assertion_type", ASSERTION_TYPE);
+		uri_add_field(form, "client_assertion", text.text);
 	}
 	secret_done(&text);
 	return (failed);
@@ -82,10 +75,10 @@ fill(void *arg, struct buf *form, struct err *err)
 	const struct post *post = arg;
 	const struct entra_request *req = post->req;
 
-	add_field(form, "grant_type", "client_credentials");
-	add_field(form, "client_id", req->client_id);
+	uri_add_field(form, "grant_type", "client_credentials");
+	uri_add_field(form, "client_id", req->client_id);
 	if (req->secret != NULL)
-		add_field(form, "client_secret", req->secret->text);
+		uri_add_field(form, "client_secret", req->secret->text);
 	else if (add_assertion(post, form, err) != 0)
 		return (-1);
 	buf_adds(form, "&scope=");

@@ -6,8 +6,6 @@
  * AzureAD/microsoft-authentication-library-for-go apps/managedidentity/cloud_shell.go.
  */
 
-#include <string.h>
-
 #include "base/uri.h"
 #include "identity/source.h"
 #include "plan/issuer.h"
@@ -24,8 +22,8 @@ fill(void *arg, struct buf *form, struct err *err)
 	const char *resource = *(const char **)arg;
 
 	(void)err;
-	buf_adds(form, "resource=");
-	return (uri_encode(form, resource, strlen(resource), 0));
+	uri_add_field(form, "resource", resource);
+	return (0);
 }
 
 static int

@@ -60,7 +60,10 @@ main(int argc, char **argv, char **envp)
 		printf("amlshim version %s\n", AMLSHIM_VERSION);
 		return (fflush(stdout) == 0 ? 0 : 125);
 	case OPTIONS_HELP:
-		options_help(stdout);
+		if (options_help(stdout, opt.argv[0], &err) != 0) {
+			log_err(&err);
+			return (err_exit_status(&err));
+		}
 		return (fflush(stdout) == 0 ? 0 : 125);
 	case OPTIONS_SNAPSHOT:
 		return (snapshot_command(&opt));

@@ -3,11 +3,21 @@
 
 load helpers
 
+# The README's block of this name is what was printed last.
+readme_shows() {
+	sed -n "/^<!-- $1:/,/^<!-- end of $1 /p" "$BATS_TEST_DIRNAME/../README.md" | sed '1,2d;$d' | sed '$d' |
+	    diff - "$BATS_TEST_TMPDIR/out"
+}
+
 @test "help fits one screen and is what the README shows" {
 	amlshim 0 --help
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -le 48 ]
-	sed -n '/^<!-- flags:/,/^<!-- end of flags/p' "$BATS_TEST_DIRNAME/../README.md" | sed '1,2d;$d' | sed '$d' >"$BATS_TEST_TMPDIR/readme"
-	diff "$BATS_TEST_TMPDIR/readme" "$BATS_TEST_TMPDIR/out"
+	readme_shows flags
+	amlshim 0 help mount
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -le 48 ]
+	readme_shows mount-flags
+	amlshim 2 help nonsense
+	assert_in "$err" nonsense
 }
 
 @test "version is one line on stdout and has no side effect" {

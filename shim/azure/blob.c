@@ -9,7 +9,6 @@
 #include "base/secret.h"
 #include "base/uri.h"
 
-#define TIMEOUT_MS		(5 * 60 * 1000)
 #define REFRESH_WAIT_MS		200	/* while a credential is being fetched */
 #define COPY_POLL_FIRST_MS	50
 #define COPY_POLL_MAX_MS	2000
@@ -223,100 +222,6 @@ blob_op_done(struct blob_op *op)
 	http_call_done(&op->call);
 }
 
-/* ---- the store --------------------------------------------------------- */
-
-static int
-is_single_blob(struct cred *cred)
-{
-	struct arena mem = ARENA_EMPTY;
-	enum wire_cred_kind kind;
-	uint64_t generation;
-	const char *text, *sr;
-	int single;
-
-	cred_current(cred, &kind, &generation, &text, &mem);
-	sr = kind == WIRE_CRED_SAS ? uri_query_get(text + strspn(text, "?&"), "sr", &mem) : NULL;
-	single = sr != NULL && strcmp(sr, "b") == 0;
-	arena_done(&mem);
-	return (single);
-}
-
-/* The '$' of $root, $web and $logs stays: it is how everybody writes them. */
-static char *
-encode_container(const char *name)
-{
-	struct buf b = BUF_EMPTY;
-	size_t skip = name[0] == '$';
-
-	buf_add(&b, name, skip);
-	uri_encode(&b, name + skip, strlen(name + skip), 0);
-	return (b.data);
-}
-
-static int
-check_options(const struct store_options *o, struct err *err)
-{
-	struct arena mem = ARENA_EMPTY;
-	struct uri u;
-	int ok = uri_parse(&u, o->base_url, &mem) == 0 && u.query[0] == '\0' &&
-	    (strcmp(u.scheme, "https") == 0 || strcmp(u.scheme, "http") == 0);
-
-	arena_done(&mem);
-	if (!ok)
-		return (err_set(err, ERR_USAGE, REMEDY_CHECK_ENDPOINT, "open the store",
-		    "the endpoint is no http or https URL"));
-	if (o->container == NULL || o->container[0] == '\0')
-		return (err_set(err, ERR_USAGE, REMEDY_CHECK_NAME, "open the store",
-		    "no container is named"));
-	return (0);
-}
-
-void
-store_set_timeout(struct store *s, int64_t timeout_ms)
-{
-	atomic_store(&s->timeout_ms, timeout_ms > 0 ? timeout_ms : TIMEOUT_MS);
-}
-
-struct store *
-store_new(const struct store_options *o, struct err *err)
-{
-	struct store *s;
-	size_t len;
-
-	if (check_options(o, err) != 0)
-		return (NULL);
-	s = mem_zalloc(sizeof(*s));
-	s->root = mem_strdup(o->base_url);
-	for (len = strlen(s->root); len > 0 && s->root[len - 1] == '/'; len--)
-		s->root[len - 1] = '\0';
-	s->container = encode_container(o->container);
-	s->account = mem_strdup(o->account != NULL ? o->account : "");
-	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
-	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;
-	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
-	s->hns = o->hns;
-	s->is_output = o->is_output;
-	s->auth = (struct auth){ s->account, o->cred, s->version };
-	s->http = o->http;
-	store_set_timeout(s, o->timeout_ms);
-	s->single_blob = is_single_blob(o->cred);
-	return (s);
-}
-
-void
-store_free(struct store *s)
-{
-	if (s == NULL)
-		return;
-	free(s->root);
-	free(s->container);
-	free(s->account);
-	free(s->version);
-	free(s->datastore);
-	free(s->identity);
-	free(s);
-}
-
 /* ---- operations on one name -------------------------------------------- */
 
 int
@@ -344,8 +249,8 @@ blob_head(struct store *s, const char *name, struct store_attr *ret,
 	return (rc);
 }
 
-int
-store_delete(struct store *s, const char *name, struct err *err)
+static int
+blob_delete(struct store *s, const char *name, struct err *err)
 {
 	struct blob_op op;
 	struct err e;
@@ -363,8 +268,8 @@ store_delete(struct store *s, const char *name, struct err *err)
 	return (rc);
 }
 
-int
-store_mkdir(struct store *s, const char *name, struct err *err)
+static int
+blob_mkdir(struct store *s, const char *name, struct err *err)
 {
 	struct blob_op op;
 	struct err e;
@@ -385,8 +290,8 @@ store_mkdir(struct store *s, const char *name, struct err *err)
 	return (rc);
 }
 
-int
-store_create_container(struct store *s, struct err *err)
+static int
+blob_create_container(struct store *s, struct err *err)
 {
 	struct blob_op op;
 	struct err e;
@@ -430,8 +335,8 @@ await_copy(struct store *s, const char *to, char etag[HTTP_ETAG_MAX], int64_t de
 	}
 }
 
-int
-store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
+static int
+blob_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
     struct err *err)
 {
 	struct arena mem = ARENA_EMPTY;
@@ -456,3 +361,16 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
 	blob_op_done(&op);
 	return (rc);
 }
+
+const struct store_backend blob_backend = {
+	.list = blob_list,
+	.stat = blob_stat,
+	.probe = blob_probe,
+	.read_submit = blob_read_submit,
+	.read = blob_read,
+	.upload = blob_upload,
+	.remove = blob_delete,
+	.mkdir = blob_mkdir,
+	.copy = blob_copy,
+	.create_container = blob_create_container,
+};

@@ -10,19 +10,7 @@
 
 #include <stdint.h>
 
-#include "azure/store.h"
-
-struct store {
-	char		*root;		/* "https://ACCT.blob.SUFFIX", no '/' at the end */
-	char		*container;	/* encoded */
-	char		*account, *version;
-	char		*datastore, *identity;	/* for errors; NULL: not told */
-	int		 hns, is_output;
-	struct auth	 auth;
-	struct http	*http;
-	_Atomic int64_t	 timeout_ms;
-	int		 single_blob;	/* the SAS is for one blob: it cannot list */
-};
+#include "azure/backend.h"
 
 #define BLOB_HEADERS_MAX	6
 #define BLOB_REQUEST_ID_SIZE	40
@@ -67,5 +55,17 @@ int64_t	blob_deadline(const struct store *);
 /* HEAD. */
 int	blob_head(struct store *, const char *name, struct store_attr *ret,
 	    struct http_response *ret_response, struct err *);
+
+/* The operations of blob_backend that stand in other files than blob.c; as in store.h. */
+int	blob_list(struct store *, const char *prefix, int delimited, int max_results,
+	    store_entry_fn *, void *arg, struct err *);
+int	blob_stat(struct store *, const char *name, int exact, struct store_attr *, struct err *);
+int	blob_probe(struct store *, const char *prefix, struct err *);
+void	blob_read_submit(struct store_read *);
+int	blob_read(struct store *, const char *name, const char *etag, int64_t offset, void *buf,
+	    size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *);
+int	blob_upload(struct store *, const char *name, int fd, int64_t size, const char *if_match,
+	    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
+	    struct err *);
 
 #endif

@@ -465,7 +465,7 @@ tell_entries(void *arg, const struct page *p)
 }
 
 int
-store_list(struct store *s, const char *prefix, int delimited, int max_results,
+blob_list(struct store *s, const char *prefix, int delimited, int max_results,
     store_entry_fn *fn, void *arg, struct err *err)
 {
 	struct told told = { fn, arg };
@@ -551,7 +551,7 @@ not_found(struct store *s, const char *name, struct err *err)
 }
 
 int
-store_stat(struct store *s, const char *name, int exact, struct store_attr *ret, struct err *err)
+blob_stat(struct store *s, const char *name, int exact, struct store_attr *ret, struct err *err)
 {
 	struct wanted w = { .name = name, .len = strlen(name) };
 	auto_buf struct buf below = BUF_EMPTY;
@@ -585,7 +585,7 @@ stop_at_once(void *arg, const struct page *p)
 }
 
 int
-store_probe(struct store *s, const char *prefix, struct err *err)
+blob_probe(struct store *s, const char *prefix, struct err *err)
 {
 	auto_buf struct buf name = BUF_EMPTY;
 	struct store_attr attr;

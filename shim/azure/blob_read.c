@@ -142,7 +142,7 @@ submit(struct store_read *r, int short_ok)
 }
 
 void
-store_read_submit(struct store_read *r)
+blob_read_submit(struct store_read *r)
 {
 	submit(r, 0);
 }
@@ -193,7 +193,7 @@ small_attr(const struct http_response *a, int64_t offset, size_t received,
 }
 
 int
-store_read(struct store *store, const char *name, const char *etag, int64_t offset, void *buf,
+blob_read(struct store *store, const char *name, const char *etag, int64_t offset, void *buf,
     size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *err)
 {
 	struct small s = { .buf = buf, .lock = PTHREAD_MUTEX_INITIALIZER,

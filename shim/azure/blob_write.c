@@ -238,7 +238,7 @@ has_our_bytes(struct upload *u, const struct store_attr *now)
 	size_t n;
 
 	for (at = 0; at < u->size; at += (int64_t)n)
-		if (store_read(u->store, u->name, now->etag, at, theirs, COMPARE_SIZE, &n, NULL,
+		if (blob_read(u->store, u->name, now->etag, at, theirs, COMPARE_SIZE, &n, NULL,
 		    NULL) != 0 || n == 0 || fd_pread_full(u->fd, ours, n, at) != (ssize_t)n ||
 		    memcmp(ours, theirs, n) != 0)
 			return (0);
@@ -362,7 +362,7 @@ put_in_blocks(struct upload *u, const char *if_match, void (*progress)(void *, i
 }
 
 int
-store_upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
+blob_upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
     char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
     struct err *err)
 {

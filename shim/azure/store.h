@@ -4,10 +4,11 @@
 /*
  * store -- one container (or prefix) of a storage account: list, stat, read, write.
  *
- * The seam between the mount and the services; blob.c implements it over the
- * Blob endpoint (also for ADLS Gen2 accounts, whose data it serves).  Names are
- * decoded blob names from the container's root.  Everything is synchronous but
- * store_read_submit, which the read path uses to keep many ranges in flight.
+ * The seam between the mount and the services.  store.c finds the implementation
+ * (backend.h); blob.c is the one over the Blob endpoint, also for ADLS Gen2 accounts,
+ * whose data it serves.  Names are decoded blob names from the container's root.
+ * Everything is synchronous but store_read_submit, which the read path uses to keep
+ * many ranges in flight.
  * Retries, tokens and signing happen below.
  *
  * Sources: Azure/azure-rest-api-specs specification/storage/data-plane/Microsoft.BlobStorage;

@@ -255,7 +255,7 @@ memory_limit(void)
 void
 doctor_memory(struct doctor *d)
 {
-	int64_t wanted = d->has_plan ? d->story->plan.memory_bytes : 0, have, limit;
+	int64_t wanted = d->has_plan ? d->story->plan.tuning.memory_bytes : 0, have, limit;
 	struct statvfs shm;
 	struct sysinfo info;
 

@@ -11,6 +11,9 @@ enum row_type {
 	ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS,
 };
 
+/* Which screen of help shows it: --help, or "help mount". */
+enum row_topic { MAIN, MOUNT };
+
 struct row {
 	const char	*flag;		/* without -- */
 	char		 letter;	/* 0: none */
@@ -19,80 +22,81 @@ struct row {
 	size_t		 offset;
 	const char	*argument;	/* NULL: takes none */
 	const char	*help;		/* NULL: the usage line of its command tells */
+	enum row_topic	 topic;
 };
 
 #define AT(field) offsetof(struct options, field)
 
 static const struct row rows[] = {
 	{ "job", 'j', ROW_TEXT, "AMLSHIM_JOB", AT(job), "FILE|TEXT",
-	    "job or deployment spec, YAML or JSON" },
+	    "job or deployment spec, YAML or JSON", MAIN },
 	{ "step", 0, ROW_TEXT, "AMLSHIM_STEP", AT(step), "NAME",
-	    "the step to run, when the job is a pipeline" },
+	    "the step to run, when the job is a pipeline", MAIN },
 	{ "datastore", 'd', ROW_LIST, "AMLSHIM_DATASTORES", AT(datastores), "FILE|DIR|TEXT",
-	    "datastore definitions; may be repeated" },
+	    "datastore definitions; may be repeated", MAIN },
 	{ "workspace", 0, ROW_TEXT, "AMLSHIM_WORKSPACE", AT(workspace), "SUB/GROUP/NAME",
-	    "Azure ML workspace that knows datastores and assets" },
+	    "Azure ML workspace that knows datastores and assets", MAIN },
 	{ "resolve", 0, ROW_YES, "AMLSHIM_RESOLVE", AT(resolve), NULL,
-	    "plan: ask the workspace for what no file describes" },
+	    "plan: ask the workspace for what no file describes", MAIN },
 	{ "compute", 0, ROW_TEXT, "AMLSHIM_COMPUTE", AT(compute), "FILE|TEXT",
-	    "identities of the compute: a file, none, system_assigned, or client ids" },
+	    "identities of the compute: a file, none, system_assigned, or client ids", MAIN },
 	{ "cloud", 0, ROW_TEXT, "AMLSHIM_CLOUD", AT(cloud), "NAME|FILE",
-	    "AzureCloud, AzureUSGovernment, AzureChinaCloud, or a JSON description" },
+	    "AzureCloud, AzureUSGovernment, AzureChinaCloud, or a JSON description", MAIN },
 	{ "root", 0, ROW_TEXT, "AMLSHIM_ROOT", AT(root), "DIR",
-	    "where inputs and outputs appear (/mnt/amlshim)" },
+	    "where inputs and outputs appear (/mnt/amlshim)", MAIN },
 	{ "cache-dir", 0, ROW_TEXT, "AMLSHIM_CACHE_DIR", AT(cache_dir), "DIR",
-	    "where outputs are staged (/tmp/amlshim)" },
+	    "where outputs are staged (/tmp/amlshim)", MAIN },
 	{ "fuse", 0, ROW_FUSE, "AMLSHIM_FUSE", AT(fuse_copy), "require|copy",
-	    "without FUSE: fail (default) or copy the data" },
-	{ "memory", 0, ROW_SIZE, "AMLSHIM_MEMORY", AT(memory_bytes), "SIZE",
-	    "memory for all mounts together (256M)" },
+	    "without FUSE: fail (default) or copy the data", MAIN },
+	{ "memory", 0, ROW_SIZE, "AMLSHIM_MEMORY", AT(tuning.memory_bytes), "SIZE",
+	    "memory for all mounts together (256M)", MOUNT },
 	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
-	    "what the code is checked against (CODE/.amlshim-snapshot)" },
+	    "what the code is checked against (CODE/.amlshim-snapshot)", MAIN },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",
-	    "Azure registries with a name of their own, for docker-credential" },
+	    "Azure registries with a name of their own, for docker-credential", MAIN },
 	{ "broker", 0, ROW_DIALECTS, "AMLSHIM_BROKER", AT(broker_dialects), "LIST",
-	    "token endpoints for the job: aml,appservice (default), imds" },
+	    "token endpoints for the job: aml,appservice (default), imds", MAIN },
 	{ "audit", 0, ROW_TEXT, "AMLSHIM_AUDIT", AT(audit), "FILE",
-	    "append who got which token, and who did not, as JSON" },
+	    "append who got which token, and who did not, as JSON", MAIN },
 	{ "export-token", 0, ROW_PAIRS, "AMLSHIM_EXPORT_TOKENS", AT(export_tokens), "AUDIENCE=VAR",
-	    "a token in the job's environment; may be repeated" },
+	    "a token in the job's environment; may be repeated", MAIN },
 	{ "token-file", 0, ROW_PAIRS, "AMLSHIM_TOKEN_FILES", AT(token_files), "AUDIENCE=PATH",
-	    "a token in a file, kept fresh; may be repeated" },
-	{ "resource", 0, ROW_TEXT, "AMLSHIM_RESOURCE", AT(resource), "URI", NULL },
-	{ "client-id", 0, ROW_TEXT, "AMLSHIM_CLIENT_ID", AT(client_id), "ID", NULL },
-	{ "claims", 0, ROW_YES, "AMLSHIM_CLAIMS", AT(claims), NULL, NULL },
+	    "a token in a file, kept fresh; may be repeated", MAIN },
+	{ "resource", 0, ROW_TEXT, "AMLSHIM_RESOURCE", AT(resource), "URI", NULL, MAIN },
+	{ "client-id", 0, ROW_TEXT, "AMLSHIM_CLIENT_ID", AT(client_id), "ID", NULL, MAIN },
+	{ "claims", 0, ROW_YES, "AMLSHIM_CLAIMS", AT(claims), NULL, NULL, MAIN },
 	{ "dry-run", 'n', ROW_YES, "AMLSHIM_DRY_RUN", AT(dry_run), NULL,
-	    "print the plan and stop" },
+	    "print the plan and stop", MAIN },
 	{ "explain", 0, ROW_YES, "AMLSHIM_EXPLAIN", AT(explain), NULL,
-	    "print the plan to stderr, then run" },
+	    "print the plan to stderr, then run", MAIN },
 	{ "json", 0, ROW_YES, "AMLSHIM_JSON", AT(json), NULL,
-	    "print the plan, token or findings as JSON" },
+	    "print the plan, token or findings as JSON", MAIN },
 	{ "write", 0, ROW_YES, "AMLSHIM_WRITE", AT(write_check), NULL,
-	    "doctor: put and delete a small blob where outputs go" },
+	    "doctor: put and delete a small blob where outputs go", MAIN },
 	{ "trace", 0, ROW_TEXT, "AMLSHIM_TRACE", AT(trace), "FILE",
-	    "write a timeline of phases and requests, for Perfetto" },
+	    "write a timeline of phases and requests, for Perfetto", MAIN },
 	{ "verbose", 'v', ROW_COUNT, "AMLSHIM_VERBOSE", AT(verbosity), NULL,
-	    "say what is done; -vv: each request" },
+	    "say what is done; -vv: each request", MAIN },
 	{ "log-format", 0, ROW_LOG_FORMAT, "AMLSHIM_LOG_FORMAT", AT(log_json), "text|json",
-	    "how log lines look (text)" },
+	    "how log lines look (text)", MAIN },
 	{ "grace", 0, ROW_DURATION, "AMLSHIM_GRACE", AT(grace_ms), "TIME",
-	    "from a stop signal to SIGKILL: 10s, 2m, never (never)" },
+	    "from a stop signal to SIGKILL: 10s, 2m, never (never)", MAIN },
 	{ "leftover", 0, ROW_DURATION, "AMLSHIM_LEFTOVER", AT(leftover_ms), "TIME",
-	    "for processes that outlive the command (1500ms)" },
+	    "for processes that outlive the command (1500ms)", MAIN },
 	{ "flush-timeout", 0, ROW_DURATION, "AMLSHIM_FLUSH_TIMEOUT", AT(flush_ms), "TIME",
-	    "for uploads after the command (30m)" },
+	    "for uploads after the command (30m)", MAIN },
 	{ "start-timeout", 0, ROW_DURATION, "AMLSHIM_START_TIMEOUT", AT(start_ms), "TIME",
-	    "without progress before the command starts (2m)" },
+	    "without progress before the command starts (2m)", MAIN },
 	{ "group", 'g', ROW_YES, "AMLSHIM_GROUP", AT(group), NULL,
-	    "signal the whole process group (default for shell commands)" },
+	    "signal the whole process group (default for shell commands)", MAIN },
 	{ "child-only", 'c', ROW_NO, "AMLSHIM_CHILD_ONLY", AT(group), NULL,
-	    "signal only the command itself" },
+	    "signal only the command itself", MAIN },
 	{ "no-subreaper", 0, ROW_YES, "AMLSHIM_NO_SUBREAPER", AT(no_subreaper), NULL,
-	    "not PID 1: do not adopt orphans" },
+	    "not PID 1: do not adopt orphans", MAIN },
 	{ "parent-death-signal", 'p', ROW_SIGNAL, "AMLSHIM_PARENT_DEATH_SIGNAL",
-	    AT(parent_death_signal), "SIGNAL", "for amlshim, when its parent dies" },
+	    AT(parent_death_signal), "SIGNAL", "for amlshim, when its parent dies", MAIN },
 	{ "remap-exit", 'e', ROW_CODES, "AMLSHIM_REMAP_EXIT", AT(exit_as_zero), "CODE[,CODE]",
-	    "exit codes of the command that mean success" },
+	    "exit codes of the command that mean success", MAIN },
 };
 
 static const struct { const char *name; enum options_command command; } commands[] = {
@@ -552,12 +556,29 @@ options_parse(struct options *ret, int argc, char *const *argv, char *const *env
 	return (0);
 }
 
-void
-options_help(FILE *out)
+static void
+print_rows(FILE *out, enum row_topic topic)
 {
 	char left[64], word[48];
 	size_t i;
 
+	for (i = 0; i < LENGTH(rows); i++) {
+		if (rows[i].help == NULL || rows[i].topic != topic)
+			continue;
+		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",
+		    rows[i].argument != NULL ? rows[i].argument : "");
+		if (rows[i].letter != 0)
+			str_format(left, sizeof(left), "-%c, --%s%s", rows[i].letter,
+			    rows[i].flag, word);
+		else
+			str_format(left, sizeof(left), "    --%s%s", rows[i].flag, word);
+		fprintf(out, "  %-34s %s\n", left, rows[i].help);
+	}
+}
+
+static void
+help_main(FILE *out)
+{
 	fputs("usage: amlshim [FLAGS] [--] COMMAND [ARG...]   "
 	    "run it with the job's data and identity\n"
 	    "       amlshim plan [FLAGS] [-- COMMAND...]    "
@@ -570,23 +591,25 @@ options_help(FILE *out)
 	    "a docker client's helper for Azure registries\n"
 	    "       amlshim doctor [FLAGS]                  "
 	    "check all that the job needs, say what to do\n"
-	    "       amlshim version | help\n\n", out);
-	for (i = 0; i < LENGTH(rows); i++) {
-		if (rows[i].help == NULL)
-			continue;
-		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",
-		    rows[i].argument != NULL ? rows[i].argument : "");
-		if (rows[i].letter != 0)
-			str_format(left, sizeof(left), "-%c, --%s%s", rows[i].letter,
-			    rows[i].flag, word);
-		else
-			str_format(left, sizeof(left), "    --%s%s", rows[i].flag, word);
-		fprintf(out, "  %-34s %s\n", left, rows[i].help);
-	}
+	    "       amlshim version | help | help mount     "
+	    "the last: flags of mounts and copies\n\n", out);
+	print_rows(out, MAIN);
 	fputs("\nEach flag has a variable: "
 	    "AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
 	    "Exit: the command's own code; "
 	    "2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
 	    "122 access denied, 123 outputs lost, 124 time limit, 125 other failure, "
 	    "126/127 command, 128+n signal.\n", out);
+}
+
+int
+options_help(FILE *out, const char *topic, struct err *err)
+{
+	if (topic == NULL)
+		help_main(out);
+	else if (str_same(topic, "mount"))
+		print_rows(out, MOUNT);
+	else
+		return (bad_value(err, "help", topic, "nothing or mount"));
+	return (0);
 }

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "plan/tuning.h"
 
 enum options_command {
 	OPTIONS_RUN,
@@ -43,7 +44,7 @@ struct options {
 	const char	**token_files;	size_t ntoken_files;
 	const char	*root, *cache_dir;
 	int		 fuse_copy;	/* --fuse=copy */
-	int64_t		 memory_bytes;	/* 0: default */
+	struct plan_tuning tuning;
 
 	const char	*trace;		/* file for a timeline; NULL: none */
 	const char	*snapshot;	/* manifest of the code; NULL: CODE's own */
@@ -73,7 +74,7 @@ struct options {
  */
 int	options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
 	    struct arena *, struct err *);
-/* One screen. */
-void	options_help(FILE *);
+/* One screen.  topic: NULL, or "mount". */
+int	options_help(FILE *, const char *topic, struct err *);
 
 #endif

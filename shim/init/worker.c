@@ -56,7 +56,7 @@ memory_share(const struct plan *plan)
 
 	for (i = 0; i < plan->naccesses; i++)
 		users += plan->accesses[i].action != PLAN_PASS;
-	return (plan->memory_bytes / (int64_t)(users == 0 ? 1 : users));
+	return (plan->tuning.memory_bytes / (int64_t)(users == 0 ? 1 : users));
 }
 
 static int
@@ -159,11 +159,12 @@ run_access(struct workers *w, const struct worker *self, const struct workers_op
 {
 	const int keep[] = { ends->worker_side, ends->ask_side, ends->fuse_fd, trace_fd() };
 	struct transfer_options transfer = { .access = self->access, .init_fd = ends->worker_side,
-	    .agent_fd = ends->ask_side, .memory_bytes = memory_share(opt->plan) };
+	    .agent_fd = ends->ask_side, .memory_bytes = memory_share(opt->plan),
+	    .tuning = &opt->plan->tuning };
 	struct mountd_options mount = { .access = self->access, .fuse_fd = ends->fuse_fd,
 	    .init_fd = ends->worker_side, .agent_fd = ends->ask_side,
-	    .memory_bytes = memory_share(opt->plan), .job_uid = opt->facts->uid,
-	    .job_gid = opt->facts->gid,
+	    .memory_bytes = memory_share(opt->plan), .tuning = &opt->plan->tuning,
+	    .job_uid = opt->facts->uid, .job_gid = opt->facts->gid,
 	    .writable_root = self->access->action == PLAN_MOUNT_RW };
 
 	worker_become(self->name, keep, LENGTH(keep), init_pid);

@@ -25,6 +25,7 @@ struct mountd_options {
 	int		 init_fd;
 	int		 agent_fd;
 	int64_t		 memory_bytes;		/* this mount's share */
+	const struct plan_tuning *tuning;
 	uint32_t	 job_uid, job_gid;	/* owner of the files */
 	int		 writable_root;
 };

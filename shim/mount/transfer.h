@@ -20,6 +20,7 @@ struct transfer_options {
 	const struct plan_access *access;
 	int		 init_fd, agent_fd;
 	int64_t		 memory_bytes;
+	const struct plan_tuning *tuning;
 };
 
 /* Downloads, WIRE_READY, ends.  Does not return. */

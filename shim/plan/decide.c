@@ -11,7 +11,6 @@
 
 #define ROOT_DEFAULT	"/mnt/amlshim"
 #define CACHE_DEFAULT	"/tmp/amlshim"
-#define MEMORY_DEFAULT	(INT64_C(256) << 20)
 
 int
 plan_err_at(struct err *err, const struct spec_at *at, const char *field_fmt, ...)
@@ -453,8 +452,6 @@ prepare(struct deciding *d, const struct plan_options *opt)
 	d->opt.root = deciding_join(d, d->facts->cwd, opt->root != NULL ? opt->root : ROOT_DEFAULT);
 	d->opt.cache_dir = deciding_join(d, d->facts->cwd,
 	    opt->cache_dir != NULL ? opt->cache_dir : CACHE_DEFAULT);
-	if (d->opt.memory_bytes == 0)
-		d->opt.memory_bytes = MEMORY_DEFAULT;
 	slash = file != NULL ? strrchr(file, '/') : NULL;
 	d->job_dir = slash == NULL ? d->facts->cwd : deciding_join(d, d->facts->cwd,
 	    slash == file ? "/" : arena_strndup(d->mem, file, (size_t)(slash - file)));
@@ -468,7 +465,8 @@ plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts
 	struct deciding d = { .plan = &plan, .spec = spec, .facts = facts, .mem = mem };
 
 	prepare(&d, opt);
-	plan.memory_bytes = d.opt.memory_bytes;
+	plan.tuning = opt->tuning;
+	plan_tuning_settle(&plan.tuning);
 	plan.job_name = decide_name(&d);
 	plan.cwd = decide_cwd(&d);
 	if (check_identities(&d, err) != 0 ||

@@ -18,6 +18,7 @@
 #include "base/secret.h"
 #include "base/wire.h"
 #include "plan/facts.h"
+#include "plan/tuning.h"
 #include "spec/spec.h"
 
 enum plan_identity_kind {
@@ -139,7 +140,7 @@ struct plan {
 	struct plan_token *variables_with_token;	size_t nvariables_with_token;
 	struct plan_token *files_with_token;	size_t nfiles_with_token;
 	long long	 timeout_s;
-	int64_t		 memory_bytes;	/* for all mounts together */
+	struct plan_tuning tuning;	/* settled */
 };
 
 struct plan_options {
@@ -147,7 +148,7 @@ struct plan_options {
 	const char	*root;		/* where targets stand: default "/mnt/amlshim" */
 	const char	*cache_dir;	/* staging: default "/tmp/amlshim" */
 	int		 fuse_copy;	/* no FUSE: copy instead of failing */
-	int64_t		 memory_bytes;	/* 0: default 256 MiB */
+	struct plan_tuning tuning;	/* as the flags say */
 	int		 only_broker;	/* whose tokens alone: no data, no command */
 	/* Collect what the workspace has to tell; NULL: what is not described is an error.
 	   With wants->n != 0 the plan is not complete: ask, add the answers to the spec, decide

@@ -270,7 +270,7 @@ add_head(struct buf *to, const struct plan *plan)
 		add_row(to, 0, "cloud", plan->cloud->name);
 	add_broker(to, plan);
 	buf_reset(&text);
-	buf_printf(&text, "%lld MiB for all mounts", (long long)(plan->memory_bytes >> 20));
+	buf_printf(&text, "%lld MiB for all mounts", (long long)(plan->tuning.memory_bytes >> 20));
 	add_row(to, 0, "memory", buf_str(&text));
 	if (plan->timeout_s != 0) {
 		buf_reset(&text);
@@ -437,7 +437,7 @@ json_command(struct json_out *o, const struct plan *plan)
 	json_text(o, "directory", plan->cwd);
 	json_text(o, "cloud", plan->cloud->name);
 	json_out_kint(o, "timeout_s", plan->timeout_s);
-	json_out_kint(o, "memory_bytes", plan->memory_bytes);
+	json_out_kint(o, "memory_bytes", plan->tuning.memory_bytes);
 }
 
 static void

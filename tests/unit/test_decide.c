@@ -836,7 +836,7 @@ test_remarks(void)
 	check(warned(&w, "other-workspace"));
 	check_int(w.plan.nwarnings, 3);
 	check_str(w.plan.job_name, "train.prep");
-	check_int(w.plan.memory_bytes, 256 << 20);
+	check_int(w.plan.tuning.memory_bytes, 256 << 20);
 	arena_done(&w.mem);
 }
 

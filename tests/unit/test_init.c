@@ -209,7 +209,7 @@ run_inside(const struct run *r)
 	struct plan plan = { .accesses = (struct plan_access *)(uintptr_t)r->accesses,
 	    .naccesses = r->naccesses, .broker = r->broker,
 	    .broker_dialects = PLAN_DIALECTS_DEFAULT, .timeout_s = r->timeout_s,
-	    .memory_bytes = 1 << 20 };
+	    .tuning.memory_bytes = 1 << 20 };
 	char *none[] = { NULL };
 	char shell[] = "/bin/sh", c[] = "-c";
 	char *argv[] = { shell, c, (char *)(uintptr_t)r->command, NULL };

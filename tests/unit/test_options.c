@@ -77,7 +77,7 @@ test_values(void)
 	check_int(opt.start_ms, -1);
 	check_int(opt.parent_death_signal, SIGKILL);
 	check(opt.exit_as_zero[143] && opt.exit_as_zero[3] && !opt.exit_as_zero[0]);
-	check_int(opt.memory_bytes, 64 << 20);
+	check_int(opt.tuning.memory_bytes, 64 << 20);
 }
 
 static void

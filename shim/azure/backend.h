@@ -1,0 +1,46 @@
+#ifndef AZURE_BACKEND_H
+#define AZURE_BACKEND_H
+
+/*
+ * backend -- what the implementations of store.h share: its state, and the table of
+ * operations of each service.  Only they and store.c include this.
+ */
+
+#include "azure/store.h"
+
+/* As the functions of the same names in store.h. */
+struct store_backend {
+	int	(*list)(struct store *, const char *prefix, int delimited, int max_results,
+		    store_entry_fn *, void *arg, struct err *);
+	int	(*stat)(struct store *, const char *name, int exact, struct store_attr *,
+		    struct err *);
+	int	(*probe)(struct store *, const char *prefix, struct err *);
+	void	(*read_submit)(struct store_read *);
+	int	(*read)(struct store *, const char *name, const char *etag, int64_t offset,
+		    void *buf, size_t len, size_t *ret_len, struct store_attr *, struct err *);
+	int	(*upload)(struct store *, const char *name, int fd, int64_t size,
+		    const char *if_match, char ret_etag[HTTP_ETAG_MAX],
+		    void (*progress)(void *, int64_t), void *arg, struct err *);
+	int	(*remove)(struct store *, const char *name, struct err *);
+	int	(*mkdir)(struct store *, const char *name, struct err *);
+	int	(*copy)(struct store *, const char *from, const char *to,
+		    char ret_etag[HTTP_ETAG_MAX], struct err *);
+	int	(*create_container)(struct store *, struct err *);
+};
+
+extern const struct store_backend blob_backend;
+
+struct store {
+	const struct store_backend *backend;
+	char		*root;		/* "https://ACCT.blob.SUFFIX", no '/' at the end */
+	char		*container;	/* encoded */
+	char		*account, *version;
+	char		*datastore, *identity;	/* for errors; NULL: not told */
+	int		 hns, is_output;
+	struct auth	 auth;
+	struct http	*http;
+	_Atomic int64_t	 timeout_ms;
+	int		 single_blob;	/* the SAS is for one blob: it cannot list */
+};
+
+#endif

@@ -1,0 +1,168 @@
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "azure/backend.h"
+#include "base/uri.h"
+
+#define TIMEOUT_MS	(5 * 60 * 1000)
+
+static int
+is_single_blob(struct cred *cred)
+{
+	struct arena mem = ARENA_EMPTY;
+	enum wire_cred_kind kind;
+	uint64_t generation;
+	const char *text, *sr;
+	int single;
+
+	cred_current(cred, &kind, &generation, &text, &mem);
+	sr = kind == WIRE_CRED_SAS ? uri_query_get(text + strspn(text, "?&"), "sr", &mem) : NULL;
+	single = sr != NULL && strcmp(sr, "b") == 0;
+	arena_done(&mem);
+	return (single);
+}
+
+/* The '$' of $root, $web and $logs stays: it is how everybody writes them. */
+static char *
+encode_container(const char *name)
+{
+	struct buf b = BUF_EMPTY;
+	size_t skip = name[0] == '$';
+
+	buf_add(&b, name, skip);
+	uri_encode(&b, name + skip, strlen(name + skip), 0);
+	return (b.data);
+}
+
+static int
+check_options(const struct store_options *o, struct err *err)
+{
+	struct arena mem = ARENA_EMPTY;
+	struct uri u;
+	int ok = uri_parse(&u, o->base_url, &mem) == 0 && u.query[0] == '\0' &&
+	    (strcmp(u.scheme, "https") == 0 || strcmp(u.scheme, "http") == 0);
+
+	arena_done(&mem);
+	if (!ok)
+		return (err_set(err, ERR_USAGE, REMEDY_CHECK_ENDPOINT, "open the store",
+		    "the endpoint is no http or https URL"));
+	if (o->container == NULL || o->container[0] == '\0')
+		return (err_set(err, ERR_USAGE, REMEDY_CHECK_NAME, "open the store",
+		    "no container is named"));
+	return (0);
+}
+
+void
+store_set_timeout(struct store *s, int64_t timeout_ms)
+{
+	atomic_store(&s->timeout_ms, timeout_ms > 0 ? timeout_ms : TIMEOUT_MS);
+}
+
+struct store *
+store_new(const struct store_options *o, struct err *err)
+{
+	struct store *s;
+	size_t len;
+
+	if (check_options(o, err) != 0)
+		return (NULL);
+	s = mem_zalloc(sizeof(*s));
+	s->backend = &blob_backend;
+	s->root = mem_strdup(o->base_url);
+	for (len = strlen(s->root); len > 0 && s->root[len - 1] == '/'; len--)
+		s->root[len - 1] = '\0';
+	s->container = encode_container(o->container);
+	s->account = mem_strdup(o->account != NULL ? o->account : "");
+	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
+	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;
+	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
+	s->hns = o->hns;
+	s->is_output = o->is_output;
+	s->auth = (struct auth){ s->account, o->cred, s->version };
+	s->http = o->http;
+	store_set_timeout(s, o->timeout_ms);
+	s->single_blob = is_single_blob(o->cred);
+	return (s);
+}
+
+void
+store_free(struct store *s)
+{
+	if (s == NULL)
+		return;
+	free(s->root);
+	free(s->container);
+	free(s->account);
+	free(s->version);
+	free(s->datastore);
+	free(s->identity);
+	free(s);
+}
+
+/* ---- what each service does in its own way ------------------------------ */
+
+int
+store_list(struct store *s, const char *prefix, int delimited, int max_results,
+    store_entry_fn *fn, void *arg, struct err *err)
+{
+	return (s->backend->list(s, prefix, delimited, max_results, fn, arg, err));
+}
+
+int
+store_stat(struct store *s, const char *name, int exact, struct store_attr *ret, struct err *err)
+{
+	return (s->backend->stat(s, name, exact, ret, err));
+}
+
+int
+store_probe(struct store *s, const char *prefix, struct err *err)
+{
+	return (s->backend->probe(s, prefix, err));
+}
+
+void
+store_read_submit(struct store_read *r)
+{
+	r->store->backend->read_submit(r);
+}
+
+int
+store_read(struct store *s, const char *name, const char *etag, int64_t offset, void *buf,
+    size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *err)
+{
+	return (s->backend->read(s, name, etag, offset, buf, len, ret_len, ret_attr, err));
+}
+
+int
+store_upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
+    struct err *err)
+{
+	return (s->backend->upload(s, name, fd, size, if_match, ret_etag, progress, arg, err));
+}
+
+int
+store_delete(struct store *s, const char *name, struct err *err)
+{
+	return (s->backend->remove(s, name, err));
+}
+
+int
+store_mkdir(struct store *s, const char *name, struct err *err)
+{
+	return (s->backend->mkdir(s, name, err));
+}
+
+int
+store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	return (s->backend->copy(s, from, to, ret_etag, err));
+}
+
+int
+store_create_container(struct store *s, struct err *err)
+{
+	return (s->backend->create_container(s, err));
+}

@@ -1,0 +1,20 @@
+#ifndef PLAN_TUNING_H
+#define PLAN_TUNING_H
+
+/*
+ * tuning -- how mounts and copies do their work: what flags and variables say of it.
+ *
+ * One struct from the command line to the worker: options fill it, plan_decide()
+ * settles what was left open, a worker gets it with the plan.
+ */
+
+#include <stdint.h>
+
+struct plan_tuning {
+	int64_t	memory_bytes;		/* for all mounts together; 0: not said */
+};
+
+/* What nobody said. */
+void	plan_tuning_settle(struct plan_tuning *);
+
+#endif

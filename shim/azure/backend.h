@@ -26,6 +26,14 @@ struct store_backend {
 	int	(*copy)(struct store *, const char *from, const char *to,
 		    char ret_etag[HTTP_ETAG_MAX], struct err *);
 	int	(*create_container)(struct store *, struct err *);
+	/* NULL, all of them, where there are no blocks. */
+	void	(*put_submit)(struct store_put *);
+	void	(*put_cancel)(struct store_put *);
+	int	(*commit)(struct store *, const char *name, const struct store_block *, size_t n,
+		    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
+	int	(*list_blocks)(struct store *, const char *name, struct arena *,
+		    struct store_block **ret, size_t *ret_n, char ret_etag[HTTP_ETAG_MAX],
+		    struct err *);
 };
 
 extern const struct store_backend blob_backend;

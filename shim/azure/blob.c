@@ -373,4 +373,8 @@ const struct store_backend blob_backend = {
 	.mkdir = blob_mkdir,
 	.copy = blob_copy,
 	.create_container = blob_create_container,
+	.put_submit = blob_put_submit,
+	.put_cancel = blob_put_cancel,
+	.commit = blob_commit,
+	.list_blocks = blob_list_blocks,
 };

@@ -5,7 +5,8 @@
  * blob -- what the parts of the Blob implementation of store.h share.
  *
  * blob.c builds and runs single requests, blob_list.c pages through listings,
- * blob_read.c reads ranges, blob_write.c uploads.  Nobody else includes this.
+ * blob_read.c reads ranges, blob_write.c uploads whole files, blob_block.c has the
+ * blocks of large ones.  Nobody else includes this.
  */
 
 #include <stdint.h>
@@ -43,6 +44,14 @@ void	blob_op_condition(struct blob_op *, const char *if_match);
 /* Runs it and waits.  On failure err is explained.  Call blob_op_done in any case. */
 int	blob_op_run(struct blob_op *, struct err *);
 void	blob_op_done(struct blob_op *);
+/*
+ * The same for a write that makes a blob of size bytes, when its answer may get lost:
+ * is_ours tells whether the blob that is there now is what op has sent; since_s: when
+ * we began, by the service's clock (0: not known).
+ */
+int	blob_op_create(struct blob_op *, const char *if_match, int64_t size,
+	    int (*is_ours)(void *, const struct store_attr *now, int64_t since_s), void *arg,
+	    char etag[HTTP_ETAG_MAX], struct err *);
 
 /* What both kinds of callers need: a URL, a verdict that refreshes credentials, a reason. */
 const char *blob_url(const struct store *, const char *name, const char *query, struct arena *);
@@ -67,5 +76,11 @@ int	blob_read(struct store *, const char *name, const char *etag, int64_t offset
 int	blob_upload(struct store *, const char *name, int fd, int64_t size, const char *if_match,
 	    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
 	    struct err *);
+void	blob_put_submit(struct store_put *);
+void	blob_put_cancel(struct store_put *);
+int	blob_commit(struct store *, const char *name, const struct store_block *, size_t n,
+	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
+int	blob_list_blocks(struct store *, const char *name, struct arena *,
+	    struct store_block **ret, size_t *ret_n, char ret_etag[HTTP_ETAG_MAX], struct err *);
 
 #endif

@@ -1,30 +1,20 @@
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "azure/blob.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/uri.h"
-#include "base/xml.h"
 
-#define BLOCK_FIRST	((int64_t)8 << 20)	/* over 4 MiB: the service's fast path */
-#define BLOCK_MAX	((int64_t)4000 << 20)
-#define BLOCKS_MAX	50000
 #define IN_FLIGHT	8
-#define BLOCK_LIST_MAX	(16 << 20)
 #define COMPARE_SIZE	(1 << 20)
-#define ID_SIZE		33			/* base64 of 24 bytes, and a NUL */
 
 struct upload;
 
 struct block {
-	struct blob_op	 op;
+	struct store_put put;
 	struct upload	*upload;
-	int64_t		 len;
-	char		 query[32 + 3 * ID_SIZE];
 	int		 in_use;
 	int		 over, ok;		/* upload.lock */
 	struct err	 err;			/* upload.lock until over */
@@ -34,62 +24,125 @@ struct upload {
 	struct store	*store;
 	const char	*name;
 	int		 fd;
-	int64_t		 size, block_size;
-	size_t		 nblocks;
-	char		 random[17];		/* so that no other writer's blocks get mixed in */
+	int64_t		 size, next_at;
+	size_t		 n;
+	struct store_block *list;		/* in blob's order */
+	struct arena	 mem;			/* their ids */
 	pthread_mutex_t	 lock;			/* guards over and ok of blocks; innermost */
 	pthread_cond_t	 cond;
 	struct block	 blocks[IN_FLIGHT];
 };
 
-static void
-block_id(const struct upload *u, size_t index, char id[ID_SIZE])
-{
-	auto_buf struct buf b = BUF_EMPTY;
-	char raw[48];
+/* ---- the answer to a write that makes a blob ----------------------------- */
 
-	snprintf(raw, sizeof(raw), "%s%08zx", u->random, index);
-	base64_encode(&b, raw, 24);
-	str_format(id, ID_SIZE, "%s", b.data);
+/*
+ * A repeated write whose condition fails may have succeeded the first time, the
+ * answer being lost: is_ours looks at what is there now, not older than since_s
+ * (by the service's clock; 0: not known).
+ */
+static int
+was_ours(struct blob_op *op, const char *if_match, int64_t size, int64_t began_ms,
+    int (*is_ours)(void *, const struct store_attr *, int64_t), void *arg,
+    char etag[HTTP_ETAG_MAX])
+{
+	const struct http_response *r = &op->call.response;
+	int64_t since_s = r->date_unix_s - (clock_ms() - began_ms) / 1000 - 1;
+	struct store_attr now;
+
+	if (op->call.tries < 2 || if_match == NULL || (r->status != 412 && r->status != 409) ||
+	    blob_head(op->store, op->name, &now, NULL, NULL) != 0 || now.size != size ||
+	    strcmp(now.etag, if_match) == 0 ||
+	    !is_ours(arg, &now, r->date_unix_s == 0 ? 0 : since_s))
+		return (0);
+	memcpy(etag, now.etag, sizeof(now.etag));
+	return (1);
 }
 
-static void
-block_over(struct http_call *call, int ok, struct err *err)
+int
+blob_op_create(struct blob_op *op, const char *if_match, int64_t size,
+    int (*is_ours)(void *, const struct store_attr *, int64_t), void *arg,
+    char etag[HTTP_ETAG_MAX], struct err *err)
 {
-	struct block *b = ((struct blob_op *)call->arg)->owner;
+	int64_t began_ms = clock_ms();
+	struct err e;
+
+	blob_op_condition(op, if_match);
+	if (blob_op_run(op, &e) == 0) {
+		memcpy(etag, op->call.response.etag, sizeof(op->call.response.etag));
+		return (0);
+	}
+	if (was_ours(op, if_match, size, began_ms, is_ours, arg, etag))
+		return (0);
+	if (err != NULL)
+		*err = e;
+	return (-1);
+}
+
+/* ---- in one request ------------------------------------------------------ */
+
+/* Written since we began, and holding what we sent. */
+static int
+has_our_bytes(void *arg, const struct store_attr *now, int64_t since_s)
+{
+	auto_free char *ours = mem_alloc(COMPARE_SIZE), *theirs = mem_alloc(COMPARE_SIZE);
+	struct upload *u = arg;
+	int64_t at;
+	size_t n;
+
+	if (since_s == 0 || now->mtime_unix_s < since_s)
+		return (0);
+	for (at = 0; at < u->size; at += (int64_t)n)
+		if (blob_read(u->store, u->name, now->etag, at, theirs, COMPARE_SIZE, &n, NULL,
+		    NULL) != 0 || n == 0 || fd_pread_full(u->fd, ours, n, at) != (ssize_t)n ||
+		    memcmp(ours, theirs, n) != 0)
+			return (0);
+	return (1);
+}
+
+static int
+put_blob(struct upload *u, const char *if_match, char etag[HTTP_ETAG_MAX], struct err *err)
+{
+	struct blob_op op;
+	int rc;
+
+	blob_op_init(&op, u->store, "upload", "PUT", u->name);
+	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
+	op.body_fd = u->fd;
+	op.body_len = (size_t)u->size;
+	rc = blob_op_create(&op, if_match, u->size, has_our_bytes, u, etag, err);
+	blob_op_done(&op);
+	return (rc);
+}
+
+/* ---- in blocks ----------------------------------------------------------- */
+
+static void
+block_over(struct store_put *p, struct err *err)
+{
+	struct block *b = p->arg;
 
 	pthread_mutex_lock(&b->upload->lock);
-	b->ok = ok;
-	b->err = *err;
+	b->ok = err == NULL;
+	if (err != NULL)
+		b->err = *err;
 	b->over = 1;
 	pthread_cond_signal(&b->upload->cond);
 	pthread_mutex_unlock(&b->upload->lock);
 }
 
 static void
-block_start(struct upload *u, struct block *b, size_t index)
+block_start(struct upload *u, struct block *b, size_t i)
 {
-	auto_buf struct buf query = BUF_EMPTY;
-	int64_t offset = (int64_t)index * u->block_size;
-	char id[ID_SIZE];
+	struct store_block *to = &u->list[i];
 
-	block_id(u, index, id);
-	buf_adds(&query, "comp=block&blockid=");
-	uri_encode(&query, id, strlen(id), 0);
-	str_format(b->query, sizeof(b->query), "%s", query.data);
 	b->upload = u;
-	b->len = u->size - offset < u->block_size ? u->size - offset : u->block_size;
 	b->over = b->ok = 0;
 	b->in_use = 1;
-	blob_op_init(&b->op, u->store, "upload a block of", "PUT", u->name);
-	b->op.query = b->query;
-	b->op.body_fd = u->fd;
-	b->op.body_offset = offset;
-	b->op.body_len = (size_t)b->len;
-	b->op.owner = b;
-	b->op.call.done = block_over;
-	b->op.call.priority = 1;
-	http_submit(u->store->http, &b->op.call);
+	b->put = (struct store_put){ .store = u->store, .name = u->name, .fd = u->fd,
+	    .offset = u->next_at, .len = (size_t)to->size, .done = block_over, .arg = b };
+	str_format(b->put.id, sizeof(b->put.id), "%s", to->id);
+	u->next_at += to->size;
+	blob_put_submit(&b->put);
 }
 
 /* A block that is over, and NULL when none is under way. */
@@ -120,9 +173,11 @@ cancel_blocks(struct upload *u)
 {
 	struct block *b;
 
+	pthread_mutex_lock(&u->lock);
 	for (b = u->blocks; b < u->blocks + IN_FLIGHT; b++)
-		if (b->in_use)
-			http_cancel(u->store->http, &b->op.call);
+		if (b->in_use && !b->over)
+			blob_put_cancel(&b->put);
+	pthread_mutex_unlock(&u->lock);
 }
 
 static struct block *
@@ -136,7 +191,10 @@ free_block(struct upload *u)
 	return (NULL);
 }
 
-/* The first failure ends it; blocks left behind are thrown away by the service. */
+/*
+ * The first failure ends it; blocks left behind are thrown away by the service.
+ * 1: the blob's ids have another length.
+ */
 static int
 send_blocks(struct upload *u, void (*progress)(void *, int64_t), void *arg, struct err *err)
 {
@@ -145,202 +203,78 @@ send_blocks(struct upload *u, void (*progress)(void *, int64_t), void *arg, stru
 	int failed = 0;
 
 	for (;;) {
-		while (!failed && next < u->nblocks && (b = free_block(u)) != NULL)
+		while (!failed && next < u->n && (b = free_block(u)) != NULL)
 			block_start(u, b, next++);
 		if ((b = block_wait(u)) == NULL)
-			return (failed ? -1 : 0);
+			return (failed);
 		if (!b->ok && !failed) {
-			failed = 1;
-			blob_explain(u->store, &b->op.call.response, 1, &b->err);
+			failed = b->put.length_differs ? 1 : -1;
 			if (err != NULL)
 				*err = b->err;
 			cancel_blocks(u);
 		}
 		if (b->ok && progress != NULL)
-			progress(arg, b->len);
-		blob_op_done(&b->op);
+			progress(arg, (int64_t)b->put.len);
 		b->in_use = 0;
 	}
 }
 
-static void
-add_block_list(const struct upload *u, struct buf *xml)
-{
-	char id[ID_SIZE];
-	size_t i;
-
-	buf_adds(xml, "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
-	for (i = 0; i < u->nblocks; i++) {
-		block_id(u, i, id);
-		buf_printf(xml, "<Latest>%s</Latest>", id);
-	}
-	buf_adds(xml, "</BlockList>");
-}
-
-/* ---- was it us? --------------------------------------------------------- */
-
-struct block_check {
-	const struct upload *upload;
-	size_t		 n;
-	int		 differ;
-};
-
-static void
-on_begin(void *arg, const char *name, const char **attributes)
-{
-	(void)arg;
-	(void)name;
-	(void)attributes;
-}
-
-static void
-on_end(void *arg, const char *name, const char *text, size_t len)
-{
-	struct block_check *c = arg;
-	char id[ID_SIZE];
-
-	if (strcmp(name, "Name") != 0)
-		return;
-	block_id(c->upload, c->n++, id);
-	if (len != strlen(id) || memcmp(text, id, len) != 0)
-		c->differ = 1;
-}
-
-/* Our blocks have names that nobody else gives. */
-static int
-has_our_blocks(struct upload *u)
-{
-	static const struct xml_handler handler = { on_begin, on_end };
-	struct block_check check = { .upload = u };
-	struct blob_op op;
-	struct xml *x;
-	int ok;
-
-	blob_op_init(&op, u->store, "get the blocks of", "GET", u->name);
-	op.query = "comp=blocklist&blocklisttype=committed";
-	op.call.body_max = BLOCK_LIST_MAX;
-	ok = blob_op_run(&op, NULL) == 0;
-	if (ok) {
-		x = xml_new(&handler, &check);
-		ok = xml_feed(x, buf_str(&op.call.response.error_body),
-		    op.call.response.error_body.len, 1, NULL) == 0;
-		xml_free(x);
-	}
-	blob_op_done(&op);
-	return (ok && check.n == u->nblocks && !check.differ);
-}
-
-static int
-has_our_bytes(struct upload *u, const struct store_attr *now)
-{
-	auto_free char *ours = mem_alloc(COMPARE_SIZE), *theirs = mem_alloc(COMPARE_SIZE);
-	int64_t at;
-	size_t n;
-
-	for (at = 0; at < u->size; at += (int64_t)n)
-		if (blob_read(u->store, u->name, now->etag, at, theirs, COMPARE_SIZE, &n, NULL,
-		    NULL) != 0 || n == 0 || fd_pread_full(u->fd, ours, n, at) != (ssize_t)n ||
-		    memcmp(ours, theirs, n) != 0)
-			return (0);
-	return (1);
-}
-
-/*
- * A repeated write whose condition fails may have succeeded the first time, the
- * answer being lost.  It did if the blob consists of our blocks; one without
- * blocks, if it was written since we began (by the service's clock) and holds
- * what we sent.
- */
-static int
-was_ours(struct upload *u, const struct blob_op *op, const char *if_match, int64_t began_ms,
-    char etag[HTTP_ETAG_MAX])
-{
-	const struct http_response *r = &op->call.response;
-	int64_t since_s = r->date_unix_s - (clock_ms() - began_ms) / 1000 - 1;
-	struct store_attr now;
-
-	if (op->call.tries < 2 || if_match == NULL || (r->status != 412 && r->status != 409) ||
-	    blob_head(u->store, u->name, &now, NULL, NULL) != 0 || now.size != u->size ||
-	    strcmp(now.etag, if_match) == 0)
-		return (0);
-	if (u->nblocks > 0 ? !has_our_blocks(u) : r->date_unix_s == 0 ||
-	    now.mtime_unix_s < since_s || !has_our_bytes(u, &now))
-		return (0);
-	memcpy(etag, now.etag, sizeof(now.etag));
-	return (1);
-}
-
-/* ---- commit -------------------------------------------------------------- */
-
-static int
-commit(struct upload *u, struct blob_op *op, const char *if_match, char etag[HTTP_ETAG_MAX],
-    struct err *err)
-{
-	int64_t began_ms = clock_ms();
-	struct err e;
-	int rc;
-
-	blob_op_condition(op, if_match);
-	rc = blob_op_run(op, &e);
-	if (rc == 0)
-		memcpy(etag, op->call.response.etag, sizeof(op->call.response.etag));
-	else if (was_ours(u, op, if_match, began_ms, etag))
-		rc = 0;
-	else if (err != NULL)
-		*err = e;
-	blob_op_done(op);
-	return (rc);
-}
-
-static int
-put_blob(struct upload *u, const char *if_match, char etag[HTTP_ETAG_MAX], struct err *err)
-{
-	struct blob_op op;
-
-	blob_op_init(&op, u->store, "upload", "PUT", u->name);
-	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
-	op.body_fd = u->fd;
-	op.body_len = (size_t)u->size;
-	return (commit(u, &op, if_match, etag, err));
-}
-
-static int
-put_block_list(struct upload *u, const char *if_match, char etag[HTTP_ETAG_MAX],
-    struct err *err)
-{
-	auto_buf struct buf xml = BUF_EMPTY;
-	struct blob_op op;
-
-	add_block_list(u, &xml);
-	blob_op_init(&op, u->store, "upload", "PUT", u->name);
-	blob_op_header(&op, "Content-Type", "application/xml");
-	op.query = "comp=blocklist";
-	op.body = xml.data;
-	op.body_len = xml.len;
-	return (commit(u, &op, if_match, etag, err));
-}
-
-/* Blocks grow with the file: there may be 50,000 of them. */
 static int
 plan_blocks(struct upload *u, struct err *err)
 {
-	unsigned char r[8];
+	int64_t left = u->size, size;
 	size_t i;
 
-	for (u->block_size = BLOCK_FIRST; u->size / u->block_size >= BLOCKS_MAX;)
-		u->block_size *= 2;
-	if (u->block_size > BLOCK_MAX) {
+	for (u->n = 0; left > 0 && u->n < STORE_BLOCKS_MAX; u->n++)
+		left -= store_block_size(u->n);
+	if (left > 0) {
 		err_set(err, ERR_OUTPUT, REMEDY_NONE, "upload", "no blob can be so large");
 		if (err != NULL)
 			err->sys_errno = EFBIG;
 		return (-1);
 	}
-	u->nblocks = (size_t)((u->size + u->block_size - 1) / u->block_size);
-	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
-		return (err_errno(err, "upload", NULL));
-	for (i = 0; i < sizeof(r); i++)
-		snprintf(u->random + 2 * i, 3, "%02x", r[i]);
+	u->list = arena_alloc(&u->mem, u->n * sizeof(*u->list));
+	for (i = 0, left = u->size; i < u->n; i++, left -= size) {
+		size = store_block_size(i);
+		u->list[i].size = size = size < left ? size : left;
+	}
 	return (0);
+}
+
+static int
+name_blocks(struct upload *u, const char *like, struct err *err)
+{
+	char id[STORE_BLOCK_ID_SIZE];
+	struct store_ids ids;
+	size_t i;
+
+	if (store_ids_init(&ids, like) != 0)
+		return (err_set(err, ERR_PROTOCOL, REMEDY_NONE, "upload",
+		    "the blob has blocks with ids of a length that cannot be matched"));
+	for (i = 0; i < u->n; i++) {
+		store_ids_next(&ids, id);
+		u->list[i].id = arena_strdup(&u->mem, id);
+	}
+	u->next_at = 0;
+	return (0);
+}
+
+static int
+send_named(struct upload *u, void (*progress)(void *, int64_t), void *arg, struct err *err)
+{
+	char etag[HTTP_ETAG_MAX];
+	struct store_block *have;
+	size_t n;
+	int rc;
+
+	if (name_blocks(u, NULL, err) != 0)
+		return (-1);
+	if ((rc = send_blocks(u, progress, arg, err)) != 1)
+		return (rc);
+	if (blob_list_blocks(u->store, u->name, &u->mem, &have, &n, etag, NULL) != 0 || n == 0 ||
+	    name_blocks(u, have[0].id, err) != 0)
+		return (-1);
+	return (send_blocks(u, progress, arg, err));
 }
 
 static int
@@ -353,12 +287,12 @@ put_in_blocks(struct upload *u, const char *if_match, void (*progress)(void *, i
 		return (-1);
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_cond_init(&u->cond, NULL);
-	rc = send_blocks(u, progress, arg, err);
+	rc = send_named(u, progress, arg, err);
 	if (rc == 0)
-		rc = put_block_list(u, if_match, etag, err);
+		rc = blob_commit(u->store, u->name, u->list, u->n, if_match, etag, err);
 	pthread_cond_destroy(&u->cond);
 	pthread_mutex_destroy(&u->lock);
-	return (rc);
+	return (rc == 0 ? 0 : -1);
 }
 
 int
@@ -374,7 +308,7 @@ blob_upload(struct store *s, const char *name, int fd, int64_t size, const char 
 	u->name = name;
 	u->fd = fd;
 	u->size = size;
-	if (size <= BLOCK_FIRST) {
+	if (size <= STORE_SINGLE_MAX) {
 		rc = put_blob(u, if_match, etag, err);
 		if (rc == 0 && progress != NULL)
 			progress(arg, size);
@@ -382,6 +316,7 @@ blob_upload(struct store *s, const char *name, int fd, int64_t size, const char 
 		rc = put_in_blocks(u, if_match, progress, arg, etag, err);
 	if (rc == 0 && ret_etag != NULL)
 		memcpy(ret_etag, etag, sizeof(etag));
+	arena_done(&u->mem);
 	free(u);
 	return (rc);
 }

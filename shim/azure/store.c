@@ -166,3 +166,37 @@ store_create_container(struct store *s, struct err *err)
 {
 	return (s->backend->create_container(s, err));
 }
+
+/* ---- blocks ------------------------------------------------------------- */
+
+int
+store_has_blocks(const struct store *s)
+{
+	return (s->backend->put_submit != NULL);
+}
+
+void
+store_put_submit(struct store_put *p)
+{
+	p->store->backend->put_submit(p);
+}
+
+void
+store_put_cancel(struct store_put *p)
+{
+	p->store->backend->put_cancel(p);
+}
+
+int
+store_commit(struct store *s, const char *name, const struct store_block *blocks, size_t n,
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	return (s->backend->commit(s, name, blocks, n, if_match, ret_etag, err));
+}
+
+int
+store_list_blocks(struct store *s, const char *name, struct arena *mem, struct store_block **ret,
+    size_t *ret_n, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	return (s->backend->list_blocks(s, name, mem, ret, ret_n, ret_etag, err));
+}

@@ -101,15 +101,79 @@ int	store_read(struct store *, const char *name, const char *etag, int64_t offse
 	    size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *);
 
 /*
- * Upload size bytes of fd as blob name: one Put Blob up to 8 MiB, else blocks in
- * parallel (random id prefix) and one Put Block List.  if_match: NULL none, "*"
- * = must not exist (If-None-Match: *), else an ETag.  ret_etag may be NULL.
+ * Upload size bytes of fd as blob name: one Put Blob up to STORE_SINGLE_MAX, else blocks
+ * in parallel and one Put Block List.  if_match: NULL none, "*" = must not exist
+ * (If-None-Match: *), else an ETag.  ret_etag may be NULL.
  * progress (may be NULL) is told, on the caller's thread, how many bytes more
  * were acknowledged.
  */
+#define STORE_SINGLE_MAX	((int64_t)8 << 20)	/* over 4 MiB: the service's fast path */
 int	store_upload(struct store *, const char *name, int fd, int64_t size, const char *if_match,
 	    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
 	    struct err *);
+
+/*
+ * A large blob block by block: put in any order, then named in a list, which makes
+ * the blob at once.  What is put is seen by nobody before.  Blocks that no list of
+ * the blob has named are gone with the next list that is committed, with a Put Blob,
+ * or after a week; a list names what is committed already as well, and that costs
+ * nothing.  All ids of one blob have one length, those that others gave included.
+ * A service may have no blocks (store_has_blocks): then store_upload() is what there is.
+ *
+ * Sources: learn.microsoft.com/rest/api/storageservices put-block, put-block-list,
+ * get-block-list.
+ */
+#define STORE_BLOCKS_MAX	50000
+#define STORE_BLOCK_ID_SIZE	89	/* base64 of at most 64 bytes, and a NUL */
+
+int	store_has_blocks(const struct store *);
+/* Of block i of a new blob: 8 MiB, twice as much after each 5,000, so that 38 TiB fit. */
+int64_t	store_block_size(size_t i);
+
+/* Ids that nobody else gives. */
+struct store_ids {
+	unsigned char	random[8];
+	uint32_t	next;
+	size_t		raw_len;
+};
+/* like: an id whose length they must have; NULL: any.  -1: such ids cannot be made. */
+int	store_ids_init(struct store_ids *, const char *like);
+void	store_ids_next(struct store_ids *, char id[STORE_BLOCK_ID_SIZE]);
+
+struct store_put {
+	/* Filled by the caller. */
+	struct store	*store;
+	const char	*name;		/* borrowed until done, like fd */
+	char		 id[STORE_BLOCK_ID_SIZE];
+	int		 fd;
+	int64_t		 offset;
+	size_t		 len;
+	/* Called once, on the network thread.  err NULL: the service has it. */
+	void		(*done)(struct store_put *, struct err *err);
+	void		*arg;
+	/* The store's own, but for length_differs: the blob has ids of another length. */
+	int		 length_differs;
+	void		*op;
+};
+void	store_put_submit(struct store_put *);
+/* End early: done() comes soon.  Before done() has returned; not on the network thread. */
+void	store_put_cancel(struct store_put *);
+
+struct store_block {
+	const char	*id;
+	int64_t		 size;
+	int		 is_committed;
+};
+/*
+ * The blob is these blocks from now on; conditions as for store_upload().
+ * returns  0; 1: some of them are not there any more (err is filled); -1
+ */
+int	store_commit(struct store *, const char *name, const struct store_block *, size_t n,
+	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
+/* The blocks of a blob, committed ones first, in mem. */
+int	store_list_blocks(struct store *, const char *name, struct arena *mem,
+	    struct store_block **ret, size_t *ret_n, char ret_etag[HTTP_ETAG_MAX], struct err *);
+
 /* Missing is success. */
 int	store_delete(struct store *, const char *name, struct err *);
 /* An explicit directory: zero-length blob with hdi_isfolder=true; existing is success. */

@@ -50,6 +50,8 @@ static const struct row rows[] = {
 	    "without FUSE: fail (default) or copy the data", MAIN },
 	{ "memory", 0, ROW_SIZE, "AMLSHIM_MEMORY", AT(tuning.memory_bytes), "SIZE",
 	    "memory for all mounts together (256M)", MOUNT },
+	{ "write-behind", 0, ROW_YES, "AMLSHIM_WRITE_BEHIND", AT(tuning.write_behind), NULL,
+	    "outputs: close does not wait for the upload, fsync does", MOUNT },
 	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
 	    "what the code is checked against (CODE/.amlshim-snapshot)", MAIN },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",

@@ -194,6 +194,12 @@ on_replaced(void *arg, struct inode *parent, const char *name)
 	session_replaced(((struct mountd *)arg)->session, parent, name);
 }
 
+static void
+tell_failed(void *arg, const struct err *err)
+{
+	report_failure(((struct mountd *)arg)->report, err);
+}
+
 static int
 make_tree(struct mountd *m, struct err *err)
 {
@@ -204,7 +210,8 @@ make_tree(struct mountd *m, struct err *err)
 	    .replaced = on_replaced, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
 	    .arg = m };
 	struct writer_options writer = { .blocks = m->blocks, .reader = m->reader,
-	    .store = m->store, .staging = a->staging, .hns = a->hns, .keep_bytes = -1 };
+	    .store = m->store, .staging = a->staging, .hns = a->hns, .keep_bytes = -1,
+	    .write_behind = m->opt->tuning->write_behind, .failed = tell_failed, .arg = m };
 
 	m->tree = tree_new(&tree);
 	writer.tree = m->tree;

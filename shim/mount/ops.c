@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -601,7 +602,7 @@ op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
-	if (fi->fh != 0 && writer_flush(o->writer, inode_of(o, ino), &err) != 0)
+	if (fi->fh != 0 && writer_close(o->writer, inode_of(o, ino), &err) != 0)
 		fail(req, &err);
 	else
 		fuse_reply_err(req, 0);
@@ -616,6 +617,23 @@ op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *f
 	(void)data_only;
 	(void)fi;
 	if (writer_flush(o->writer, inode_of(o, ino), &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+/* Other modes move bytes: EOPNOTSUPP. */
+static void
+op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
+    struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+
+	(void)fi;
+	if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
+		fuse_reply_err(req, EOPNOTSUPP);
+	else if (writer_allocate(o->writer, inode_of(o, ino), mode, offset, len, &err) != 0)
 		fail(req, &err);
 	else
 		fuse_reply_err(req, 0);
@@ -738,7 +756,7 @@ op_init(void *arg, struct fuse_conn_info *c)
 	o->ready(o->ready_arg);
 }
 
-/* What is not here libfuse answers with ENOSYS, and the kernel asks once: xattrs, fallocate ... */
+/* What is not here libfuse answers with ENOSYS, and the kernel asks once: xattrs, bmap ... */
 const struct fuse_lowlevel_ops ops_read_only = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -769,6 +787,7 @@ const struct fuse_lowlevel_ops ops_writable = {
 	.flush = op_flush,
 	.fsync = op_fsync,
 	.release = op_release,
+	.fallocate = op_fallocate,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,

@@ -3,8 +3,22 @@
 
 /*
  * staged -- what writer.c and names.c share: the staged file of one inode.
+ *
+ * written counts changes; an upload notes the count before it begins, and is of that
+ * generation: what is written meanwhile makes the file dirty again when the upload is
+ * over, whichever bytes of it were caught.  A change is counted after its bytes are in
+ * the file (the same rule as for single blocks, see stream.h), hence no change can be
+ * in the file, missing in the upload, and not counted.  The service never shows a mix
+ * for longer than until the next upload, which the writer's own flush, or the last
+ * release, makes.
+ *
+ * Two who write one file here write one staged file, as on any file system, and each
+ * one's flush uploads what is there.  Writes do not wait for an upload; what changes
+ * the file's length downwards, its name or its existence waits (busy): a truncation
+ * cannot cut bytes that a request under way has announced.
  */
 
+#include "mount/stream.h"
 #include "mount/writer.h"
 
 struct staged {
@@ -18,14 +32,19 @@ struct staged {
 	unsigned int	 opens, holds;
 	uint64_t	 written, uploaded;	/* generations: dirty if they differ */
 	uint64_t	 failed;	/* the generation whose upload failed */
+	int		 told;		/* who wrote it knows of that */
+	int		 untouched;	/* made or emptied by an open, nothing written since */
 	int		 unlinked;
 	int		 exclusive;	/* the first upload must find no blob */
 	int		 whole;		/* all of it was written here: it replaces any other */
 	int		 exists;	/* there is a blob under this name, as far as we know */
 	char		 etag[HTTP_ETAG_MAX];	/* that it must have; "": any, or none */
 	struct err	 why;		/* of the last failure */
+	struct stream	*stream;	/* its blocks; NULL: it has none, or none are known */
 	/* writer.lock */
 	struct staged	*prev, *next;	/* all that are local */
+	struct staged	*queued;	/* behind.c's: the next one in its queue */
+	int		 is_queued;
 	int64_t		 kept;		/* bytes, if only kept for a next use; -1: in use */
 };
 
@@ -34,6 +53,8 @@ struct writer {
 	int		 staging_fd;
 	char		*staging;
 	int64_t		 keep_bytes;
+	struct streams	*streams;
+	struct behind	*behind;	/* NULL: close waits for the upload */
 	/* One directory is renamed at a time: it makes many files busy. */
 	pthread_mutex_t	 rename_lock;	/* before staged.lock */
 	pthread_mutex_t	 lock;		/* guards the rest and the tail of struct staged */
@@ -57,6 +78,14 @@ int	staged_make(struct writer *, struct staged *, struct err *);
 /* Upload it, busy, under this name. */
 int	staged_upload(struct writer *, struct staged *, const char *blob, const char *if_match,
 	    struct err *);
+/* Upload it if it is dirty, under the name it has, with the condition of its lineage. */
+int	staged_commit(struct writer *, struct staged *, struct err *);
+/* Closed: what nobody has open any more is let go, or kept for a next use (1). */
+int	staged_rest(struct writer *, struct staged *);
+/* Without it: of those kept only so many bytes stay. */
+void	staged_trim(struct writer *);
+/* So many bytes more fit into the staging directory. */
+int	staged_has_room(const struct writer *, int64_t bytes);
 /* No longer local: forget it (and remove its file at path, NULL: somebody else did). */
 void	staged_drop(struct writer *, struct staged *, const char *path);
 int	staged_is_dirty(const struct staged *);

@@ -8,12 +8,14 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "mount/behind.h"
 #include "mount/cond.h"
 #include "mount/staged.h"
 
 #define KEEP_MAX	((int64_t)1 << 30)	/* of uploaded files, or 1/8 of the free space */
 #define KEEP_PART	8
 #define RESERVED_BYTES	((int64_t)150 << 20)	/* left free when a file is fetched to be changed */
+#define BLOCKS_UNDER_WAY	16
 #define FETCH_TIMEOUT_MS	(5 * 60 * 1000)
 
 /* ---- the staged file's own state ----------------------------------------------------- */
@@ -38,11 +40,21 @@ staged_of(struct writer *w, struct inode *i)
 	return (s);
 }
 
+/* What it knew of its blocks does not hold any more. */
+static void
+drop_stream(struct staged *s)
+{
+	if (s->stream != NULL)
+		stream_free(s->stream);
+	s->stream = NULL;
+}
+
 void
 writer_drop_staged(void *arg)
 {
 	struct staged *s = arg;
 
+	drop_stream(s);
 	mem_close_fd(&s->fd);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->idle);
@@ -210,6 +222,7 @@ staged_make(struct writer *w, struct staged *s, struct err *err)
 	if (s->fd < 0)
 		return (-1);
 	s->written++;
+	s->untouched = 1;
 	set_local(w, s, 0);
 	return (0);
 }
@@ -220,6 +233,7 @@ staged_drop(struct writer *w, struct staged *s, const char *path)
 {
 	struct tree *t = w->opt.tree;
 
+	drop_stream(s);
 	mem_close_fd(&s->fd);
 	if (path != NULL)
 		unlinkat(w->staging_fd, path, 0);	/* what stays is found at the end */
@@ -302,14 +316,32 @@ free_bytes(const struct writer *w)
 	return ((int64_t)v.f_bavail * (int64_t)v.f_frsize);
 }
 
+int
+staged_has_room(const struct writer *w, int64_t bytes)
+{
+	return (free_bytes(w) - RESERVED_BYTES >= bytes);
+}
+
+void
+staged_trim(struct writer *w)
+{
+	drop_kept(w, w->keep_bytes);
+}
+
+/* 1: some, perhaps: try again. */
+static int
+make_room(struct writer *w)
+{
+	return (drop_kept(w, 0) > 0 || (w->behind != NULL && behind_wait(w->behind)));
+}
+
 static int
 check_room(struct writer *w, int64_t bytes, struct err *err)
 {
-	if (free_bytes(w) - RESERVED_BYTES >= bytes)
-		return (0);
-	drop_kept(w, 0);
-	if (free_bytes(w) - RESERVED_BYTES >= bytes)
-		return (0);
+	do
+		if (staged_has_room(w, bytes))
+			return (0);
+	while (make_room(w));
 	errno = ENOSPC;
 	return (err_errno(err, "stage", w->staging));
 }
@@ -405,6 +437,74 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 	return (0);
 }
 
+/* ---- its blocks ---------------------------------------------------------------------- */
+
+static int
+has_blocks(const struct writer *w, int64_t size)
+{
+	return (size > STORE_SINGLE_MAX && store_has_blocks(w->opt.store));
+}
+
+static void
+have_stream(struct writer *w, struct staged *s)
+{
+	if (s->stream == NULL)
+		s->stream = stream_new(w->streams);
+}
+
+static int
+blob_of(struct writer *w, struct staged *s, char blob[INODE_PATH_MAX])
+{
+	int gone;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	gone = tree_blob_name(w->opt.tree, s->inode, blob);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (gone);
+}
+
+/*
+ * Lock held, given up meanwhile.  Nobody has it open yet, and it is what the service
+ * has: the blocks that stay as they are need not be sent again.
+ */
+static void
+adopt_blocks(struct writer *w, struct staged *s)
+{
+	char blob[INODE_PATH_MAX];
+	struct stat st;
+
+	if (staged_is_dirty(s) || s->etag[0] == '\0' || fstat(s->fd, &st) != 0 ||
+	    !has_blocks(w, st.st_size) || blob_of(w, s, blob) != 0)
+		return;
+	have_stream(w, s);
+	if (stream_knows(s->stream, blob))
+		return;
+	set_busy(s, 1);
+	pthread_mutex_unlock(&s->lock);
+	stream_adopt(s->stream, blob, s->etag, st.st_size);
+	pthread_mutex_lock(&s->lock);
+	set_busy(s, 0);
+}
+
+/* Lock held.  Of a file of so many bytes before, these were written. */
+static void
+note_write(struct writer *w, struct staged *s, int64_t size, int64_t from, int64_t to)
+{
+	char blob[INODE_PATH_MAX];
+
+	s->written++;
+	s->untouched = 0;
+	if (!has_blocks(w, to > size ? to : size))
+		return;
+	if (s->stream == NULL) {
+		have_stream(w, s);
+		if (from == size)
+			stream_complete(s->stream, from);
+	}
+	if (stream_changed(s->stream, from, to) && !s->unlinked && blob_of(w, s, blob) == 0)
+		stream_send(s->stream, blob, s->fd);
+}
+
 /* ---- uploading ----------------------------------------------------------------------- */
 
 static void
@@ -441,24 +541,32 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, const char *
 		return (-1);
 	if (fstat(s->fd, &st) != 0)
 		return (err_errno(err, "upload", blob));
-	pthread_mutex_unlock(&s->lock);
-	failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL, NULL,
-	    &why);
-	pthread_mutex_lock(&s->lock);
+	if (has_blocks(w, st.st_size)) {
+		have_stream(w, s);
+		pthread_mutex_unlock(&s->lock);
+		failed = stream_commit(s->stream, blob, s->fd, st.st_size, if_match, etag, &why);
+		pthread_mutex_lock(&s->lock);
+	} else {
+		drop_stream(s);
+		pthread_mutex_unlock(&s->lock);
+		failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL,
+		    NULL, &why);
+		pthread_mutex_lock(&s->lock);
+	}
 	if (!failed) {
 		set_uploaded(w, s, etag, generation);
 		return (0);
 	}
 	s->failed = generation;
+	s->told = 0;
 	s->why = why;
 	if (err != NULL)
 		*err = why;
 	return (-1);
 }
 
-/* Lock held. */
-static int
-commit(struct writer *w, struct staged *s, struct err *err)
+int
+staged_commit(struct writer *w, struct staged *s, struct err *err)
 {
 	char blob[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
 	int failed;
@@ -466,10 +574,7 @@ commit(struct writer *w, struct staged *s, struct err *err)
 	staged_wait(s);
 	if (!staged_is_dirty(s))
 		return (0);
-	pthread_mutex_lock(&w->opt.tree->lock);
-	failed = tree_blob_name(w->opt.tree, s->inode, blob);
-	pthread_mutex_unlock(&w->opt.tree->lock);
-	if (failed)
+	if (blob_of(w, s, blob) != 0)
 		return (0);		/* it has no name any more */
 	str_format(etag, sizeof(etag), "%s", s->exclusive ? "*" : s->whole ? "" : s->etag);
 	set_busy(s, 1);
@@ -478,20 +583,68 @@ commit(struct writer *w, struct staged *s, struct err *err)
 	return (failed);
 }
 
-int
-writer_flush(struct writer *w, struct inode *i, struct err *err)
+static struct staged *
+find_staged(struct writer *w, struct inode *i)
 {
 	struct staged *s;
-	int failed;
 
 	pthread_mutex_lock(&w->opt.tree->lock);
 	s = i->staged;
 	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (s);
+}
+
+int
+writer_flush(struct writer *w, struct inode *i, struct err *err)
+{
+	struct staged *s = find_staged(w, i);
+	int failed;
+
 	if (s == NULL)
 		return (0);
 	pthread_mutex_lock(&s->lock);
-	failed = commit(w, s, err);
+	failed = staged_commit(w, s, err);
+	s->told |= failed;
 	rest_fd(s);
+	pthread_mutex_unlock(&s->lock);
+	return (failed);
+}
+
+/* Lock held.  The upload is left to the last release, or to the threads behind. */
+static int
+may_wait(struct writer *w, struct staged *s)
+{
+	if (s->untouched && !s->exclusive)
+		return (1);
+	return (w->behind != NULL && !behind_is_full(w->behind));
+}
+
+/* Lock held. */
+static int
+tell_failure(struct staged *s, struct err *err)
+{
+	if (s->failed <= s->uploaded || s->told)
+		return (0);
+	s->told = 1;
+	*err = s->why;
+	return (-1);
+}
+
+int
+writer_close(struct writer *w, struct inode *i, struct err *err)
+{
+	struct staged *s = find_staged(w, i);
+	int failed;
+
+	if (s == NULL)
+		return (0);
+	pthread_mutex_lock(&s->lock);
+	if (may_wait(w, s))
+		failed = w->behind != NULL ? tell_failure(s, err) : 0;
+	else {
+		failed = staged_commit(w, s, err);
+		s->told |= failed;
+	}
 	pthread_mutex_unlock(&s->lock);
 	return (failed);
 }
@@ -514,8 +667,10 @@ stage(struct writer *w, struct staged *s, int truncate, struct err *err)
 	if (truncate) {
 		if (ftruncate(s->fd, 0) != 0)
 			return (err_errno(err, "stage", w->staging));
+		drop_stream(s);
 		s->whole = !s->exclusive;
 		s->written++;
+		s->untouched = 1;
 		set_local(w, s, 0);
 	}
 	return (0);
@@ -532,6 +687,8 @@ writer_open(struct writer *w, struct inode *i, int truncate, struct err *err)
 	if (s->opens == 0 && s->holds == 0 && !staged_is_dirty(s))
 		s->whole = 0;		/* kept: somebody may have replaced it since */
 	failed = stage(w, s, truncate, err);
+	if (!failed && s->opens == 0)
+		adopt_blocks(w, s);
 	if (!failed) {
 		s->opens++;
 		list_move(w, s, -1);
@@ -541,10 +698,35 @@ writer_open(struct writer *w, struct inode *i, int truncate, struct err *err)
 }
 
 int
+staged_rest(struct writer *w, struct staged *s)
+{
+	struct stat st;
+	int kept;
+
+	if (s->opens > 0 || !s->is_local || s->busy)
+		return (0);
+	kept = !staged_is_dirty(s) && s->fd >= 0 && fstat(s->fd, &st) == 0;
+	if (kept)
+		list_move(w, s, st.st_size);
+	rest_fd(s);
+	return (kept);
+}
+
+/* Lock held.  Nobody has it open any more: upload what no flush did, or have it done. */
+static int
+settle(struct writer *w, struct staged *s, struct err *err)
+{
+	if (!staged_is_dirty(s) || s->failed == s->written)
+		return (0);
+	if (w->behind != NULL && behind_add(w->behind, s))
+		return (0);
+	return (staged_commit(w, s, err));
+}
+
+int
 writer_release(struct writer *w, struct inode *i, struct err *err)
 {
 	struct staged *s = staged_of(w, i);
-	struct stat st = { .st_size = 0 };
 	int failed = 0, kept = 0;
 
 	pthread_mutex_lock(&w->opt.tree->lock);
@@ -554,45 +736,47 @@ writer_release(struct writer *w, struct inode *i, struct err *err)
 	if (--s->opens == 0 && s->unlinked && s->is_local && s->holds == 0)
 		staged_drop(w, s, NULL);
 	else if (s->opens == 0 && s->is_local) {
-		if (staged_is_dirty(s) && s->failed != s->written)
-			failed = commit(w, s, err);
-		kept = s->opens == 0 && s->is_local && !staged_is_dirty(s) &&
-		    fstat(s->fd, &st) == 0;
-		if (kept)
-			list_move(w, s, st.st_size);
-		rest_fd(s);
+		failed = settle(w, s, err);
+		kept = staged_rest(w, s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_lock(&w->opt.tree->lock);
 	tree_unref(w->opt.tree, i);
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	if (kept)
-		drop_kept(w, w->keep_bytes);
+		staged_trim(w);
 	return (failed);
 }
 
 static int
 write_all(struct writer *w, int fd, const void *data, size_t len, int64_t offset)
 {
-	if (fd_pwrite_all(fd, data, len, offset) == 0)
-		return (0);
-	if (errno != ENOSPC || drop_kept(w, 0) == 0)
-		return (-1);
-	return (fd_pwrite_all(fd, data, len, offset));
+	while (fd_pwrite_all(fd, data, len, offset) != 0)
+		if (errno != ENOSPC)
+			return (-1);
+		else if (!make_room(w)) {
+			errno = ENOSPC;
+			return (-1);
+		}
+	return (0);
 }
 
-static void
+/* Returns the size that it had. */
+static int64_t
 set_written(struct writer *w, struct inode *i, int64_t end)
 {
 	struct timespec now;
+	int64_t size;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&w->opt.tree->lock);
-	if (i->size < end)
+	size = i->size;
+	if (size < end)
 		i->size = end;
 	i->mtime_s = now.tv_sec;
 	i->mtime_ns = (uint32_t)now.tv_nsec;
 	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (size);
 }
 
 int
@@ -600,6 +784,7 @@ writer_write(struct writer *w, struct inode *i, const void *data, size_t len, in
     struct err *err)
 {
 	struct staged *s = staged_of(w, i);
+	int64_t size;
 	int fd, failed;
 
 	pthread_mutex_lock(&s->lock);
@@ -608,12 +793,26 @@ writer_write(struct writer *w, struct inode *i, const void *data, size_t len, in
 	failed = write_all(w, fd, data, len, offset) != 0;
 	if (failed)
 		err_errno(err, "stage", w->staging);
-	pthread_mutex_lock(&s->lock);
-	s->written++;			/* also after a failure: a part may be there */
+	size = set_written(w, i, failed ? 0 : offset + (int64_t)len);
+	pthread_mutex_lock(&s->lock);	/* also after a failure: a part may be there */
+	note_write(w, s, size, offset, offset + (int64_t)len);
 	pthread_mutex_unlock(&s->lock);
-	if (!failed)
-		set_written(w, i, offset + (int64_t)len);
 	return (failed ? -1 : 0);
+}
+
+/* Lock held, nobody is busy with it. */
+static int
+resize(struct writer *w, struct staged *s, int64_t size, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(s->fd, &st) != 0 || ftruncate(s->fd, size) != 0)
+		return (err_errno(err, "stage", w->staging));
+	s->written++;
+	if (s->stream != NULL)
+		stream_resized(s->stream, st.st_size, size);
+	set_local(w, s, size);
+	return (0);
 }
 
 int
@@ -626,20 +825,39 @@ writer_truncate(struct writer *w, struct inode *i, int64_t size, struct err *err
 	if (writer_open(w, i, size == 0, err) != 0)
 		return (-1);
 	pthread_mutex_lock(&s->lock);
-	if (size > 0) {
-		failed = ftruncate(s->fd, size) != 0;
-		if (failed)
-			err_errno(err, "stage", w->staging);
-		else {
-			s->written++;
-			set_local(w, s, size);
-		}
-	}
+	staged_wait(s);
+	s->untouched = 0;
+	if (size > 0)
+		failed = resize(w, s, size, err);
 	pthread_mutex_unlock(&s->lock);
 	if (writer_release(w, i, &why) != 0 && !failed) {
 		failed = 1;
 		*err = why;
 	}
+	return (failed ? -1 : 0);
+}
+
+int
+writer_allocate(struct writer *w, struct inode *i, int mode, int64_t offset, int64_t len,
+    struct err *err)
+{
+	struct staged *s = staged_of(w, i);
+	struct stat before, st;
+	int64_t end;
+	int failed;
+
+	pthread_mutex_lock(&s->lock);
+	staged_wait(s);
+	failed = fstat(s->fd, &before) != 0 || fallocate(s->fd, mode, offset, len) != 0 ||
+	    fstat(s->fd, &st) != 0;
+	if (failed)
+		err_errno(err, "stage", w->staging);
+	else if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0 || st.st_size > before.st_size) {
+		end = offset + len < st.st_size ? offset + len : st.st_size;
+		note_write(w, s, before.st_size, offset, end);
+		set_local(w, s, st.st_size);
+	}
+	pthread_mutex_unlock(&s->lock);
 	return (failed ? -1 : 0);
 }
 
@@ -746,6 +964,9 @@ writer_new(const struct writer_options *o, struct err *err)
 	}
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_mutex_init(&w->rename_lock, NULL);
+	w->streams = streams_new(o->store, BLOCKS_UNDER_WAY);
+	if (o->write_behind)
+		w->behind = behind_new(w);
 	return (w);
 }
 
@@ -757,6 +978,8 @@ writer_free(struct writer *w)
 
 	if (w == NULL)
 		return;
+	if (w->behind != NULL)
+		behind_free(w->behind);
 	while ((s = w->first) != NULL) {
 		i = s->inode;
 		pthread_mutex_lock(&w->opt.tree->lock);
@@ -769,6 +992,7 @@ writer_free(struct writer *w)
 		tree_unref(w->opt.tree, i);
 		pthread_mutex_unlock(&w->opt.tree->lock);
 	}
+	streams_free(w->streams);
 	mem_close_fd(&w->staging_fd);
 	pthread_mutex_destroy(&w->lock);
 	pthread_mutex_destroy(&w->rename_lock);

@@ -7,10 +7,20 @@
  * A file of a writable mount is remote, or staged: a file of its own under
  * STAGING/relative/path.  Opening one for writing stages it (whole, with If-Match;
  * empty with O_TRUNC or when created); reads and writes then go to the staged
- * file.  flush and fsync upload it when it was written since the last upload, and
- * the caller gets the error; one upload of a file at a time, a second flush
- * without changes costs nothing.  What could not be uploaded stays staged and is
+ * file.  A large one is sent block by block while it is written (stream.h).  close
+ * (writer_close) and fsync (writer_flush) upload what was written since the last
+ * upload, and the caller gets the error; one upload of a file at a time, a second
+ * one without changes costs nothing.  What could not be uploaded stays staged and is
  * tried again at the next flush and at the end.
+ *
+ * A shell's redirection closes a new file before anything is in it (dup2 and close):
+ * what an open made or emptied is not uploaded at a close, but when it was written,
+ * at an fsync, or when nobody has it open any more.  One that was created with
+ * O_EXCL is, since who closes it wants to know whether it is his.
+ *
+ * With write_behind close does not wait: when nobody has a file open any more it is
+ * queued, and uploaded by threads of its own (behind.c).  fsync still waits; an error
+ * is told to the next close or fsync of the file, to failed(), and at the end.
  *
  * Uploads follow a lineage: a file whose bytes were fetched, or uploaded by us
  * before, is replaced only if it still has that ETag; O_EXCL only if there is
@@ -43,6 +53,10 @@ struct writer_options {
 	const char	*staging;	/* made, 0700, if missing */
 	int		 hns;
 	int64_t		 keep_bytes;	/* of uploaded files; < 0: by the space there is */
+	int		 write_behind;
+	/* write_behind: an upload that nobody waits for failed. */
+	void		(*failed)(void *arg, const struct err *);
+	void		*arg;
 };
 
 struct writer *writer_new(const struct writer_options *, struct err *);
@@ -60,7 +74,13 @@ int	writer_open(struct writer *, struct inode *, int truncate, struct err *);
 int	writer_release(struct writer *, struct inode *, struct err *);
 int	writer_write(struct writer *, struct inode *, const void *, size_t, int64_t offset,
 	    struct err *);
+/* Of one descriptor; others may have it open. */
+int	writer_close(struct writer *, struct inode *, struct err *);
+/* What was written is in the store when this returns 0. */
 int	writer_flush(struct writer *, struct inode *, struct err *);
+/* As fallocate(2), of the staged file; EOPNOTSUPP where its file system cannot. */
+int	writer_allocate(struct writer *, struct inode *, int mode, int64_t offset, int64_t len,
+	    struct err *);
 /* When nobody has it open for writing the change is uploaded at once. */
 int	writer_truncate(struct writer *, struct inode *, int64_t size, struct err *);
 
@@ -77,7 +97,7 @@ int	writer_drop_stale(struct writer *, struct inode *);
 int	writer_statfs(struct writer *, struct statvfs *, struct err *);
 
 /*
- * The end: upload what is left, four files at a time, and the directories that
+ * The end: upload what is left, many files at a time, and the directories that
  * were made here and are empty, until the deadline.  lost() is told of each that
  * failed: err->resource is its staged path, which stays.  The others are removed.
  */

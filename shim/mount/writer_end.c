@@ -10,7 +10,7 @@
 #include "mount/crew.h"
 #include "mount/staged.h"
 
-#define UPLOADS		4
+#define UPLOADS		32	/* files; how many blocks of large ones: see writer.c */
 #define DEPTH_MAX	512	/* a path has fewer components */
 
 /* One file or empty directory that has still to go out. */

@@ -12,6 +12,7 @@
 
 struct plan_tuning {
 	int64_t	memory_bytes;		/* for all mounts together; 0: not said */
+	int	write_behind;		/* close does not wait for uploads */
 };
 
 /* What nobody said. */

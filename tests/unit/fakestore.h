@@ -7,7 +7,8 @@
  * Include it in one file of a test: its functions take the place of the library's
  * when the test is linked.  fake.hold keeps reads back (release: fake_release), the
  * fail_ counters make the next so many calls fail with fake.error, and each call
- * is counted.
+ * is counted.  Blocks are as strict as the service's: a list that names what is not
+ * there is refused, what it does not name is gone, and ids have one length.
  */
 
 #include <pthread.h>
@@ -23,8 +24,18 @@
 
 #define FAKE_PIECE	16384		/* bytes a call of sink */
 
+struct fake_block {
+	char	 id[STORE_BLOCK_ID_SIZE];
+	char	*data;
+	int64_t	 size;
+	int	 is_committed;
+};
+
 struct fake_blob {
 	struct fake_blob *next;
+	struct fake_block *blocks;	/* committed ones in order, then uncommitted ones */
+	size_t	 nblocks;
+	int	 is_uncommitted;	/* it has nothing but blocks: not there yet */
 	char	*name;
 	char	*data;
 	int64_t	 size;
@@ -41,6 +52,12 @@ static struct {
 	size_t		 nqueue;
 	int		 hold;		/* reads stay in the queue */
 	int64_t		 hold_after;	/* >= 0: a read being answered stops there */
+	struct store_put *puts[64];
+	size_t		 nputs;
+	int		 hold_puts;	/* they stay in the queue */
+	int		 puts_done, commits, block_lists, fail_puts, fail_commits;
+	int64_t		 put_bytes;
+	void		(*on_commit)(void);	/* lock held, before it */
 	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
@@ -68,24 +85,48 @@ fake_find(const char *name)
 
 	for (b = fake.blobs; b != NULL; b = b->next)
 		if (strcmp(b->name, name) == 0)
-			return (b);
+			return (b->is_uncommitted ? NULL : b);
 	return (NULL);
+}
+
+static inline void
+fake_drop_blocks(struct fake_blob *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->nblocks; i++)
+		free(b->blocks[i].data);
+	free(b->blocks);
+	b->blocks = NULL;
+	b->nblocks = 0;
+}
+
+/* Lock held.  The blob, or the place for one. */
+static inline struct fake_blob *
+fake_place(const char *name)
+{
+	struct fake_blob *b, **p = &fake.blobs;
+
+	while (*p != NULL && strcmp((*p)->name, name) < 0)
+		p = &(*p)->next;
+	if (*p != NULL && strcmp((*p)->name, name) == 0)
+		return (*p);
+	b = mem_zalloc(sizeof(*b));
+	b->name = mem_strdup(name);
+	b->next = *p;
+	b->is_uncommitted = 1;
+	*p = b;
+	return (b);
 }
 
 /* Lock held. */
 static inline struct fake_blob *
 fake_store(const char *name, const void *data, int64_t size, int is_dir)
 {
-	struct fake_blob *b = fake_find(name), **p = &fake.blobs;
+	struct fake_blob *b = fake_place(name);
 
-	if (b == NULL) {
-		while (*p != NULL && strcmp((*p)->name, name) < 0)
-			p = &(*p)->next;
-		b = mem_zalloc(sizeof(*b));
-		b->name = mem_strdup(name);
-		b->next = *p;
-		*p = b;
-	}
+	fake_drop_blocks(b);
+	b->is_uncommitted = 0;
 	free(b->data);
 	b->data = mem_alloc((size_t)size);
 	if (size > 0)
@@ -119,6 +160,7 @@ fake_remove(const char *name)
 	for (p = &fake.blobs; (b = *p) != NULL; p = &b->next)
 		if (strcmp(b->name, name) == 0) {
 			*p = b->next;
+			fake_drop_blocks(b);
 			free(b->name);
 			free(b->data);
 			free(b);
@@ -270,13 +312,70 @@ fake_answer(struct store_read *r)
 	pthread_mutex_lock(&fake.lock);
 }
 
+/* Lock held. */
+static inline int
+fake_put_block(struct store_put *p, char *data, struct err *err)
+{
+	struct fake_blob *b = fake_place(p->name);
+	struct fake_block *k = NULL;
+	size_t i;
+
+	if (b->nblocks > 0 && strlen(b->blocks[0].id) != strlen(p->id)) {
+		p->length_differs = 1;
+		return (fake_refuse(err, ERR_PROTOCOL, 400, p->name));
+	}
+	for (i = 0; i < b->nblocks; i++)
+		if (!b->blocks[i].is_committed && strcmp(b->blocks[i].id, p->id) == 0)
+			k = &b->blocks[i];
+	if (k == NULL) {
+		b->blocks = mem_grow(b->blocks, (b->nblocks + 1) * sizeof(*b->blocks));
+		k = &b->blocks[b->nblocks++];
+		memset(k, 0, sizeof(*k));
+	}
+	free(k->data);
+	str_format(k->id, sizeof(k->id), "%s", p->id);
+	k->data = data;
+	k->size = (int64_t)p->len;
+	return (0);
+}
+
+/* Lock held, given up for the callback. */
+static inline void
+fake_answer_put(struct store_put *p)
+{
+	char *data = mem_alloc(p->len);
+	struct err err = ERR_EMPTY;
+	int failed = 0;
+
+	if (fd_pread_full(p->fd, data, p->len, p->offset) != (ssize_t)p->len)
+		failed = fake_refuse(&err, ERR_CHANGED, 0, p->name);
+	if (!failed)
+		failed = fake_fails(&fake.fail_puts, &err) || fake_put_block(p, data, &err) != 0;
+	if (failed)
+		free(data);
+	else
+		fake.put_bytes += (int64_t)p->len;
+	fake.puts_done++;
+	pthread_cond_broadcast(&fake.changed);
+	pthread_mutex_unlock(&fake.lock);
+	p->done(p, failed ? &err : NULL);
+	pthread_mutex_lock(&fake.lock);
+}
+
 static inline void *
 fake_main(void *arg)
 {
 	struct store_read *r;
+	struct store_put *p;
 
 	pthread_mutex_lock(&fake.lock);
-	while (fake.running || fake.nqueue > 0) {
+	while (fake.running || fake.nqueue > 0 || fake.nputs > 0) {
+		if (fake.nputs > 0 && (!fake.hold_puts || !fake.running)) {
+			p = fake.puts[0];
+			memmove(fake.puts, fake.puts + 1, --fake.nputs * sizeof(p));
+			fake_answer_put(p);
+			continue;
+		}
 		if (fake.nqueue == 0 || (fake.hold && fake.running)) {
 			pthread_cond_wait(&fake.changed, &fake.lock);
 			continue;
@@ -309,7 +408,10 @@ fake_reset(void)
 	fake.lists = fake.stats = fake.reads = fake.uploads = fake.deletes = 0;
 	fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
 	fake.fail_lists = fake.fail_reads = fake.fail_uploads = 0;
-	fake.fail_deletes = fake.fail_copies = 0;
+	fake.fail_deletes = fake.fail_copies = fake.fail_puts = fake.fail_commits = 0;
+	fake.hold_puts = fake.puts_done = fake.commits = fake.block_lists = 0;
+	fake.put_bytes = 0;
+	fake.on_commit = NULL;
 	fake.read_bytes = fake.versions = 0;
 	pthread_cond_broadcast(&fake.changed);
 	pthread_mutex_unlock(&fake.lock);
@@ -382,7 +484,7 @@ fake_collect(const char *prefix, int delimited, size_t *ret_n)
 	size_t n = 0, size = 0, len;
 
 	for (b = fake.blobs; b != NULL; b = b->next) {
-		if (!str_starts(b->name, prefix) || strcmp(b->name, prefix) == 0)
+		if (b->is_uncommitted || !str_starts(b->name, prefix) || strcmp(b->name, prefix) == 0)
 			continue;
 		slash = delimited ? strchr(b->name + strlen(prefix), '/') : NULL;
 		len = slash != NULL ? (size_t)(slash - b->name) : strlen(b->name);
@@ -444,6 +546,8 @@ store_stat(struct store *s, const char *name, int exact, struct store_attr *ret,
 	pthread_mutex_lock(&fake.lock);
 	fake.stats++;
 	for (b = fake.blobs; b != NULL && !found; b = b->next) {
+		if (b->is_uncommitted)
+			continue;
 		if (strcmp(b->name, name) == 0) {
 			fake_attr(b, ret);
 			found = 1;
@@ -584,6 +688,23 @@ store_mkdir(struct store *s, const char *name, struct err *err)
 	return (0);
 }
 
+/* Lock held.  Committed blocks are copied with their ids. */
+static inline struct fake_blob *
+fake_copy(const char *to, const struct fake_blob *from)
+{
+	struct fake_blob *b = fake_store(to, from->data, from->size, from->is_dir);
+	size_t i;
+
+	b->blocks = mem_alloc((from->nblocks + 1) * sizeof(*b->blocks));
+	for (i = 0; i < from->nblocks && from->blocks[i].is_committed; i++) {
+		b->blocks[i] = from->blocks[i];
+		b->blocks[i].data = mem_alloc((size_t)from->blocks[i].size);
+		memcpy(b->blocks[i].data, from->blocks[i].data, (size_t)from->blocks[i].size);
+		b->nblocks++;
+	}
+	return (b);
+}
+
 int
 store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
     struct err *err)
@@ -599,7 +720,7 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
 	if (!failed && b == NULL)
 		failed = fake_refuse(err, ERR_NOT_FOUND, 404, from);
 	if (!failed)
-		fake_etag(fake_store(to, b->data, b->size, b->is_dir), ret_etag);
+		fake_etag(fake_copy(to, b), ret_etag);
 	pthread_mutex_unlock(&fake.lock);
 	return (failed ? -1 : 0);
 }
@@ -610,6 +731,127 @@ store_create_container(struct store *s, struct err *err)
 	(void)s;
 	(void)err;
 	return (0);
+}
+
+/* ---- blocks -------------------------------------------------------------------------- */
+
+int
+store_has_blocks(const struct store *s)
+{
+	(void)s;
+	return (1);
+}
+
+void
+store_put_submit(struct store_put *p)
+{
+	pthread_mutex_lock(&fake.lock);
+	if (fake.nputs == LENGTH(fake.puts))
+		abort();
+	p->length_differs = 0;
+	fake.puts[fake.nputs++] = p;
+	pthread_cond_broadcast(&fake.changed);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void
+store_put_cancel(struct store_put *p)
+{
+	(void)p;
+}
+
+/* Lock held. */
+static inline const struct fake_block *
+fake_wanted(const struct fake_blob *b, const struct store_block *w)
+{
+	size_t i;
+
+	for (i = b->nblocks; i > 0; i--)
+		if (strcmp(b->blocks[i - 1].id, w->id) == 0 &&
+		    (!w->is_committed || b->blocks[i - 1].is_committed))
+			return (&b->blocks[i - 1]);
+	return (NULL);
+}
+
+/* Lock held. */
+static inline int
+fake_commit(const char *name, const struct store_block *blocks, size_t n, struct err *err)
+{
+	struct fake_blob *b = fake_place(name);
+	struct fake_block *list = mem_alloc((n + 1) * sizeof(*list));
+	const struct fake_block *k;
+	int64_t size = 0;
+	size_t i;
+
+	for (i = 0; i < n && (k = fake_wanted(b, &blocks[i])) != NULL; i++) {
+		list[i] = *k;
+		list[i].is_committed = 1;
+		list[i].data = mem_alloc((size_t)k->size);
+		memcpy(list[i].data, k->data, (size_t)k->size);
+		size += k->size;
+	}
+	if (i < n) {
+		while (i > 0)
+			free(list[--i].data);
+		free(list);
+		fake_refuse(err, ERR_PROTOCOL, 400, name);
+		return (1);
+	}
+	fake_drop_blocks(b);
+	free(b->data);
+	b->data = mem_alloc((size_t)size);
+	b->blocks = list;
+	b->nblocks = n;
+	b->size = size;
+	b->is_uncommitted = 0;
+	b->version = ++fake.versions;
+	for (i = 0, size = 0; i < n; size += list[i++].size)
+		memcpy(b->data + size, list[i].data, (size_t)list[i].size);
+	return (0);
+}
+
+int
+store_commit(struct store *s, const char *name, const struct store_block *blocks, size_t n,
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	int rc;
+
+	(void)s;
+	fake_pause();
+	pthread_mutex_lock(&fake.lock);
+	if (fake.on_commit != NULL)
+		fake.on_commit();
+	fake.commits++;
+	rc = fake_fails(&fake.fail_commits, err) || fake_check(name, if_match, err) != 0 ? -1 :
+	    fake_commit(name, blocks, n, err);
+	if (rc == 0)
+		fake_etag(fake_find(name), ret_etag);
+	pthread_mutex_unlock(&fake.lock);
+	return (rc);
+}
+
+int
+store_list_blocks(struct store *s, const char *name, struct arena *mem, struct store_block **ret,
+    size_t *ret_n, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	const struct fake_blob *b;
+	size_t i;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	fake.block_lists++;
+	for (b = fake.blobs; b != NULL && strcmp(b->name, name) != 0; b = b->next)
+		continue;
+	if (b != NULL) {
+		*ret = arena_alloc(mem, (b->nblocks + 1) * sizeof(**ret));
+		*ret_n = b->nblocks;
+		fake_etag(b, ret_etag);
+		for (i = 0; i < b->nblocks; i++)
+			(*ret)[i] = (struct store_block){ arena_strdup(mem, b->blocks[i].id),
+			    b->blocks[i].size, b->blocks[i].is_committed };
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return (b != NULL ? 0 : fake_refuse(err, ERR_NOT_FOUND, 404, name));
 }
 
 #endif

@@ -581,16 +581,15 @@ enum { COMMIT_FINE, ANSWER_LOST, OTHER_WRITER, BLOCK_DENIED };
 static void
 stage(struct origin_conn *c, const char *id)
 {
-	char raw[64], *at;
+	unsigned char raw[64];
+	char *at;
 	int64_t index, n = 0;
 	ssize_t got;
 
-	got = base64_decode((unsigned char *)raw, sizeof(raw) - 1, id, strlen(id));
-	if (got != 24)
+	if (base64_decode(raw, sizeof(raw), id, strlen(id)) != 24)
 		return;
-	raw[got] = '\0';
-	index = (int64_t)strtoll(raw + 16, NULL, 16);
-	if (index < 0 || index > 2)
+	index = raw[11];
+	if (index > 2)
 		return;
 	at = depot + index * (8 << 20);
 	while (n < (8 << 20) && (got = httpd_read_body(&c->http, at + n, 1 << 16)) > 0)
@@ -634,12 +633,13 @@ writable(struct origin_conn *c)
 	}
 	if (strcmp(c->http.req.method, "GET") == 0) {
 		str_format(head, sizeof(head), "<BlockList><CommittedBlocks><Block><Name>%s</Name>"
-		    "</Block><Block><Name>%s</Name></Block>", staged[0], staged[1]);
+		    "<Size>8388608</Size></Block><Block><Name>%s</Name><Size>8388608</Size></Block>",
+		    staged[0], staged[1]);
 		if (commits_broken != OTHER_WRITER)
 			str_format(head + strlen(head), sizeof(head) - strlen(head),
-			    "<Block><Name>%s</Name></Block>", staged[2]);
+			    "<Block><Name>%s</Name><Size>1048576</Size></Block>", staged[2]);
 		strcat(head, "</CommittedBlocks></BlockList>");
-		return (answer(c, 200, NULL, head));
+		return (answer(c, 200, "ETag: \"new\"\r\n", head));
 	}
 	committed_len = httpd_read_body(&c->http, committed, sizeof(committed) - 1);
 	committed[committed_len > 0 ? committed_len : 0] = '\0';

@@ -711,18 +711,18 @@ test_deadline(void)
 	int i;
 
 	begin();
-	for (i = 0; i < 12; i++) {
+	for (i = 0; i < 80; i++) {
 		str_format(name, sizeof(name), "f%d", i);
 		if (put(create(&tree->root, name, 0), 0, name) != 0)
 			abort();
 	}
 	fake_set(delay_ms, 1000);
-	done = finish(1500);		/* four at a time: the first eight are begun */
-	check_int(done.files, 4);
-	check_int(done.failed, 8);
-	check_int(lost_files, 8);
+	done = finish(1500);		/* 32 at a time: the first 64 are begun */
+	check_int(done.files, 32);
+	check_int(done.failed, 48);
+	check_int(lost_files, 48);
 	check_str(lost_cause, "the time for it was over");
-	check(is_staged("f11") && !is_staged("f0"));
+	check(is_staged("f79") && !is_staged("f0"));
 	clock_sleep_ms(1500);		/* threads that were left alone end */
 	stop();
 }

@@ -210,7 +210,7 @@ write_small() {
 
 # Until the store has it: rclone's close does not wait for the upload.
 settled() {
-	[ "$1" != rclone ] || wait_for 120 sh -c "! find '$work/rclone/cache' -name '*' -newer '$work/curl' -path '*vfsMeta*' -exec grep -l '\"Dirty\":true' {} + | grep -q ."
+	[ "$1" != rclone ] || wait_for 120 sh -c "! find '$work/rclone/cache' -name '*' -newer '$work/curl' -path '*vfsMeta*' -exec grep -l '\"Dirty\": *true' {} + | grep -q ."
 }
 
 write() {

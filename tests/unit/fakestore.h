@@ -57,7 +57,7 @@ static struct {
 	int		 hold_puts;	/* they stay in the queue */
 	int		 puts_done, commits, block_lists, fail_puts, fail_commits;
 	int64_t		 put_bytes;
-	void		(*on_commit)(void);	/* lock held, before it */
+	void		(*on_commit)(void);	/* before it */
 	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
@@ -818,9 +818,9 @@ store_commit(struct store *s, const char *name, const struct store_block *blocks
 
 	(void)s;
 	fake_pause();
-	pthread_mutex_lock(&fake.lock);
-	if (fake.on_commit != NULL)
+	if (fake_get(on_commit) != NULL)
 		fake.on_commit();
+	pthread_mutex_lock(&fake.lock);
 	fake.commits++;
 	rc = fake_fails(&fake.fail_commits, err) || fake_check(name, if_match, err) != 0 ? -1 :
 	    fake_commit(name, blocks, n, err);

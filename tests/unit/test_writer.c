@@ -21,6 +21,15 @@ static int lost_files;
 static char lost_resource[512], lost_cause[512];
 static enum err_kind lost_kind;
 static enum err_remedy lost_remedy;
+static int write_behind, told_failures;
+
+static void
+on_failed(void *arg, const struct err *err)
+{
+	(void)arg;
+	(void)err;
+	__atomic_fetch_add(&told_failures, 1, __ATOMIC_SEQ_CST);
+}
 
 static void
 start(int hns, int64_t keep_bytes, int64_t ttl_ms)
@@ -30,7 +39,7 @@ start(int hns, int64_t keep_bytes, int64_t ttl_ms)
 	struct tree_options t = { .store = b.store, .prefix = "out", .ttl_ms = ttl_ms,
 	    .writable = 1, .drop_staged = writer_drop_staged };
 	struct writer_options w = { .store = b.store, .staging = staging, .hns = hns,
-	    .keep_bytes = keep_bytes };
+	    .keep_bytes = keep_bytes, .write_behind = write_behind, .failed = on_failed };
 	struct err err = ERR_EMPTY;
 
 	str_format(staging, sizeof(staging), "/tmp/test_writer.%d/staging", (int)getpid());
@@ -154,7 +163,7 @@ put(struct inode *i, int64_t offset, const char *text)
 static int
 shut(struct inode *i, struct err *err)
 {
-	int rc = writer_flush(writer, i, err);
+	int rc = writer_close(writer, i, err);
 
 	writer_release(writer, i, NULL);
 	return (rc);
@@ -485,6 +494,308 @@ test_stale(void)
 	end();
 }
 
+/* ---- large files --------------------------------------------------------------------- */
+
+#define BLOCK	STORE_SINGLE_MAX
+
+static int
+put_pattern(struct inode *i, int64_t from, int64_t to)
+{
+	unsigned char data[65536];
+	struct err err = ERR_EMPTY;
+	int64_t at, k;
+
+	for (at = from; at < to; at += k) {
+		for (k = 0; k < (int64_t)sizeof(data) && at + k < to; k++)
+			data[k] = fake_byte(at + k);
+		if (writer_write(writer, i, data, (size_t)k, at, &err) != 0)
+			return (-1);
+	}
+	return (0);
+}
+
+/* The blob has size bytes of the pattern, and after that text. */
+static int
+is_pattern(const char *name, int64_t size, const char *text)
+{
+	const struct fake_blob *b;
+	int64_t k = 0, len = (int64_t)strlen(text);
+
+	pthread_mutex_lock(&fake.lock);
+	b = fake_find(name);
+	while (b != NULL && k < size && k < b->size && (unsigned char)b->data[k] == fake_byte(k))
+		k++;
+	k = b != NULL && k == size && b->size == size + len &&
+	    memcmp(b->data + size, text, (size_t)len) == 0;
+	pthread_mutex_unlock(&fake.lock);
+	return (k != 0);
+}
+
+static void
+wait_for_puts(int n)
+{
+	int64_t until = clock_ms() + 10000;
+
+	while (fake_get(puts_done) < n && clock_ms() < until)
+		clock_sleep_ms(1);
+	check_int(fake_get(puts_done), n);
+}
+
+static void
+test_large(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	fake_reset();
+	start(0, 64 * MIB, 60000);
+	i = create(&tree->root, "f", O_TRUNC);
+	check_int(put_pattern(i, 0, 2 * BLOCK + 5), 0);
+	wait_for_puts(2);			/* while it is written */
+	check(!fake_exists("out/f"));
+	check_int(shut(i, &err), 0);
+	check_int(fake_get(puts_done), 3);
+	check_int(fake_get(uploads), 0);
+	check(is_pattern("out/f", 2 * BLOCK + 5, ""));
+	/* Appended to in bits, each time flushed. */
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(put(i, 2 * BLOCK + 5, "a"), 0);
+	check_int(writer_close(writer, i, &err), 0);
+	check_int(put(i, 2 * BLOCK + 6, "b"), 0);
+	check_int(shut(i, &err), 0);
+	check_int(fake_get(puts_done), 5);
+	check_int(fake_get(commits), 3);
+	check_int(fake_get(block_lists), 0);
+	check(is_pattern("out/f", 2 * BLOCK + 5, "ab"));
+	/* Renamed: the copy has the same blocks, and is asked for them. */
+	check_int(names_rename(writer, &tree->root, "f", &tree->root, "g", 0, &err), 0);
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(put(i, 2 * BLOCK + 7, "c"), 0);
+	check_int(shut(i, &err), 0);
+	check_int(fake_get(block_lists), 1);
+	check_int(fake_get(puts_done), 6);
+	check(is_pattern("out/g", 2 * BLOCK + 5, "abc") && !fake_exists("out/f"));
+	/* Cut to one block: in one piece. */
+	check_int(writer_truncate(writer, i, BLOCK, &err), 0);
+	check_int(fake_get(uploads), 1);
+	check(is_pattern("out/g", BLOCK, ""));
+	/* Renamed while it is written, with blocks under the old name. */
+	i = create(&tree->root, "tmp", O_TRUNC);
+	check_int(put_pattern(i, 0, 2 * BLOCK), 0);
+	check_int(names_rename(writer, &tree->root, "tmp", &tree->root, "final", 0, &err), 0);
+	check_int(put(i, 2 * BLOCK, "end"), 0);
+	check_int(shut(i, &err), 0);
+	check(is_pattern("out/final", 2 * BLOCK, "end") && !fake_exists("out/tmp"));
+	/* Deleted while it is written. */
+	i = create(&tree->root, "gone", O_TRUNC);
+	check_int(put_pattern(i, 0, 2 * BLOCK), 0);
+	check_int(names_unlink(writer, &tree->root, "gone", &err), 0);
+	check_int(put(i, 2 * BLOCK, "end"), 0);
+	check_int(shut(i, &err), 0);
+	check(!fake_exists("out/gone"));
+	end();
+}
+
+/* What other nodes made of blocks, edited here. */
+static void
+test_large_edit(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	i = create(&tree->root, "f", O_TRUNC);
+	check_int(put_pattern(i, 0, 3 * BLOCK), 0);
+	check_int(shut(i, &err), 0);
+	check_int(finish(5000).failed, 0);
+	stop();
+	start(0, MIB, 60000);			/* another node */
+	i = look(&tree->root, "f");
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(fake_get(block_lists), 1);
+	check_int(put(i, 3 * BLOCK, "more"), 0);
+	check_int(shut(i, &err), 0);
+	check_int(fake_get(puts_done), 4);
+	check(is_pattern("out/f", 3 * BLOCK, "more"));
+	/* Emptied and written anew: nothing of it is named. */
+	check_int(writer_open(writer, i, 1, &err), 0);
+	check_int(put_pattern(i, 0, 2 * BLOCK + 1), 0);
+	check_int(shut(i, &err), 0);
+	check_int(fake_get(puts_done), 7);
+	check(is_pattern("out/f", 2 * BLOCK + 1, ""));
+	/* Replaced over there meanwhile: theirs stays. */
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(put(i, 0, "x"), 0);
+	fake_put_text("out/f", "theirs");
+	check(shut(i, &err) != 0);
+	check_int(err.kind, ERR_CHANGED);
+	check(fake_is("out/f", "theirs"));
+	check_int(finish(5000).failed, 1);
+	stop();
+}
+
+static void
+test_allocate(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	i = create(&tree->root, "f", O_TRUNC);
+	check_int(put(i, 0, "0123456789"), 0);
+	check_int(writer_flush(writer, i, &err), 0);
+	check_int(writer_allocate(writer, i, FALLOC_FL_KEEP_SIZE, 0, 100, &err), 0);
+	check_int(size_of(i), 10);
+	check_int(writer_flush(writer, i, &err), 0);
+	check_int(fake_get(uploads), 1);	/* nothing has changed */
+	check_int(writer_allocate(writer, i, 0, 5, 7, &err), 0);
+	check_int(size_of(i), 12);
+	check_int(writer_allocate(writer, i, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1, 2,
+	    &err), 0);
+	check_int(shut(i, &err), 0);
+	pthread_mutex_lock(&fake.lock);
+	check(fake_find("out/f")->size == 12 &&
+	    memcmp(fake_find("out/f")->data, "0\0\0003456789\0\0", 12) == 0);
+	pthread_mutex_unlock(&fake.lock);
+	check(writer_allocate(writer, i, 0, 0, 1, &err) != 0);	/* not open */
+	end();
+}
+
+/* ---- when files go out --------------------------------------------------------------- */
+
+/* A shell's redirection: opened, duplicated, closed once, written, closed. */
+static void
+test_empty(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	i = create(&tree->root, "f", O_TRUNC);
+	check_int(writer_close(writer, i, &err), 0);
+	check_int(fake_get(uploads), 0);
+	check_int(put(i, 0, "data"), 0);
+	check_int(writer_close(writer, i, &err), 0);
+	check_int(fake_get(uploads), 1);
+	check_int(writer_release(writer, i, &err), 0);
+	check_int(fake_get(uploads), 1);
+	check_int(writer_open(writer, i, 1, &err), 0);	/* the same with one that was there */
+	check_int(writer_close(writer, i, &err), 0);
+	check_int(fake_get(uploads), 1);
+	check_int(writer_release(writer, i, &err), 0);	/* it is to be empty */
+	check(fake_is("out/f", ""));
+	i = create(&tree->root, "synced", 0);
+	check_int(writer_flush(writer, i, &err), 0);
+	check(fake_is("out/synced", ""));
+	check_int(writer_release(writer, i, &err), 0);
+	i = create(&tree->root, "lock", O_EXCL);
+	fake_put_text("out/lock", "somebody else's");
+	check(writer_close(writer, i, &err) != 0);
+	check_int(err.kind, ERR_CHANGED);
+	check_int(writer_release(writer, i, &err), 0);
+	check_int(finish(5000).failed, 1);
+	stop();
+	/* What fails at the release is tried again at the end. */
+	begin();
+	fake_fail_with(ERR_UNREACHABLE, 503, EIO);
+	fake_set(fail_uploads, 1);
+	i = create(&tree->root, "f", 0);
+	check_int(writer_close(writer, i, &err), 0);
+	check(writer_release(writer, i, &err) != 0);
+	check(!fake_exists("out/f"));
+	end();
+	check(fake_is("out/f", ""));
+}
+
+static int
+comes_true(int (*what)(void))
+{
+	int64_t until = clock_ms() + 10000;
+
+	while (!what() && clock_ms() < until)
+		clock_sleep_ms(1);
+	return (what());
+}
+
+static int
+is_f_there(void)
+{
+	return (fake_is("out/f", "data"));
+}
+
+static int
+was_told(void)
+{
+	return (__atomic_load_n(&told_failures, __ATOMIC_SEQ_CST) > 0);
+}
+
+static int
+close_file(const char *name, struct err *err)
+{
+	struct inode *i = create(&tree->root, name, O_TRUNC);
+	int rc;
+
+	if (i == NULL || put(i, 0, "data") != 0)
+		return (-2);
+	rc = writer_close(writer, i, err);
+	if (writer_release(writer, i, err) != 0)
+		return (-2);
+	return (rc);
+}
+
+static void
+test_write_behind(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	write_behind = 1;
+	told_failures = 0;
+	begin();
+	fake_set(delay_ms, 200);
+	check_int(close_file("f", &err), 0);
+	check(!fake_exists("out/f"));		/* close did not wait */
+	check(comes_true(is_f_there));
+	i = create(&tree->root, "synced", 0);
+	check_int(put(i, 0, "data"), 0);
+	check_int(writer_flush(writer, i, &err), 0);
+	check(fake_is("out/synced", "data"));	/* fsync did */
+	check_int(shut(i, &err), 0);
+	check_int(fake_get(uploads), 2);
+	/* Renamed before, or while, it is uploaded; deleted. */
+	check_int(close_file("a", &err), 0);
+	check_int(names_rename(writer, &tree->root, "a", &tree->root, "b", 0, &err), 0);
+	check_int(close_file("c", &err), 0);
+	check_int(names_unlink(writer, &tree->root, "c", &err), 0);
+	check_int(finish(5000).failed, 0);
+	check(fake_is("out/b", "data") && !fake_exists("out/a") && !fake_exists("out/c"));
+	stop();
+	/* What fails is told, by the next close too, and tried again at the end. */
+	begin();
+	fake_fail_with(ERR_DENIED, 403, EACCES);
+	fake_set(fail_uploads, 1);
+	check_int(close_file("f", &err), 0);
+	check(comes_true(was_told));
+	i = look(&tree->root, "f");
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check(writer_close(writer, i, &err) != 0);
+	check_int(err.http_status, 403);
+	check_int(writer_close(writer, i, &err), 0);	/* once */
+	check_int(writer_release(writer, i, &err), 0);
+	check(!is_f_there());
+	check_int(finish(5000).failed, 0);
+	check(is_f_there());
+	stop();
+	begin();
+	fake_set(fail_uploads, 100);
+	check_int(close_file("f", &err), 0);
+	check_int(finish(5000).failed, 1);
+	check(str_ends(lost_resource, "/staging/f"));
+	check(is_staged("f"));
+	stop();
+	write_behind = 0;
+}
+
 /* ---- names --------------------------------------------------------------------------- */
 
 static void
@@ -738,6 +1049,11 @@ main(void)
 	test_single_flight();
 	test_keep_nothing();
 	test_stale();
+	test_large();
+	test_large_edit();
+	test_allocate();
+	test_empty();
+	test_write_behind();
 	test_unlink();
 	test_directories();
 	test_rename_file();

@@ -58,7 +58,7 @@ same_as_local() { # pid1|plain [FLAG...]
 	silent
 	job_left_nothing
 	mkdir -p "$T/ours"
-	bash -e "$T/script.sh" "$T/ours"
+	TOOLS=$TOOLS bash -e "$T/script.sh" "$T/ours" >/dev/null
 	store_holds "$T/ours"
 }
 
@@ -212,10 +212,131 @@ every_operation() {
 			            g.seek(100000)
 			            assert g.read(5) == b"hello"
 		PY
+		python3 - "$1/late" <<-'PY'
+			import mmap, os, sys
+			f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+			os.posix_fallocate(f, 0, 300000)
+			m = mmap.mmap(f, 300000)
+			m[10:15] = b"early"
+			os.close(f)
+			m[200000:200004] = b"late"
+			m.close()
+		PY
 		exec 5>"$1/open"; echo "not closed yet" >&5
 		cat "$1/open" >"$1/seen"; exec 5>&-
 	END
 	same_as_local plain
+}
+
+# requests COUNT OP FILE: so many were made for that file.
+requests() {
+	azsim_assert "$1" "op=$2" "has=/data/$PREFIX/$3\""
+}
+
+@test "write: what each way to write costs: requests" {
+	script <<-'END'
+		cd "$1"
+		echo data >redirected
+		{ /bin/echo one; /bin/echo two; } >group
+		: >empty
+		"$TOOLS/writefile" streamed 20000000
+		"$TOOLS/writefile" shrunk 20000000; truncate -s 1000 shrunk
+		# Small reads and writes with a seek back to the header, as archives are written.
+		python3 - <<-'PY'
+			with open("archive", "wb") as f:
+			    for i in range(2500):
+			        f.write(bytes([i % 251]) * 10000)
+			    f.seek(4)
+			    f.write(b"header")
+			f = open("appended", "wb", buffering=0)
+			f.write(b"x" * 20000000)
+			import os
+			for i in range(5):
+			    os.fsync(f)
+			    f.write(b"event %d" % i)
+			f.close()
+		PY
+	END
+	same_as_local plain
+	requests 1 PutBlob redirected
+	requests 2 PutBlob group		# each process that had it closes it
+	requests 1 PutBlob empty
+	requests 0 PutBlob streamed
+	requests 3 PutBlock streamed
+	requests 1 PutBlockList streamed
+	requests 1 PutBlob shrunk
+	requests 0 PutBlob archive
+	requests 4 PutBlock archive		# three, and the first one again
+	requests 1 PutBlockList archive
+	requests 8 PutBlock appended		# three, and the last one each time
+	requests 6 PutBlockList appended
+	azsim_assert 0 op=GetBlockList
+}
+
+# By another node, or by a run before: blocks that are not touched stay as they are.
+changes_of_large_files() {
+	script <<-'END'
+		cd "$1"
+		printf PATCH | dd of=patched bs=1 seek=9000000 conv=notrunc 2>/dev/null
+		echo more >>appended
+		truncate -s 17000000 cut
+		mv moved renamed; echo more >>renamed
+		"$TOOLS/writefile" overwritten 20000000
+	END
+	mkdir -p "$T/ours"
+	for i in patched appended cut moved overwritten; do
+		"$TOOLS/writefile" "$T/ours/$i" 18000000 >/dev/null
+	done
+	job_to "cp -r $T/ours/. \${{outputs.out}}/" upload
+	job_run 0 plain
+	[ "$STORE" = azurite ] || azsim_forget
+	same_as_local plain
+}
+
+@test "write: large files that are there are changed by the block" {
+	changes_of_large_files
+	requests 1 PutBlock patched
+	requests 1 PutBlock appended
+	requests 1 PutBlock cut
+	requests 1 PutBlock renamed
+	requests 3 PutBlock overwritten
+	azsim_assert 0 op=PutBlob
+}
+
+@test "write: the same on Azurite, by the block" {
+	store_use azurite
+	job_as key
+	changes_of_large_files
+}
+
+@test "write: --write-behind: close does not wait, fsync does, all is there at the end" {
+	azsim_knob latency_ms=200
+	script <<-'END'
+		cd "$1"
+		for i in $(seq 100); do echo $i >f$i; done
+		echo 1 >tmp; mv tmp final; echo gone >gone; rm gone
+		mkdir d; echo 2 >d/moved; mv d e
+		dd if=/dev/zero of=large bs=1M count=20 2>/dev/null
+		echo sync >synced; sync synced
+	END
+	same_as_local pid1 --write-behind
+	requests 1 PutBlob f100
+	requests 0 PutBlob gone
+	requests 1 PutBlob synced
+}
+
+@test "write: --write-behind: what fails is logged and tried again; at last it is 123 with the path" {
+	"$TOOLS/writefile" "$T/f" 1000 >/dev/null
+	azsim_fault op=PutBlob status=403 code=AuthorizationPermissionMismatch
+	job_to "$TOOLS/writefile \${{outputs.out}}/f 1000"
+	job_run 123 plain --write-behind
+	assert_in "$out" "close ok"
+	assert_in "$err" AuthorizationPermissionMismatch
+	kept "$T/f"
+	rm -rf "$JOB/cache"
+	job_to "$TOOLS/writefile \${{outputs.out}}/f 1000 fsync"
+	job_run 1 plain --write-behind
+	assert_in "$out" "fsync E"
 }
 
 @test "write: fsync and close upload; what is open and not synced is not there yet" {

@@ -228,6 +228,8 @@ drop_unlinked(struct writer *w, struct staged *s, const char *path)
 {
 	pthread_mutex_lock(&s->lock);
 	s->unlinked = 1;
+	if (s->stream != NULL)
+		stream_stop(s->stream);
 	if (s->is_local) {
 		if (path != NULL)
 			unlinkat(w->staging_fd, path, 0);

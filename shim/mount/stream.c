@@ -307,25 +307,43 @@ on_sent(struct store_put *put, struct err *err)
 
 /* ---- what the writer tells ----------------------------------------------------------- */
 
-int
-stream_changed(struct stream *s, int64_t from, int64_t to)
+/* Lock held.  1: a block is complete. */
+static int
+mark(struct stream *s, int64_t from, int64_t to, int written)
 {
 	struct part *p;
 	int complete = 0;
 	size_t i;
 
-	pthread_mutex_lock(&s->all->lock);
 	s->clock++;
 	cover(s, to);
 	i = find_part(s, from);
 	look_again(s, i);
 	for (; i < s->n && (p = &s->parts[i])->at < to; i++) {
 		p->changed = s->clock;
-		p->complete = to >= end_of(p);
+		p->complete = written && to >= end_of(p);
 		complete |= p->complete;
 	}
+	return (complete);
+}
+
+int
+stream_changed(struct stream *s, int64_t from, int64_t to)
+{
+	int complete;
+
+	pthread_mutex_lock(&s->all->lock);
+	complete = mark(s, from, to, 1);
 	pthread_mutex_unlock(&s->all->lock);
 	return (complete);
+}
+
+void
+stream_zeroed(struct stream *s, int64_t from, int64_t to)
+{
+	pthread_mutex_lock(&s->all->lock);
+	mark(s, from, to, 0);
+	pthread_mutex_unlock(&s->all->lock);
 }
 
 void
@@ -342,14 +360,10 @@ stream_complete(struct stream *s, int64_t to)
 }
 
 void
-stream_resized(struct stream *s, int64_t from, int64_t to)
+stream_cut(struct stream *s, int64_t to)
 {
 	size_t i;
 
-	if (to > from) {
-		stream_changed(s, from, to);
-		return;
-	}
 	pthread_mutex_lock(&s->all->lock);
 	s->clock++;
 	i = find_part(s, to);
@@ -397,6 +411,14 @@ stream_send(struct stream *s, const char *name, int fd)
 		pump(all);
 	}
 	pthread_mutex_unlock(&all->lock);
+}
+
+void
+stream_stop(struct stream *s)
+{
+	pthread_mutex_lock(&s->all->lock);
+	s->stopped = 1;
+	pthread_mutex_unlock(&s->all->lock);
 }
 
 /* ---- a version that others have made ------------------------------------------------- */

@@ -53,8 +53,10 @@ void	stream_free(struct stream *);
 int	stream_changed(struct stream *, int64_t from, int64_t to);
 /* All before this is complete: it was written before anybody counted. */
 void	stream_complete(struct stream *, int64_t to);
-/* The file was cut, or made longer. */
-void	stream_resized(struct stream *, int64_t from, int64_t to);
+/* These are zeros now, which nobody has written: room that will be written perhaps. */
+void	stream_zeroed(struct stream *, int64_t from, int64_t to);
+/* The file has this size now, and was longer. */
+void	stream_cut(struct stream *, int64_t to);
 /* Something is known of the blob of this name.  A file that was renamed is another blob. */
 int	stream_knows(struct stream *, const char *name);
 
@@ -66,6 +68,8 @@ void	stream_adopt(struct stream *, const char *name, const char *etag, int64_t s
 
 /* Send complete blocks in the background, as this blob; fd is duplicated. */
 void	stream_send(struct stream *, const char *name, int fd);
+/* Nobody wants it any more: begin nothing in the background until a commit. */
+void	stream_stop(struct stream *);
 /*
  * Make this the blob: size bytes of fd, which nobody cuts meanwhile.  Waits.  Conditions and
  * failures as for store_upload().

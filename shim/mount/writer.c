@@ -505,6 +505,18 @@ note_write(struct writer *w, struct staged *s, int64_t size, int64_t from, int64
 		stream_send(s->stream, blob, s->fd);
 }
 
+/* Lock held. */
+static void
+note_zeros(struct writer *w, struct staged *s, int64_t from, int64_t to)
+{
+	s->written++;
+	s->untouched = 0;
+	if (s->stream == NULL && !has_blocks(w, to))
+		return;
+	have_stream(w, s);
+	stream_zeroed(s->stream, from, to);
+}
+
 /* ---- uploading ----------------------------------------------------------------------- */
 
 static void
@@ -808,9 +820,12 @@ resize(struct writer *w, struct staged *s, int64_t size, struct err *err)
 
 	if (fstat(s->fd, &st) != 0 || ftruncate(s->fd, size) != 0)
 		return (err_errno(err, "stage", w->staging));
-	s->written++;
-	if (s->stream != NULL)
-		stream_resized(s->stream, st.st_size, size);
+	if (size < st.st_size) {
+		s->written++;
+		if (s->stream != NULL)
+			stream_cut(s->stream, size);
+	} else
+		note_zeros(w, s, st.st_size, size);
 	set_local(w, s, size);
 	return (0);
 }
@@ -854,7 +869,7 @@ writer_allocate(struct writer *w, struct inode *i, int mode, int64_t offset, int
 		err_errno(err, "stage", w->staging);
 	else if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0 || st.st_size > before.st_size) {
 		end = offset + len < st.st_size ? offset + len : st.st_size;
-		note_write(w, s, before.st_size, offset, end);
+		note_zeros(w, s, offset, end);
 		set_local(w, s, st.st_size);
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -62,7 +62,10 @@ resize(int64_t to)
 {
 	if (ftruncate(fd, to) != 0)
 		abort();
-	stream_resized(stream, size, to);
+	if (to < size)
+		stream_cut(stream, to);
+	else
+		stream_zeroed(stream, size, to);
 	size = to;
 }
 
@@ -193,6 +196,12 @@ test_patches(void)
 	resize(BLOCK + 1);			/* cut, and longer again: zeros, not what was there */
 	resize(2 * BLOCK);
 	commit_with(1, last_etag);
+	/* Room that is made at once, and then written from its begin: no zeros in the background. */
+	resize(20 * BLOCK);
+	put(2 * BLOCK, BLOCK);
+	wait_for_puts(counted + 1);
+	put(3 * BLOCK, 1);
+	commit_with(18, last_etag);
 	end();
 }
 

@@ -303,6 +303,61 @@ changes_of_large_files() {
 	azsim_assert 0 op=PutBlob
 }
 
+# put_blocks NAME FILE PREFIX: as another program would, in blocks of 5 MB with ids of its own.
+put_blocks() {
+	local url list='' id i
+	url=$STORE_ENDPOINT/data/$PREFIX/$1 sas=$(store_sas)
+	split -b 5000000 -d "$2" "$T/piece."
+	for i in "$T"/piece.*; do
+		id=$(printf '%s%s' "$3" "${i##*.}" | base64)
+		curl -sSf --cacert "$STORE_CA" -T "$i" -H 'x-ms-version: 2021-12-02' \
+		    "$url?comp=block&blockid=${id//=/%3D}&$sas"
+		list+="<Latest>$id</Latest>"
+	done
+	rm "$T"/piece.*
+	curl -sSf --cacert "$STORE_CA" -X PUT -d "<BlockList>$list</BlockList>" \
+	    -H 'x-ms-version: 2021-12-02' "$url?comp=blocklist&$sas"
+}
+
+@test "write: blocks that another program made are kept; ids of any length are no obstacle" {
+	script <<-'END'
+		cd "$1"
+		echo more >>kept
+		"$TOOLS/writefile" replaced 17000000
+	END
+	mkdir -p "$T/ours"
+	"$TOOLS/writefile" "$T/ours/kept" 18000000 >/dev/null
+	cp "$T/ours/kept" "$T/ours/replaced"
+	put_blocks kept "$T/ours/kept" another-program-
+	put_blocks replaced "$T/ours/replaced" another-program-
+	azsim_forget
+	same_as_local plain
+	requests 1 PutBlock kept
+	azsim_assert 1 op=PutBlock "has=/data/$PREFIX/kept\"" in=3000005
+	azsim_assert 3 op=PutBlock "has=/data/$PREFIX/replaced\"" status=201
+}
+
+@test "write: another writer throws away the blocks that were sent: they are sent again" {
+	"$TOOLS/writefile" "$T/f" 18000000 >/dev/null
+	script <<-END
+		import sys, time, urllib.request
+		sim = "http://127.0.0.1:$AZSIM_PORT/_azsim/"
+		data = open("$T/f", "rb").read()
+		with open(sys.argv[1] + "/f", "wb") as f:
+		    f.write(data)
+		    f.flush()
+		    while int(urllib.request.urlopen(sim + "log?count=1&op=PutBlock").read()) < 2:
+		        time.sleep(0.01)
+		    urllib.request.urlopen(urllib.request.Request(
+		        sim + "blob/$AZSIM_ACCOUNT/data/$PREFIX/f", data=b"theirs", method="PUT"))
+	END
+	job_to "python3 $T/script.sh \${{outputs.out}}"
+	job_run 0 plain
+	store_has "$PREFIX/f" "$T/f"
+	azsim_assert 1 op=PutBlockList code=InvalidBlockList
+	azsim_assert 1 op=PutBlockList status=201
+}
+
 @test "write: the same on Azurite, by the block" {
 	store_use azurite
 	job_as key

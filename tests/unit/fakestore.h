@@ -484,7 +484,8 @@ fake_collect(const char *prefix, int delimited, size_t *ret_n)
 	size_t n = 0, size = 0, len;
 
 	for (b = fake.blobs; b != NULL; b = b->next) {
-		if (b->is_uncommitted || !str_starts(b->name, prefix) || strcmp(b->name, prefix) == 0)
+		if (b->is_uncommitted || !str_starts(b->name, prefix) ||
+		    strcmp(b->name, prefix) == 0)
 			continue;
 		slash = delimited ? strchr(b->name + strlen(prefix), '/') : NULL;
 		len = slash != NULL ? (size_t)(slash - b->name) : strlen(b->name);

@@ -633,7 +633,8 @@ writable(struct origin_conn *c)
 	}
 	if (strcmp(c->http.req.method, "GET") == 0) {
 		str_format(head, sizeof(head), "<BlockList><CommittedBlocks><Block><Name>%s</Name>"
-		    "<Size>8388608</Size></Block><Block><Name>%s</Name><Size>8388608</Size></Block>",
+		    "<Size>8388608</Size></Block><Block><Name>%s</Name><Size>8388608</Size>"
+		    "</Block>",
 		    staged[0], staged[1]);
 		if (commits_broken != OTHER_WRITER)
 			str_format(head + strlen(head), sizeof(head) - strlen(head),

@@ -193,10 +193,10 @@ test_patches(void)
 	commit_with(0, last_etag);
 	resize(2 * BLOCK + 1);
 	commit_with(1, last_etag);
-	resize(BLOCK + 1);			/* cut, and longer again: zeros, not what was there */
+	resize(BLOCK + 1);			/* cut, and longer again: zeros */
 	resize(2 * BLOCK);
 	commit_with(1, last_etag);
-	/* Room that is made at once, and then written from its begin: no zeros in the background. */
+	/* Room that is made at once, and then written from its begin: zeros wait. */
 	resize(20 * BLOCK);
 	put(2 * BLOCK, BLOCK);
 	wait_for_puts(counted + 1);
@@ -328,7 +328,7 @@ test_other_lengths(void)
 {
 	struct err err = ERR_EMPTY;
 
-	/* Replaced without a look at what is there, whose ids are shorter: found out, sent again. */
+	/* Replaced without a look at what is there, whose ids are shorter. */
 	begin(4);
 	make_theirs(3, 4 * MIB, 18);
 	stream_free(stream);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "dfs.h"
 #include "exchange.h"
 
 #define BOM	"\xef\xbb\xbf"
@@ -35,10 +36,10 @@ static const struct refusal refusals[] = {
 	    "operation using this protocol." },
 	{ "AuthorizationResourceTypeMismatch", 403, "This request is not authorized to perform "
 	    "this operation using this resource type." },
-	{ "AuthorizationSourceIPMismatch", 403, "This request is not authorized to perform this "
-	    "operation using this source IP." },
 	{ "AuthorizationServiceMismatch", 403, "This request is not authorized to perform this "
 	    "operation using this service." },
+	{ "AuthorizationSourceIPMismatch", 403, "This request is not authorized to perform this "
+	    "operation using this source IP." },
 	{ "BlobAlreadyExists", 409, "The specified blob already exists." },
 	{ "BlobNotFound", 404, "The specified blob does not exist." },
 	{ "BlockCountExceedsLimit", 409, "The uncommitted block count cannot exceed the maximum "
@@ -52,10 +53,16 @@ static const struct refusal refusals[] = {
 	{ "ConditionNotMet:304", 304, "" },
 	{ "ContainerAlreadyExists", 409, "The specified container already exists." },
 	{ "ContainerNotFound", 404, "The specified container does not exist." },
+	{ "ContentLengthMustBeZero", 400, "The Content-Length request header must be zero." },
 	{ "Crc64Mismatch", 400, "The CRC64 value specified in the request did not match with the "
 	    "CRC64 value calculated by the server." },
 	{ "DirectoryIsNotEmpty", 409, "This operation is not permitted on a non-empty directory." },
+	{ "DirectoryNotEmpty", 409, "The recursive query parameter value must be true to delete "
+	    "a non-empty directory." },
 	{ "EmptyMetadataKey", 400, "The key for one of the metadata key-value pairs is empty." },
+	{ "FilesystemNotFound", 404, "The specified filesystem does not exist." },
+	{ "HierarchicalNamespaceNotEnabled", 400, "This operation is only supported on a "
+	    "hierarchical namespace account." },
 	{ "InternalError", 500, "The server encountered an internal error. Please retry the "
 	    "request." },
 	{ "InvalidAuthenticationInfo", 401, "Server failed to authenticate the request. Please "
@@ -63,7 +70,13 @@ static const struct refusal refusals[] = {
 	{ "InvalidAuthenticationInfo:400", 400, "Authentication information is not given in the "
 	    "correct format. Check the value of Authorization header." },
 	{ "InvalidBlobOrBlock", 400, "The specified blob or block content is invalid." },
+	{ "InvalidBlobType", 409, "The blob type is invalid for this operation." },
 	{ "InvalidBlockList", 400, "The specified block list is invalid." },
+	{ "InvalidFlushOperation", 409, "The resource was created or modified by the Blob "
+	    "Service API and cannot be written to by the Data Lake Storage Service API." },
+	{ "InvalidFlushPosition", 400, "The uploaded data is not contiguous or the position "
+	    "query parameter value is not equal to the length of the file after appending the "
+	    "uploaded data." },
 	{ "InvalidHeaderValue", 400, "The value for one of the HTTP headers is not in the correct "
 	    "format." },
 	{ "InvalidInput", 400, "One of the request inputs is not valid." },
@@ -75,7 +88,13 @@ static const struct refusal refusals[] = {
 	    "the request URI is invalid." },
 	{ "InvalidRange", 416, "The range specified is invalid for the current size of the "
 	    "resource." },
+	{ "InvalidRenameSourcePath", 409, "The source directory cannot be the same as the "
+	    "destination directory, nor can the destination be a subdirectory of the source "
+	    "directory." },
 	{ "InvalidResourceName", 400, "The specified resource name contains invalid characters." },
+	{ "InvalidSourceOrDestinationResourceType", 409, "The source and destination resource "
+	    "type must be identical." },
+	{ "InvalidSourceUri", 400, "The source URI is invalid." },
 	{ "InvalidUri", 400, "The requested URI does not represent any resource on the server." },
 	{ "InvalidXmlDocument", 400, "XML specified is not syntactically valid." },
 	{ "InvalidXmlNodeValue", 400, "The value for one of the XML nodes is not in the correct "
@@ -95,13 +114,22 @@ static const struct refusal refusals[] = {
 	    "refer to the information in the www-authenticate header." },
 	{ "NoPendingCopyOperation", 409, "There is currently no pending copy operation." },
 	{ "NotImplemented", 501, "azsim does not simulate this operation." },
+	{ "OperationNotAllowedOnManagedFolder", 403, "Items and the folders right below them are "
+	    "managed by Fabric." },
 	{ "OperationTimedOut", 500, "Operation could not be completed within the specified time." },
 	{ "OutOfRangeInput", 400, "One of the request inputs is out of range." },
 	{ "OutOfRangeQueryParameterValue", 400, "One of the query parameters specified in the "
 	    "request URI is outside the permissible range." },
+	{ "PathAlreadyExists", 409, "The specified path already exists." },
+	{ "PathConflict", 409, "The specified path, or an element of the path, exists and its "
+	    "resource type is invalid for this operation." },
+	{ "PathIsTooDeep", 400, "The path has too many segments." },
+	{ "PathNotFound", 404, "The specified path does not exist." },
 	{ "PendingCopyOperation", 409, "There is currently a pending copy operation." },
 	{ "PublicAccessNotPermitted", 409, "Public access is not permitted on this storage "
 	    "account." },
+	{ "RenameDestinationParentPathNotFound", 404, "The parent directory of the destination "
+	    "path does not exist." },
 	{ "RequestBodyTooLarge", 413, "The request body is too large and exceeds the maximum "
 	    "permissible limit." },
 	{ "ResourceNotFound", 404, "The specified resource does not exist." },
@@ -111,11 +139,15 @@ static const struct refusal refusals[] = {
 	    "your request." },
 	{ "SourceConditionNotMet", 412, "The source condition specified using HTTP conditional "
 	    "header(s) is not met." },
+	{ "SourcePathNotFound", 404, "The source path for a rename operation does not exist." },
 	{ "UnauthorizedBlobOverwrite", 403, "This request is not authorized to perform blob "
 	    "overwrites." },
 	{ "UnsupportedHeader", 400, "One of the HTTP headers specified in the request is not "
 	    "supported." },
 	{ "UnsupportedHttpVerb", 405, "The resource doesn't support specified Http Verb." },
+	{ "UnsupportedQueryParameter", 400, "One of the query parameters specified in the "
+	    "request URI is not supported." },
+	{ "UnsupportedRestVersion", 400, "The specified Rest Version is Unsupported." },
 };
 
 struct body {
@@ -229,14 +261,15 @@ add_common_headers(struct exchange *ex)
 	const char *id = exchange_header(ex, "x-ms-client-request-id");
 	char date[CLOCK_RFC1123_SIZE];
 
-	clock_format_rfc1123(ex->service == SERVICE_BLOB ? sim_now(ex->sim) : clock_wall_s(),
+	clock_format_rfc1123(exchange_is_storage(ex) ? sim_now(ex->sim) : clock_wall_s(),
 	    date);
 	answer_header(ex, "Date", "%s", date);
-	if (ex->service != SERVICE_BLOB) {
+	if (!exchange_is_storage(ex)) {
 		answer_header(ex, "Server", "azsim");
 		return;
 	}
-	answer_header(ex, "Server", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0");
+	answer_header(ex, "Server", "%s/1.0 Microsoft-HTTPAPI/2.0",
+	    ex->service == SERVICE_DFS ? "Windows-Azure-HDFS" : "Windows-Azure-Blob");
 	answer_header(ex, "x-ms-request-id", "%s", ex->request_id);
 	if (id != NULL && strlen(id) <= 1024)
 		answer_header(ex, "x-ms-client-request-id", "%s", id);
@@ -249,7 +282,7 @@ wait_for_latency(const struct exchange *ex)
 {
 	const struct knobs *k = &ex->sim->knobs;
 	int64_t wait = ex->service == SERVICE_CONTROL ? 0 :
-	    ex->service == SERVICE_BLOB ? k->latency_ms : k->token_latency_ms;
+	    exchange_is_storage(ex) ? k->latency_ms : k->token_latency_ms;
 
 	if (ex->has_fault)
 		wait += ex->fault.delay_ms;
@@ -413,6 +446,11 @@ answer_refusal(struct exchange *ex)
 		add_challenge(ex);
 	if (ex->has_fault && ex->fault.retry_after_s >= 0)
 		answer_header(ex, "Retry-After", "%d", ex->fault.retry_after_s);
+	if (ex->service == SERVICE_DFS) {
+		dfs_answer_refusal(ex, status, code,
+		    r != NULL ? r->message : "A fault was asked for.");
+		return;
+	}
 	buf_printf(&body, BOM "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
 	    "<Message>%s\nRequestId:%s\nTime:%s</Message>%s</Error>", code,
 	    r != NULL ? r->message : "A fault was asked for.", ex->request_id, now,

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/uri.h"
+#include "dfs.h"
 #include "gate.h"
 
 #define META_PREFIX	"x-ms-meta-"
@@ -122,20 +123,19 @@ take_segment(struct exchange *ex, const char **path)
 	return (n == 0 || uri_decode(segment) <= 0 ? NULL : segment);
 }
 
-/* ACCOUNT.blob.SUFFIX[:PORT] */
-static char *
-account_of_host(struct exchange *ex)
+char *
+blob_account_of_host(struct exchange *ex, const char *service)
 {
 	const char *host = exchange_header(ex, "host");
-	char *name;
+	char *name, *end;
 
 	if (host == NULL)
 		return (NULL);
 	name = arena_strdup(&ex->mem, host);
 	name[strcspn(name, ":")] = '\0';
-	if (uri_is_path_style_host(name) || strstr(name, ".blob.") == NULL)
+	if (uri_is_path_style_host(name) || (end = strstr(name, service)) == NULL)
 		return (NULL);
-	name[strcspn(name, ".")] = '\0';
+	*end = '\0';
 	return (name);
 }
 
@@ -166,7 +166,7 @@ find_op(const struct exchange *ex)
 int
 blob_route(struct exchange *ex)
 {
-	const char *path = ex->req->path + 1, *account = account_of_host(ex);
+	const char *path = ex->req->path + 1, *account = blob_account_of_host(ex, ".blob.");
 	const struct blob_op *op;
 
 	ex->service = SERVICE_BLOB;
@@ -202,8 +202,8 @@ blob_route(struct exchange *ex)
 }
 
 /* 3 to 63 of [a-z0-9-], no hyphen at the ends or next to another; "Naming containers". */
-static int
-is_container_name(const char *name)
+int
+blob_is_container_name(const char *name)
 {
 	size_t n = strlen(name), i;
 
@@ -220,8 +220,8 @@ is_container_name(const char *name)
 }
 
 /* 1 to 1024 characters of UTF-8, at most 254 segments. */
-static int
-is_blob_name(const char *name)
+int
+blob_is_name(const char *name)
 {
 	size_t chars = 0, segments = 1, left;
 
@@ -245,11 +245,12 @@ check_names(struct exchange *ex)
 {
 	size_t n;
 
-	if (ex->container != NULL && !is_container_name(ex->container))
+	if (ex->container != NULL && !ex->account->onelake &&
+	    !blob_is_container_name(ex->container))
 		return (refuse(ex, "InvalidResourceName"));
 	if (ex->blob == NULL)
 		return (0);
-	if (!is_blob_name(ex->blob))
+	if (!blob_is_name(ex->blob))
 		return (refuse(ex, "InvalidUri"));
 	if (!ex->account->hns)
 		return (0);
@@ -322,6 +323,18 @@ refuse_op(struct exchange *ex)
 	return (refuse(ex, "UnsupportedHttpVerb"));
 }
 
+/* As on the other endpoint; of workspaces only listings, which its documentation shows. */
+static int
+check_onelake(struct exchange *ex, const struct blob_op *op)
+{
+	if (!ex->account->onelake)
+		return (0);
+	if (op->level != LEVEL_BLOB)
+		return (op->role == ROLE_READER ? 0 : refuse(ex, "UnsupportedQueryParameter"));
+	return (op->role == ROLE_CONTRIBUTOR && dfs_is_managed(ex->account, ex->blob) ?
+	    refuse(ex, "OperationNotAllowedOnManagedFolder") : 0);
+}
+
 int
 blob_handle(struct exchange *ex)
 {
@@ -336,7 +349,7 @@ blob_handle(struct exchange *ex)
 	if (op == NULL)
 		return (refuse_op(ex));
 	if (check_names(ex) != 0 || check_params(ex, op) != 0 || check_headers(ex) != 0 ||
-	    gate_authorize(ex, op) != 0)
+	    gate_authorize(ex, op) != 0 || check_onelake(ex, op) != 0)
 		return (-1);
 	/* RFC 9110 lets it go, the service does not: 411. */
 	if ((strcmp(ex->req->method, "PUT") == 0 || strcmp(ex->req->method, "POST") == 0) &&
@@ -353,6 +366,13 @@ blob_container(struct exchange *ex)
 	if (c == NULL)
 		refuse(ex, "ContainerNotFound");
 	return (c);
+}
+
+void
+blob_own(const struct exchange *ex, struct version *v)
+{
+	if (ex->account->hns && ex->oid[0] != '\0')
+		v->access.owner = mem_strdup(ex->oid);
 }
 
 void

@@ -60,6 +60,13 @@ int	blob_abort_copy(struct exchange *);
 
 /* What the operations share (blob.c). */
 
+/* ACCOUNT of ACCOUNT.SERVICE.SUFFIX[:PORT], service with its dots; NULL: it is no such host. */
+char	*blob_account_of_host(struct exchange *, const char *service);
+int	blob_is_container_name(const char *);
+int	blob_is_name(const char *);
+/* On HNS who makes it owns it; keys and SAS leave it to $superuser. */
+void	blob_own(const struct exchange *, struct version *);
+
 #define ETAG_SIZE	24
 void	blob_etag(uint64_t etag, char out[ETAG_SIZE]);	/* without quotes */
 /* The container, or NULL with ContainerNotFound recorded. */

@@ -92,6 +92,7 @@ make_copy(const struct exchange *ex, const struct version *from, const char *url
 	v->is_dir = from->is_dir;
 	v->is_synthetic = from->is_synthetic;
 	v->seed = from->seed;
+	blob_own(ex, v);
 	for (i = 0; i < from->nsegments; i++)
 		version_add_segment(v, extent_hold(from->segments[i].extent),
 		    from->segments[i].id);

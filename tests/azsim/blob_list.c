@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/uri.h"
 #include "blob.h"
+#include "dfs.h"
 
 #define PAGE_MAX	5000
 
@@ -110,7 +111,8 @@ add_properties(const struct listing *l, struct buf *to, const struct version *v)
 	static const char *const names[] = { "Content-Encoding", "Content-Language",
 	    "Content-CRC64", "Content-MD5", "Cache-Control", "Content-Disposition" };
 	const char *type = pairs_get(&v->headers, "Content-Type");
-	char date[CLOCK_RFC1123_SIZE], etag[ETAG_SIZE];
+	char date[CLOCK_RFC1123_SIZE], etag[ETAG_SIZE], symbolic[ACCESS_SYMBOLIC_SIZE];
+	auto_buf struct buf acl = BUF_EMPTY;
 	size_t i;
 
 	buf_adds(to, "<Properties>");
@@ -123,11 +125,11 @@ add_properties(const struct listing *l, struct buf *to, const struct version *v)
 	if (l->ex->account->hns)
 		add_element(to, "ResourceType", v->is_dir ? "directory" : "file");
 	if (l->with_permissions) {
-		add_element(to, "Owner", "$superuser");
-		add_element(to, "Group", "$superuser");
-		add_element(to, "Permissions", v->is_dir ? "rwxr-x---" : "rw-r-----");
-		add_element(to, "Acl", v->is_dir ? "user::rwx,group::r-x,other::---" :
-		    "user::rw-,group::r--,other::---");
+		add_element(to, "Owner", access_owner(&v->access));
+		add_element(to, "Group", access_group(&v->access));
+		add_element(to, "Permissions", access_symbolic(&v->access, v->is_dir, symbolic));
+		access_add_acl(&v->access, v->is_dir, &acl);
+		add_element(to, "Acl", buf_str(&acl));
 	}
 	buf_printf(to, "<Content-Length>%" PRId64 "</Content-Length>", v->size);
 	add_element(to, "Content-Type", type != NULL ? type : "application/octet-stream");

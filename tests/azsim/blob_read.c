@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "blob.h"
+#include "dfs.h"
 #include "sum.h"
 
 #define SUM_RANGE_MAX	(INT64_C(4) << 20)
@@ -122,9 +123,7 @@ add_properties(struct exchange *ex, const struct version *v, int ranged)
 	answer_header(ex, "Accept-Ranges", "bytes");
 	if (ex->account->hns) {
 		answer_header(ex, "x-ms-resource-type", v->is_dir ? "directory" : "file");
-		answer_header(ex, "x-ms-owner", "$superuser");
-		answer_header(ex, "x-ms-group", "$superuser");
-		answer_header(ex, "x-ms-permissions", v->is_dir ? "rwxr-x---" : "rw-r-----");
+		dfs_add_access(ex, &v->access, v->is_dir, 0);
 	}
 	add_copy_headers(ex, v);
 }

@@ -223,6 +223,7 @@ blob_put(struct exchange *ex)
 	if (pairs_get(&v->headers, "Content-MD5") == NULL)
 		pairs_add(&v->headers, "Content-MD5", buf_str(&md5_text));
 	v->is_dir = is_folder(ex, v);
+	blob_own(ex, v);
 	if (publish(ex, c, &conditions, v) != 0)
 		return (-1);
 	answer_header(ex, "Content-MD5", "%s", buf_str(&md5_text));
@@ -259,6 +260,8 @@ stage(struct exchange *ex, struct container *c, const char *id, struct extent *x
 		failed = refuse(ex, "ContainerNotFound");
 	else if (b->now != NULL && b->now->is_dir)
 		failed = refuse(ex, "ResourceTypeMismatch");
+	else if (b->now != NULL && b->now->is_flushed)
+		failed = refuse(ex, "InvalidBlobType");
 	else if (b->id_len != 0 && b->id_len != strlen(id))
 		failed = refuse(ex, "InvalidBlobOrBlock");
 	else if (b->nstaged >= STAGED_MAX)
@@ -520,6 +523,7 @@ blob_put_block_list(struct exchange *ex)
 	if (conditions_read(ex, 0, &conditions) != 0 || (c = blob_container(ex)) == NULL)
 		return (-1);
 	v = version_new(0);
+	blob_own(ex, v);
 	read_headers(ex, 0, &v->headers);
 	if (parse_block_list(ex, &l) != 0 || blob_read_meta(ex, &v->meta) != 0) {
 		version_drop(v);
@@ -570,8 +574,10 @@ same_bytes(const struct version *from)
 
 	v->is_dir = from->is_dir;
 	v->is_synthetic = from->is_synthetic;
+	v->is_flushed = from->is_flushed;
 	v->seed = from->seed;
 	v->created_unix_s = from->created_unix_s;
+	access_copy(&v->access, &from->access);
 	for (i = 0; i < from->nsegments; i++)
 		version_add_segment(v, extent_hold(from->segments[i].extent),
 		    from->segments[i].id);

@@ -213,6 +213,7 @@ set_account(struct account *a, const struct pairs *words)
 	return (set_flag(words, "shared_key", &a->shared_key) |
 	    set_flag(words, "network", &a->network_allow) |
 	    set_flag(words, "public", &a->public_allowed) |
+	    set_flag(words, "dfs", &a->dfs_allow) |
 	    set_flag(words, "https_only", &a->https_only));
 }
 
@@ -220,13 +221,13 @@ int
 control_add_account(struct sim *sim, const char *text)
 {
 	static const char *const known[] = { "name", "key", "tenant", "hns", "shared_key",
-	    "network", "public", "https_only", NULL };
+	    "network", "public", "https_only", "onelake", "dfs", NULL };
 	/* Published with the storage emulator; everyone's test key. */
 	static const char emulator_key[] = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"
 	    "IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 	struct pairs words = { NULL, 0 };
 	const char *name, *tenant;
-	_Atomic int hns = 0;
+	_Atomic int hns = 0, onelake = 0;
 	struct account *a;
 	int failed;
 
@@ -238,7 +239,11 @@ control_add_account(struct sim *sim, const char *text)
 		a->tenant = mem_strdup(tenant != NULL ? tenant : sim->people.tenant);
 		failed = account_set_key(a, emulator_key) | set_account(a, &words) |
 		    set_flag(&words, "hns", &hns);
-		a->hns = hns;
+		failed |= set_flag(&words, "onelake", &onelake);
+		a->onelake = onelake;
+		a->hns = hns || onelake;
+		if (onelake)
+			a->shared_key = 0;
 	}
 	pairs_done(&words);
 	return (failed != 0 || name == NULL ? -1 : 0);

@@ -13,6 +13,7 @@
 #include "arm.h"
 #include "blob.h"
 #include "control.h"
+#include "dfs.h"
 #include "identity.h"
 #include "registry.h"
 #include "vault.h"
@@ -21,6 +22,7 @@
 
 static const char *const service_names[] = {
 	[SERVICE_BLOB] = "blob",
+	[SERVICE_DFS] = "dfs",
 	[SERVICE_IMDS] = "imds",
 	[SERVICE_AML] = "aml",
 	[SERVICE_APPSERVICE] = "appservice",
@@ -52,6 +54,12 @@ const char *
 exchange_header(const struct exchange *ex, const char *name)
 {
 	return (httpd_header(ex->req, name));
+}
+
+int
+exchange_is_storage(const struct exchange *ex)
+{
+	return (ex->service == SERVICE_BLOB || ex->service == SERVICE_DFS);
 }
 
 int
@@ -227,6 +235,8 @@ run(struct exchange *ex)
 		handler = vault_handle;
 	} else if (arm_route(ex) == 0) {
 		handler = arm_handle;
+	} else if (dfs_route(ex) == 0) {
+		handler = dfs_handle;
 	} else if (blob_route(ex) == 0) {
 		handler = blob_handle;
 	}

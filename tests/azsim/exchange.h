@@ -27,6 +27,7 @@ enum auth_kind {
 
 enum service {
 	SERVICE_BLOB,
+	SERVICE_DFS,
 	SERVICE_IMDS,
 	SERVICE_AML,
 	SERVICE_APPSERVICE,
@@ -86,6 +87,8 @@ const char *exchange_header(const struct exchange *, const char *name);	/* NULL 
  * recorded if one can be sent).
  */
 int	exchange_read_body(struct exchange *, size_t max, struct buf *ret);
+/* 1: of the storage service, whichever endpoint. */
+int	exchange_is_storage(const struct exchange *);
 /* Serves a connection until it ends. */
 void	exchange_serve(struct sim *, struct peer *, uint64_t conn_id);
 

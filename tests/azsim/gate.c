@@ -179,11 +179,13 @@ is_on_acl(struct exchange *ex, const struct blob_op *op)
 	if (!ex->account->hns || op->level == LEVEL_SERVICE)
 		return (0);
 	if (op->level == LEVEL_CONTAINER) {
-		if (strcmp(op->name, "ListBlobs") != 0)
+		if (strcmp(op->name, "ListBlobs") != 0 && strcmp(op->name, "ListPaths") != 0)
 			return (0);	/* of a container there is no list */
 		slash = prefix != NULL ? strrchr(prefix, '/') : NULL;
 		path = slash == NULL ? "" :
 		    arena_strndup(&ex->mem, prefix, (size_t)(slash - prefix));
+		if (exchange_param(ex, "directory") != NULL)
+			path = exchange_param(ex, "directory");
 		need = ACL_LIST;
 	}
 	return (acl_allows(&ex->sim->acls, ex->oid, ex->account->name, ex->container, path, need));

@@ -31,6 +31,9 @@ void	gate_hmac(const unsigned char *key, size_t key_len, const char *text, size_
 void	gate_sign(struct account *, const char *text, size_t len, struct buf *ret);
 /* gate_sas.c */
 int	gate_sas(struct exchange *);
+/* A SAS that is part of another request's header: it allows one of letters on blob.  1: yes. */
+int	gate_sas_allows(struct exchange *, const char *blob, const char *query,
+	    const char *letters);
 /* A service SAS for all of a container, as listSecrets gives in place of a key. */
 void	gate_make_sas(struct exchange *, struct account *, const char *container,
 	    int64_t expiry_unix_s, struct buf *ret);

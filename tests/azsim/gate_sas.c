@@ -223,6 +223,15 @@ gate_sas(struct exchange *ex)
 }
 
 int
+gate_sas_allows(struct exchange *ex, const char *blob, const char *query, const char *letters)
+{
+	struct sas s = { ex, ex->account, ex->container, blob, query };
+
+	return (sas_field(&s, "sig")[0] != '\0' && check_sas(&s, sas_kind(&s)) == 0 &&
+	    gate_has_any(sas_field(&s, "sp"), letters));
+}
+
+int
 gate_may_read(struct exchange *ex, struct account *account, const char *container,
     const char *blob, const char *query)
 {

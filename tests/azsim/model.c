@@ -67,6 +67,31 @@ model_next_etag(void)
 	return (atomic_fetch_add(&last, UINT64_C(0x1d)));
 }
 
+static char *
+copy_text(const char *text)
+{
+	return (text != NULL ? mem_strdup(text) : NULL);
+}
+
+void
+access_copy(struct access *a, const struct access *from)
+{
+	access_done(a);
+	a->mode = from->mode;
+	a->owner = copy_text(from->owner);
+	a->group = copy_text(from->group);
+	a->acl = copy_text(from->acl);
+}
+
+void
+access_done(struct access *a)
+{
+	free(a->owner);
+	free(a->group);
+	free(a->acl);
+	memset(a, 0, sizeof(*a));
+}
+
 struct version *
 version_new(int64_t size)
 {
@@ -102,6 +127,7 @@ version_drop(struct version *v)
 	pairs_done(&v->meta);
 	free(v->copy_id);
 	free(v->copy_source);
+	access_done(&v->access);
 	free(v);
 }
 
@@ -118,6 +144,26 @@ version_add_segment(struct version *v, struct extent *x, const char *id)
 	s->end = (n == 0 ? 0 : v->segments[n - 1].end) + x->size;
 	s->id = id == NULL ? NULL : mem_strdup(id);
 	v->nsegments = n + 1;
+}
+
+struct version *
+version_again(const struct version *from)
+{
+	struct version *v = version_new(from->size);
+	size_t i;
+
+	v->is_dir = from->is_dir;
+	v->is_synthetic = from->is_synthetic;
+	v->is_flushed = from->is_flushed;
+	v->seed = from->seed;
+	v->created_unix_s = from->created_unix_s;
+	access_copy(&v->access, &from->access);
+	pairs_copy(&v->headers, &from->headers);
+	pairs_copy(&v->meta, &from->meta);
+	for (i = 0; i < from->nsegments; i++)
+		version_add_segment(v, extent_hold(from->segments[i].extent),
+		    from->segments[i].id);
+	return (v);
 }
 
 int
@@ -174,7 +220,7 @@ model_add_account(struct model *m, const char *name)
 		return (a);
 	a = mem_zalloc(sizeof(*a));
 	a->name = mem_strdup(name);
-	a->shared_key = a->network_allow = 1;
+	a->shared_key = a->network_allow = a->dfs_allow = 1;
 	pthread_rwlock_init(&a->lock, NULL);
 	a->next = m->accounts;
 	m->accounts = a;
@@ -218,6 +264,11 @@ blob_drop_staged(struct blob *b)
 	free(b->staged);
 	b->staged = NULL;
 	b->nstaged = b->staged_cap = 0;
+	for (i = 0; i < b->nappended; i++)
+		extent_drop(b->appended[i].extent);
+	free(b->appended);
+	b->appended = NULL;
+	b->nappended = 0;
 }
 
 static void
@@ -422,6 +473,46 @@ model_publish(struct model *m, struct container *c, const char *name, struct ver
 	b->now = v;
 	blob_drop_staged(b);
 	b->id_len = 0;
+	return (0);
+}
+
+/* The entry itself, with its version as it is: the ETag stays. */
+static void
+move_one(struct model *m, struct container *c, const char *name, const char *to)
+{
+	struct blob *b = model_find(c, name);
+	struct version *v = b->now;
+
+	b->now = NULL;
+	model_remove(m, c, name);
+	b = model_insert(m, c, to);
+	version_drop(b->now);
+	b->now = v;
+	blob_drop_staged(b);
+	b->id_len = 0;
+}
+
+int
+model_rename(struct model *m, struct container *c, const char *name, const char *to, size_t max)
+{
+	auto_buf struct buf below = BUF_EMPTY, target = BUF_EMPTY, source = BUF_EMPTY;
+	struct blob *b;
+	size_t n = 0;
+
+	buf_printf(&below, "%s/", name);
+	while ((b = model_seek(c, below.data)) != NULL && str_starts(b->name, below.data)) {
+		if (max > 0 && n++ == max)
+			return (1);
+		buf_reset(&target);
+		buf_reset(&source);
+		buf_adds(&source, b->name);
+		buf_printf(&target, "%s/%s", to, b->name + below.len);
+		if (b->now == NULL)		/* uncommitted blocks do not move */
+			model_remove(m, c, source.data);
+		else
+			move_one(m, c, source.data, target.data);
+	}
+	move_one(m, c, name, to);
 	return (0);
 }
 

@@ -42,9 +42,19 @@ struct segment {
 	char	*id;			/* base64, as sent */
 };
 
+/* Who may what, on accounts with a hierarchical namespace. */
+struct access {
+	int	 mode;			/* 0: the default of its kind */
+	char	*owner, *group, *acl;	/* NULL: $superuser; the list that mode stands for */
+};
+void	access_copy(struct access *, const struct access *from);
+void	access_done(struct access *);
+
 struct version {
 	_Atomic int refs;
 	int	 is_dir, is_synthetic;
+	int	 is_flushed;		/* the dfs endpoint wrote its bytes: it has no blocks */
+	struct access access;
 	int64_t	 size, created_unix_s, modified_unix_s;
 	uint64_t etag;
 	uint64_t seed;			/* of a synthetic one */
@@ -56,6 +66,8 @@ struct version {
 	int64_t	 copy_until_ms;		/* clock_ms(): pending before */
 	int64_t	 copied_unix_s;
 };
+/* The same in every way, with a new ETag. */
+struct version *version_again(const struct version *);
 struct version *version_new(int64_t size);	/* refs 1, a new ETag, the present time */
 struct version *version_hold(struct version *);
 void	version_drop(struct version *);		/* NULL is fine */
@@ -78,8 +90,16 @@ struct staged {
 	uint64_t seq;
 };
 
+/* Bytes that were appended through the dfs endpoint and not flushed. */
+struct appended {
+	int64_t	 position;
+	struct extent *extent;
+};
+
 struct blob {
 	struct version *now;		/* NULL: only uncommitted blocks */
+	struct appended *appended;
+	size_t	 nappended;
 	struct staged *staged;
 	size_t	 nstaged, staged_cap;
 	size_t	 id_len;		/* of all block ids; 0: none yet */
@@ -100,6 +120,7 @@ struct container {
 	int64_t	 modified_unix_s;
 	uint64_t etag;
 	struct pairs meta;
+	struct access root;
 	size_t	 count;
 	struct blob *head;
 };
@@ -107,7 +128,8 @@ struct container {
 struct account {
 	struct account *next;
 	char	*name, *tenant;
-	int	 hns;
+	int	 hns, onelake;
+	_Atomic int dfs_allow;		/* 0: no way to its dfs endpoint */
 	_Atomic int shared_key, network_allow, https_only, public_allowed;
 	pthread_rwlock_t lock;		/* guards all below */
 	unsigned char key[MODEL_KEY_MAX];
@@ -144,6 +166,12 @@ void	blob_drop_staged(struct blob *);
  * -1: a parent is a file, or name is a directory and v is none (v is dropped).
  */
 int	model_publish(struct model *, struct container *, const char *name, struct version *v);
+/*
+ * HNS: what name holds, and all below it, to another name whose parent is there; at most max
+ * entries (0: all), those below a directory first.  1: there is more.
+ */
+int	model_rename(struct model *, struct container *, const char *name, const char *to,
+	    size_t max);
 /* 1: something lies below the directory name. */
 int	model_has_children(const struct container *, const char *name);
 

@@ -111,7 +111,8 @@ people_add_role(struct people *p, const char *text)
 	}
 	r = mem_zalloc(sizeof(*r));
 	r->kind = strcmp(role, "reader") == 0 ? ROLE_READER :
-	    strcmp(role, "acrpull") == 0 ? ROLE_ACR_PULL : ROLE_CONTRIBUTOR;
+	    strcmp(role, "acrpull") == 0 ? ROLE_ACR_PULL :
+	    strcmp(role, "owner") == 0 ? ROLE_OWNER : ROLE_CONTRIBUTOR;
 	r->oid = mem_strdup(oid);
 	r->account = account == NULL ? NULL : mem_strdup(account);
 	r->container = container == NULL ? NULL : mem_strdup(container);

@@ -24,7 +24,7 @@ struct person {
 	char	*client_id, *object_id, *resource_id, *upn, *tenant;	/* "" if none */
 };
 
-enum role_kind { ROLE_NONE, ROLE_READER, ROLE_CONTRIBUTOR, ROLE_ACR_PULL };
+enum role_kind { ROLE_NONE, ROLE_READER, ROLE_CONTRIBUTOR, ROLE_OWNER, ROLE_ACR_PULL };
 
 struct role {
 	struct role *next;

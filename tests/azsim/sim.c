@@ -17,6 +17,7 @@ static const struct {
 	{ "list_page_max", offsetof(struct knobs, list_page_max) },
 	{ "list_empty_pages", offsetof(struct knobs, list_empty_pages) },
 	{ "copy_pending_ms", offsetof(struct knobs, copy_pending_ms) },
+	{ "dfs_batch", offsetof(struct knobs, dfs_batch) },
 	{ "obo_empty", offsetof(struct knobs, obo_empty) },
 	{ "sas_lifetime_s", offsetof(struct knobs, sas_lifetime_s) },
 	{ "compute_instance", offsetof(struct knobs, compute_instance) },

@@ -26,6 +26,7 @@ struct knobs {
 	_Atomic int64_t token_lifetime_s;	/* 0: 24 h, a person's 75 min */
 	_Atomic int64_t list_page_max;		/* 0: as asked; else a page has at most so many */
 	_Atomic int64_t list_empty_pages;	/* 1: before each page comes an empty one */
+	_Atomic int64_t dfs_batch;		/* > 0: paths that one rename or delete takes */
 	_Atomic int64_t copy_pending_ms;	/* a copy is pending for so long */
 	_Atomic int64_t obo_empty;		/* 1: OBO/token answers 200, empty */
 	_Atomic int64_t sas_lifetime_s;		/* of a SAS from listSecrets; 0: as asked */

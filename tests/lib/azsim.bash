@@ -8,7 +8,8 @@
 #                                            container "data"; options may add more
 #         AZSIM_KEY AZSIM_TENANT AZSIM_SECRET
 #         AZSIM_ENDPOINT                     https://localhost:PORT/ACCOUNT; also
-#         AZSIM_HNS_ENDPOINT, AZSIM_HTTP_ENDPOINT (plain)
+#         AZSIM_HNS_ENDPOINT, AZSIM_HTTP_ENDPOINT (plain), and of the hierarchical account
+#         AZSIM_DFS_ENDPOINT (https://ACCOUNT.dfs.test.local:PORT)
 #                              Unless an --identity or --user is given there are: a system-assigned
 #                              identity (AZSIM_SYSTEM_OID, _CLIENT_ID), a user-assigned one
 #                              (AZSIM_UAI_OID, _CLIENT_ID, _RESOURCE_ID) and a submitter
@@ -33,6 +34,8 @@
 #   azsim_count [FIELD=VALUE...]           how many
 #   azsim_forget               empty the record
 #   azsim_assert N [FIELD=VALUE...]        fail unless N requests match; "+": at least one
+#   azsim_dfs ARG...           tests/sdk/dfs.mjs against the hierarchical account; DFS_ENDPOINT set
+#                              by the caller wins
 #   azsim_blob ARG...          tests/sdk/blob.mjs against the flat account over TLS; BLOB_ENDPOINT
 #                              set by the caller wins
 #
@@ -110,6 +113,7 @@ azsim_start()
 	export AZSIM_PORT=${http#http=} AZSIM_HTTPS_PORT=${https#https=} AZSIM_SELF_PORT=${self#self=}
 	export AZSIM_ENDPOINT=https://localhost:$AZSIM_HTTPS_PORT/$AZSIM_ACCOUNT
 	export AZSIM_HNS_ENDPOINT=https://localhost:$AZSIM_HTTPS_PORT/$AZSIM_HNS_ACCOUNT
+	export AZSIM_DFS_ENDPOINT=https://$AZSIM_HNS_ACCOUNT.dfs.test.local:$AZSIM_HTTPS_PORT
 	export AZSIM_HTTP_ENDPOINT=http://127.0.0.1:$AZSIM_PORT/$AZSIM_ACCOUNT
 }
 
@@ -290,4 +294,11 @@ azsim_blob()
 	NODE_OPTIONS=--dns-result-order=ipv4first NODE_EXTRA_CA_CERTS=$AZSIM_CA \
 	    BLOB_ENDPOINT=${BLOB_ENDPOINT:-$AZSIM_ENDPOINT} BLOB_KEY=${BLOB_KEY:-$AZSIM_KEY} \
 	    timeout 120 node "$azsim_top/tests/sdk/blob.mjs" "$@"
+}
+
+azsim_dfs()
+{
+	NODE_OPTIONS=--dns-result-order=ipv4first NODE_EXTRA_CA_CERTS=$AZSIM_CA \
+	    DFS_ENDPOINT=${DFS_ENDPOINT:-$AZSIM_DFS_ENDPOINT} BLOB_KEY=${BLOB_KEY:-$AZSIM_KEY} \
+	    timeout 120 node "$azsim_top/tests/sdk/dfs.mjs" "$@"
 }

@@ -45,6 +45,7 @@ static const struct {
 	{ "AzureDataLakeGen2", SPEC_GEN2, "accountName", "filesystem" },
 	{ "AzureDataLakeGen1", SPEC_GEN1, "storeName", NULL },
 	{ "AzureFile", SPEC_FILE_SHARE, "accountName", "fileShareName" },
+	{ "OneLake", SPEC_ONELAKE, NULL, "oneLakeWorkspaceName" },
 };
 
 static const struct { const char *name; enum spec_credential kind; } credentials[] = {
@@ -97,9 +98,10 @@ read_store(const struct json *p, struct wire_datastore *ds, struct err *err)
 		return (err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, read_op,
 		    "a datastore of type %.40s cannot be mounted or copied", type));
 	ds->type = (int32_t)stores[i].type;
-	if (copy_text(p, stores[i].account, ds->account, sizeof(ds->account), err) != 0 ||
-	    (stores[i].container != NULL && copy_text(p, stores[i].container, ds->container,
-	    sizeof(ds->container), err) != 0))
+	if ((stores[i].account != NULL && copy_text(p, stores[i].account, ds->account,
+	    sizeof(ds->account), err) != 0) || (stores[i].container != NULL && copy_text(p, stores[i].container, ds->container,
+	    sizeof(ds->container), err) != 0) || copy_text(json_get(p, "artifact"),
+	    "artifactName", ds->artifact, sizeof(ds->artifact), err) != 0)
 		return (-1);
 	return (copy_text(p, "endpoint", ds->endpoint, sizeof(ds->endpoint), err));
 }

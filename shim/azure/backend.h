@@ -34,17 +34,30 @@ struct store_backend {
 	int	(*list_blocks)(struct store *, const char *name, struct arena *,
 		    struct store_block **ret, size_t *ret_n, char ret_etag[HTTP_ETAG_MAX],
 		    struct err *);
+	/* NULL: store_hns's word counts. */
+	int	(*find_hns)(struct store *, const char *near);
+	/* NULL: there is no such operation. */
+	int	(*rename)(struct store *, const struct store_rename *,
+		    char ret_etag[HTTP_ETAG_MAX], struct err *);
+	int	(*get_access)(struct store *, const char *name, struct store_access *,
+		    struct err *);
+	int	(*set_access)(struct store *, const char *name, const struct store_access *,
+		    char ret_etag[HTTP_ETAG_MAX], struct err *);
 };
+
+enum store_namespace { NAMESPACE_UNKNOWN, NAMESPACE_FLAT, NAMESPACE_HIERARCHICAL };
 
 extern const struct store_backend blob_backend;
 
 struct store {
 	const struct store_backend *backend;
 	char		*root;		/* "https://ACCT.blob.SUFFIX", no '/' at the end */
+	char		*dfs_root;	/* the same of the dfs endpoint */
 	char		*container;	/* encoded */
 	char		*account, *version;
 	char		*datastore, *identity;	/* for errors; NULL: not told */
-	int		 hns, is_output;
+	_Atomic int	 namespace;	/* enum store_namespace */
+	int		 onelake, access, is_output;
 	struct auth	 auth;
 	struct http	*http;
 	_Atomic int64_t	 timeout_ms;

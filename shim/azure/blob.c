@@ -4,6 +4,7 @@
 
 #include "azure/blob.h"
 #include "azure/claims.h"
+#include "azure/dfs.h"
 #include "azure/refusal.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -39,16 +40,23 @@ blob_deadline(const struct store *s)
 	return (clock_ms() + s->timeout_ms);
 }
 
-const char *
-blob_url(const struct store *s, const char *name, const char *query, struct arena *mem)
+static const char *
+url_at(const char *root, const struct store *s, const char *name, const char *query,
+    struct arena *mem)
 {
 	auto_buf struct buf encoded = BUF_EMPTY;
 
 	if (name != NULL)
 		uri_encode(&encoded, name, strlen(name), 1);
-	return (arena_printf(mem, "%s/%s%s%s%s%s", s->root, s->container,
+	return (arena_printf(mem, "%s/%s%s%s%s%s", root, s->container,
 	    name != NULL ? "/" : "", buf_str(&encoded), query != NULL ? "?" : "",
 	    query != NULL ? query : ""));
+}
+
+const char *
+blob_url(const struct store *s, const char *name, const char *query, struct arena *mem)
+{
+	return (url_at(s->root, s, name, query, mem));
 }
 
 /* A credential that was refused is refreshed once, by cred's rules. */
@@ -99,8 +107,9 @@ name_datastore(const struct store *s, struct err *err)
 void
 blob_explain(struct store *s, const struct http_response *r, int writing, struct err *err)
 {
-	struct refusal_context ctx = { .writing = writing, .now_unix_s = clock_wall_s(),
-	    .hns = s->hns, .is_output = s->is_output };
+	struct refusal_context ctx = { .writing = writing != 0,
+	    .setting_access = writing == BLOB_SETS_ACCESS, .now_unix_s = clock_wall_s(),
+	    .hns = store_hns(s), .is_output = s->is_output };
 	struct token_claims who = { .tid = "" };
 	struct arena mem = ARENA_EMPTY;
 	enum wire_cred_kind kind;
@@ -126,18 +135,29 @@ blob_explain(struct store *s, const struct http_response *r, int writing, struct
 
 /* ---- one request ------------------------------------------------------- */
 
+/* A URL, or from its path on, of what the request takes: with the SAS, if that is what gives access. */
 static void
-add_copy_source(struct blob_op *op, struct http_request *q)
+add_source(struct blob_op *op, const char *header, const char *url, struct http_request *q)
 {
 	struct arena *mem = &op->call.scratch;
-	const char *url = blob_url(op->store, op->copy_from, NULL, mem), *text;
+	const char *text;
 	enum wire_cred_kind kind;
 	uint64_t generation;
 
 	cred_current(op->store->auth.cred, &kind, &generation, &text, mem);
 	if (kind == WIRE_CRED_SAS)
 		url = arena_printf(mem, "%s?%s", url, text + strspn(text, "?&"));
-	q->headers[q->nheaders++] = (struct http_header){ "x-ms-copy-source", url };
+	q->headers[q->nheaders++] = (struct http_header){ header, url };
+}
+
+/* "/FILESYSTEM/PATH", on path-style hosts behind the account. */
+static const char *
+rename_source(struct blob_op *op)
+{
+	const struct store *s = op->store;
+	const char *url = url_at(s->dfs_root, s, op->rename_from, NULL, &op->call.scratch);
+
+	return (strchr(strstr(url, "://") + 3, '/'));
 }
 
 static int
@@ -147,11 +167,15 @@ op_prepare(struct http_call *call, struct http_request *q, struct err *err)
 	size_t i;
 
 	q->method = op->method;
-	q->url = blob_url(op->store, op->name, op->query, &call->scratch);
+	q->url = url_at(op->is_dfs ? op->store->dfs_root : op->store->root, op->store, op->name,
+	    op->query, &call->scratch);
 	for (i = 0; i < op->nheaders; i++)
 		q->headers[q->nheaders++] = op->headers[i];
 	if (op->copy_from != NULL)
-		add_copy_source(op, q);
+		add_source(op, "x-ms-copy-source",
+		    blob_url(op->store, op->copy_from, NULL, &call->scratch), q);
+	if (op->rename_from != NULL)
+		add_source(op, "x-ms-rename-source", rename_source(op), q);
 	q->body = op->body;
 	q->body_len = op->body_len;
 	q->body_fd = op->body_fd;
@@ -208,6 +232,8 @@ blob_op_run(struct blob_op *op, struct err *err)
 {
 	struct err e = ERR_EMPTY;
 
+	if (op->writing && dfs_check_managed(op->store, op->name, err) != 0)
+		return (-1);
 	if (http_do(op->store->http, &op->call, &e) == 0)
 		return (0);
 	blob_explain(op->store, &op->call.response, op->writing, &e);
@@ -243,6 +269,7 @@ blob_head(struct store *s, const char *name, struct store_attr *ret,
 		if (ret_response != NULL) {
 			*ret_response = *r;
 			ret_response->error_body = (struct buf)BUF_EMPTY;
+			ret_response->continuation = (struct buf)BUF_EMPTY;
 		}
 	}
 	blob_op_done(&op);
@@ -275,14 +302,15 @@ blob_mkdir(struct store *s, const char *name, struct err *err)
 	struct err e;
 	int rc;
 
+	if (store_find_hns(s, name))
+		return (dfs_mkdir(s, name, err));
 	blob_op_init(&op, s, "make the directory", "PUT", name);
 	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
 	blob_op_header(&op, "x-ms-meta-hdi_isfolder", "true");
 	blob_op_condition(&op, "*");
 	rc = blob_op_run(&op, &e);
 	if (rc != 0 && (op.call.response.status == 412 ||
-	    strcmp(op.call.response.error_code, "BlobAlreadyExists") == 0 ||
-	    strcmp(op.call.response.error_code, "PathAlreadyExists") == 0))
+	    strcmp(op.call.response.error_code, "BlobAlreadyExists") == 0))
 		rc = 0;
 	if (rc != 0 && err != NULL)
 		*err = e;
@@ -377,4 +405,8 @@ const struct store_backend blob_backend = {
 	.put_cancel = blob_put_cancel,
 	.commit = blob_commit,
 	.list_blocks = blob_list_blocks,
+	.find_hns = blob_find_hns,
+	.rename = dfs_rename,
+	.get_access = dfs_get_access,
+	.set_access = dfs_set_access,
 };

@@ -6,7 +6,8 @@
  *
  * blob.c builds and runs single requests, blob_list.c pages through listings,
  * blob_read.c reads ranges, blob_write.c uploads whole files, blob_block.c has the
- * blocks of large ones.  Nobody else includes this.
+ * blocks of large ones, dfs.c does what only the dfs endpoint can.  Nobody else includes
+ * this.
  */
 
 #include <stdint.h>
@@ -15,6 +16,7 @@
 
 #define BLOB_HEADERS_MAX	6
 #define BLOB_REQUEST_ID_SIZE	40
+#define BLOB_SETS_ACCESS	2
 
 /* One request; zeroed, then blob_op_init.  Strings are borrowed until it is over. */
 struct blob_op {
@@ -30,7 +32,9 @@ struct blob_op {
 	int		 body_fd;
 	int64_t		 body_offset;
 	const char	*copy_from;	/* name of the blob to copy, NULL: none */
-	int		 writing;
+	const char	*rename_from;	/* name of the path to rename, NULL: none */
+	int		 is_dfs;	/* for the dfs endpoint */
+	int		 writing;	/* or BLOB_SETS_ACCESS */
 	void		*owner;		/* the submitter's */
 	char		 request_id[BLOB_REQUEST_ID_SIZE];
 	uint64_t	 generation;
@@ -61,6 +65,8 @@ void	blob_explain(struct store *, const struct http_response *, int writing, str
 /* A new x-ms-client-request-id. */
 void	blob_request_id(char out[BLOB_REQUEST_ID_SIZE]);
 int64_t	blob_deadline(const struct store *);
+/* Asks for the namespace: 1 it is hierarchical, 0 it is not, or nobody knows. */
+int	blob_find_hns(struct store *, const char *near);
 /* HEAD. */
 int	blob_head(struct store *, const char *name, struct store_attr *ret,
 	    struct http_response *ret_response, struct err *);

@@ -1,8 +1,10 @@
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
 #include "azure/blob.h"
+#include "azure/dfs.h"
 #include "base/clock.h"
 #include "base/uri.h"
 #include "base/xml.h"
@@ -36,8 +38,10 @@ struct reader {
 	enum inside	 inside;
 	int		 in_metadata;	/* 1 + depth of keys: they may be called anything */
 	int		 name_is_encoded;
+	int		 with_access, knows_type;
 	struct buf	 name;
 	struct store_attr attr;
+	char		 permissions[16], owner[64], group[64];
 };
 
 static void
@@ -71,6 +75,7 @@ begin_entry(struct reader *r, enum inside what)
 {
 	r->inside = what;
 	memset(&r->attr, 0, sizeof(r->attr));
+	r->permissions[0] = r->owner[0] = r->group[0] = '\0';
 	r->attr.is_dir = what == BLOB_PREFIX;
 	buf_reset(&r->name);
 }
@@ -105,10 +110,23 @@ take_etag(struct store_attr *a, const char *text, size_t len)
 		a->etag[0] = '\0';
 }
 
+/* Only where they were asked for. */
+static void
+on_access(struct reader *r, const char *name, const char *text)
+{
+	if (strcmp(name, "Permissions") == 0)
+		str_format(r->permissions, sizeof(r->permissions), "%s", text);
+	else if (strcmp(name, "Owner") == 0)
+		str_format(r->owner, sizeof(r->owner), "%s", text);
+	else if (strcmp(name, "Group") == 0)
+		str_format(r->group, sizeof(r->group), "%s", text);
+}
+
 /* The first letter decides: there are twenty properties a blob, and four that count. */
 static void
-on_property(struct store_attr *a, const char *name, const char *text, size_t len)
+on_property(struct reader *r, const char *name, const char *text, size_t len)
 {
+	struct store_attr *a = &r->attr;
 	long long size;
 	int64_t t;
 
@@ -127,10 +145,15 @@ on_property(struct store_attr *a, const char *name, const char *text, size_t len
 			take_etag(a, text, len);
 		break;
 	case 'R':
-		if (strcmp(name, "ResourceType") == 0 && strcmp(text, "directory") == 0)
+		if (strcmp(name, "ResourceType") != 0)
+			break;
+		r->knows_type = 1;
+		if (strcmp(text, "directory") == 0)
 			a->is_dir = 1;
 		break;
 	default:
+		if (r->with_access)
+			on_access(r, name, text);
 		break;
 	}
 }
@@ -162,6 +185,8 @@ add_entry(struct reader *r)
 	}
 	if (r->attr.is_dir)
 		r->attr.size = 0;
+	if (r->with_access)
+		dfs_read_access(r->permissions, r->owner, r->group, &r->attr.access);
 	e = &p->entries[p->n++];
 	e->name = arena_strndup(&p->names, r->name.data, (size_t)n);
 	e->len = (size_t)n;
@@ -196,7 +221,7 @@ on_end(void *arg, const char *name, const char *text, size_t len)
 		add_entry(r);
 		r->inside = NOTHING;
 	} else
-		on_property(&r->attr, name, text, len);
+		on_property(r, name, text, len);
 }
 
 static const struct xml_handler page_handler = { on_begin, on_end };
@@ -219,7 +244,7 @@ struct fetch {
 struct listing {
 	struct store	*store;
 	const char	*prefix;
-	int		 delimited, max_results;
+	int		 delimited, max_results, with_access;
 	int64_t		 deadline_ms;
 	struct fetch	 fetches[2];
 	struct page	 page;
@@ -273,6 +298,8 @@ fetch_start(struct listing *l, struct fetch *f, const char *marker)
 	blob_op_init(&f->op, l->store, "list", "GET", NULL);
 	buf_reset(&f->query);
 	buf_adds(&f->query, "restype=container&comp=list&include=metadata");
+	if (l->with_access)
+		buf_adds(&f->query, "%2Cpermissions");
 	if (l->prefix[0] != '\0')
 		add_parameter(&f->query, "prefix", l->prefix);
 	if (l->delimited)
@@ -328,7 +355,8 @@ fetch_failed(struct listing *l, struct fetch *f, struct err *err)
 static int
 fetch_page(struct listing *l, struct fetch *f, struct err *err)
 {
-	struct reader r = { .page = &l->page, .prefix = l->prefix };
+	struct reader r = { .page = &l->page, .prefix = l->prefix,
+	    .with_access = l->with_access };
 	struct xml *x = xml_new(&page_handler, &r);
 	struct err parse_err = ERR_EMPTY;
 	auto_buf struct buf chunk = BUF_EMPTY;
@@ -339,7 +367,8 @@ fetch_page(struct listing *l, struct fetch *f, struct err *err)
 		if (restarted) {
 			xml_free(x);
 			buf_done(&r.name);
-			r = (struct reader){ .page = &l->page, .prefix = l->prefix };
+			r = (struct reader){ .page = &l->page, .prefix = l->prefix,
+			    .with_access = l->with_access };
 			x = xml_new(&page_handler, &r);
 			page_reset(&l->page);
 			bad = 0;
@@ -354,6 +383,8 @@ fetch_page(struct listing *l, struct fetch *f, struct err *err)
 	buf_done(&r.name);
 	if (!f->ok)
 		return (fetch_failed(l, f, err));
+	if (r.knows_type)		/* flat accounts have no such property */
+		atomic_store(&l->store->namespace, NAMESPACE_HIERARCHICAL);
 	if (!bad && !l->page.is_listing)
 		bad = err_set(&parse_err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, "list",
 		    "the answer is no listing") != 0;
@@ -388,6 +419,7 @@ listing_init(struct listing *l, struct store *s, const char *prefix, int delimit
 	l->prefix = prefix;
 	l->delimited = delimited;
 	l->max_results = max_results;
+	l->with_access = s->access && atomic_load(&s->namespace) != NAMESPACE_FLAT;
 	for (i = 0; i < LENGTH(l->fetches); i++) {
 		pthread_mutex_init(&l->fetches[i].lock, NULL);
 		pthread_cond_init(&l->fetches[i].cond, NULL);
@@ -444,6 +476,28 @@ follow(struct listing *l, page_fn *fn, void *arg, struct err *err)
 	}
 }
 
+/*
+ * Flat accounts refuse to tell permissions: 400, before any entry.  Who asks does not always
+ * know what kind it is; then it is known.
+ */
+static int
+follow_either(struct listing *l, page_fn *fn, void *arg, struct err *err)
+{
+	struct err e = ERR_EMPTY;
+	int knew = atomic_load(&l->store->namespace) != NAMESPACE_UNKNOWN;
+	int rc = follow(l, fn, arg, &e);
+
+	if (rc != 0 && l->with_access && !knew && e.http_status == 400) {
+		atomic_store(&l->store->namespace, NAMESPACE_FLAT);
+		l->with_access = 0;
+		blob_op_done(&l->fetches[0].op);
+		rc = follow(l, fn, arg, &e);
+	}
+	if (rc != 0 && err != NULL)
+		*err = e;
+	return (rc);
+}
+
 /* ---- listing ----------------------------------------------------------- */
 
 struct told {
@@ -473,7 +527,7 @@ blob_list(struct store *s, const char *prefix, int delimited, int max_results,
 	int rc;
 
 	listing_init(&l, s, prefix, delimited, max_results);
-	rc = follow(&l, tell_entries, &told, err);
+	rc = follow_either(&l, tell_entries, &told, err);
 	listing_done(&l);
 	return (rc);
 }
@@ -534,7 +588,7 @@ list_until(struct store *s, const char *prefix, int max_results, page_fn *fn, vo
 	int rc;
 
 	listing_init(&l, s, prefix, 1, max_results);
-	rc = follow(&l, fn, arg, err);
+	rc = follow_either(&l, fn, arg, err);
 	listing_done(&l);
 	return (rc);
 }
@@ -600,7 +654,29 @@ blob_probe(struct store *s, const char *prefix, struct err *err)
 	}
 	listing_init(&l, s, prefix, 1, 1);
 	l.deadline_ms = clock_ms() + (s->timeout_ms < PROBE_MS ? s->timeout_ms : PROBE_MS);
-	rc = follow(&l, stop_at_once, NULL, err);
+	rc = follow_either(&l, stop_at_once, NULL, err);
 	listing_done(&l);
 	return (rc);
+}
+
+/*
+ * A listing with permissions needs no more than a reader's rights; a flat account answers
+ * 400 (Azure/azure-storage-fuse component/azstorage/block_blob.go asks so, too), and one
+ * that answers names the type of each entry if it is hierarchical.
+ */
+int
+blob_find_hns(struct store *s, const char *near)
+{
+	struct listing l;
+	struct err e = ERR_EMPTY;
+
+	if (s->single_blob)
+		return (0);
+	listing_init(&l, s, near, 0, 1);
+	l.with_access = 1;
+	if (follow(&l, stop_at_once, NULL, &e) != 0 ? e.http_status == 400 :
+	    l.page.n > 0 && !store_hns(s))
+		atomic_store(&s->namespace, NAMESPACE_FLAT);
+	listing_done(&l);
+	return (store_hns(s));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "azure/blob.h"
+#include "azure/dfs.h"
 #include "base/clock.h"
 #include "base/fd.h"
 
@@ -295,13 +296,11 @@ put_in_blocks(struct upload *u, const char *if_match, void (*progress)(void *, i
 	return (rc == 0 ? 0 : -1);
 }
 
-int
-blob_upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
-    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
-    struct err *err)
+static int
+upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
+    char etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg, struct err *err)
 {
 	struct upload *u = mem_zalloc(sizeof(*u));	/* large for a thread's stack */
-	char etag[HTTP_ETAG_MAX];
 	int rc;
 
 	u->store = s;
@@ -314,9 +313,46 @@ blob_upload(struct store *s, const char *name, int fd, int64_t size, const char 
 			progress(arg, size);
 	} else
 		rc = put_in_blocks(u, if_match, progress, arg, etag, err);
-	if (rc == 0 && ret_etag != NULL)
-		memcpy(ret_etag, etag, sizeof(etag));
 	arena_done(&u->mem);
 	free(u);
+	return (rc);
+}
+
+/* Under another name first, then renamed over what takes no blocks: see dfs.h. */
+static int
+upload_beside(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
+    char etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg, struct err *err)
+{
+	auto_buf struct buf beside = BUF_EMPTY;
+	char id[BLOB_REQUEST_ID_SIZE], new_etag[HTTP_ETAG_MAX];
+	struct store_rename r = { .to = name, .etag = new_etag, .replaces = if_match,
+	    .no_replace = if_match != NULL && strcmp(if_match, "*") == 0 };
+
+	blob_request_id(id);
+	buf_printf(&beside, "%s.%s", name, id);
+	r.from = beside.data;
+	if (upload(s, beside.data, fd, size, NULL, new_etag, progress, arg, err) != 0)
+		return (-1);
+	if (dfs_rename(s, &r, etag, err) == 0)
+		return (0);
+	store_delete(s, beside.data, NULL);
+	return (-1);
+}
+
+int
+blob_upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg,
+    struct err *err)
+{
+	char etag[HTTP_ETAG_MAX];
+	struct err e = ERR_EMPTY;
+	int rc = upload(s, name, fd, size, if_match, etag, progress, arg, &e);
+
+	if (rc != 0 && size > STORE_SINGLE_MAX && dfs_takes_no_blocks(s, &e))
+		rc = upload_beside(s, name, fd, size, if_match, etag, progress, arg, &e);
+	if (rc != 0 && err != NULL)
+		*err = e;
+	if (rc == 0 && ret_etag != NULL)
+		memcpy(ret_etag, etag, sizeof(etag));
 	return (rc);
 }

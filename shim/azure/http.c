@@ -801,4 +801,5 @@ http_call_done(struct http_call *call)
 {
 	arena_done(&call->scratch);
 	buf_done(&call->response.error_body);
+	buf_done(&call->response.continuation);
 }

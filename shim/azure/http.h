@@ -89,6 +89,8 @@ struct http_response {			/* of the last try */
 	char	 copy_status[32];	/* x-ms-copy-status */
 	char	 resource_type[16];	/* x-ms-resource-type: file, directory */
 	int	 is_folder_meta;	/* x-ms-meta-hdi_isfolder: true */
+	char	 permissions[16];	/* x-ms-permissions: "rwxr-x---", perhaps with a '+' */
+	char	 owner[64], group[64];	/* x-ms-owner, x-ms-group; "" where they are longer */
 	/* Of the connection, also of one that failed. */
 	char	 peer[48];		/* the address that was connected to; "" none */
 	int	 used_proxy;		/* it is a proxy's */
@@ -96,6 +98,7 @@ struct http_response {			/* of the last try */
 	int64_t	 tls_expiry_unix_s;	/* of the server's certificate; 0: not seen */
 	/* First 16 KiB of a body with status >= 300; without a sink, the body of any answer. */
 	struct buf error_body;
+	struct buf continuation;	/* x-ms-continuation */
 	int64_t	 body_received;		/* bytes given to sink or put into error_body */
 };
 

@@ -13,15 +13,17 @@
 void
 http_answer_reset(struct http_response *r)
 {
-	struct buf body = r->error_body;
+	struct buf body = r->error_body, continuation = r->continuation;
 	int64_t received = r->body_received;
 
 	memset(r, 0, sizeof(*r));
 	r->content_length = r->range_total = r->range_first = -1;
 	r->retry_after_ms = -1;
 	r->error_body = body;
+	r->continuation = continuation;
 	r->body_received = received;
 	buf_reset(&r->error_body);
+	buf_reset(&r->continuation);
 }
 
 struct value {
@@ -170,6 +172,14 @@ take(struct http_response *r, const char *name, size_t n, struct value v)
 		copy_cut(r->copy_status, sizeof(r->copy_status), v);
 	else if (named(name, n, "x-ms-resource-type"))
 		copy_cut(r->resource_type, sizeof(r->resource_type), v);
+	else if (named(name, n, "x-ms-permissions"))
+		copy_whole(r->permissions, sizeof(r->permissions), v);
+	else if (named(name, n, "x-ms-owner"))
+		copy_whole(r->owner, sizeof(r->owner), v);
+	else if (named(name, n, "x-ms-group"))
+		copy_whole(r->group, sizeof(r->group), v);
+	else if (named(name, n, "x-ms-continuation"))
+		buf_add(&r->continuation, v.text, v.len);
 	else if (named(name, n, "x-ms-meta-hdi_isfolder"))
 		r->is_folder_meta = v.len == 4 && strncasecmp(v.text, "true", 4) == 0;
 }

@@ -51,6 +51,15 @@ static const struct row rows[] = {
 	{ 0, "PathNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 0, "BlobAlreadyExists", ERR_CHANGED, REMEDY_NONE, EEXIST },
 	{ 0, "PathAlreadyExists", ERR_CHANGED, REMEDY_NONE, EEXIST },
+	{ 0, "SourcePathNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
+	{ 0, "RenameDestinationParentPathNotFound", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
+	{ 0, "InvalidRenameSourcePath", ERR_USAGE, REMEDY_CHECK_NAME, EINVAL },
+	{ 0, "InvalidSourceOrDestinationResourceType", ERR_CHANGED, REMEDY_NONE, ENOTDIR },
+	{ 0, "ResourceTypeMismatch", ERR_CHANGED, REMEDY_NONE, ENOTDIR },
+	{ 0, "PathConflict", ERR_CHANGED, REMEDY_NONE, ENOTDIR },
+	{ 0, "DestinationPathIsBeingDeleted", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EBUSY },
+	{ 0, "SourcePathIsBeingDeleted", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EBUSY },
+	{ 0, "FilesystemBeingDeleted", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EBUSY },
 	{ 0, "ContainerAlreadyExists", ERR_CHANGED, REMEDY_NONE, EEXIST },
 	{ 0, "LeaseAlreadyPresent", ERR_DENIED, REMEDY_RETRY_LATER, EBUSY },
 	{ 0, "LeaseIdMissing", ERR_DENIED, REMEDY_RETRY_LATER, EBUSY },
@@ -264,7 +273,8 @@ special(const struct http_response *r, const struct told *t, const struct refusa
 	if (otherwise == REMEDY_KEEP_INPUT_STILL && ctx->writing)
 		return (REMEDY_NONE);		/* another writer was quicker: the caller decides */
 	if (strcmp(t->code, "AuthorizationPermissionMismatch") == 0)
-		return (missing_right(ctx));
+		return (ctx->setting_access && ctx->sas == NULL ? REMEDY_GRANT_DATA_OWNER :
+		    missing_right(ctx));
 	return (otherwise);
 }
 

@@ -19,6 +19,7 @@
 
 struct refusal_context {
 	int	 writing;		/* which data role is missing */
+	int	 setting_access;	/* of owners and modes, which wants another one */
 	int	 is_output;		/* the same role, also where it was only looked at */
 	const char *token_tenant;	/* tid of the bearer token, NULL if none or unknown */
 	int64_t	 sas_expiry_unix_s;	/* 0: no SAS or no expiry */

@@ -35,6 +35,24 @@ encode_container(const char *name)
 	return (b.data);
 }
 
+/*
+ * ".blob." becomes ".dfs.": the only part of a host that is ever rewritten.  Where the
+ * account is in the path one address serves both.
+ */
+static char *
+dfs_root(const char *root)
+{
+	const char *host = strstr(root, "://") + 3, *end = host + strcspn(host, "/");
+	const char *blob = strstr(host, ".blob.");
+	struct buf b = BUF_EMPTY;
+
+	if (blob == NULL || blob > end)
+		return (mem_strdup(root));
+	buf_add(&b, root, (size_t)(blob - root));
+	buf_printf(&b, ".dfs.%s", blob + strlen(".blob."));
+	return (b.data);
+}
+
 static int
 check_options(const struct store_options *o, struct err *err)
 {
@@ -72,12 +90,15 @@ store_new(const struct store_options *o, struct err *err)
 	s->root = mem_strdup(o->base_url);
 	for (len = strlen(s->root); len > 0 && s->root[len - 1] == '/'; len--)
 		s->root[len - 1] = '\0';
+	s->dfs_root = dfs_root(s->root);
 	s->container = encode_container(o->container);
 	s->account = mem_strdup(o->account != NULL ? o->account : "");
 	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
 	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;
 	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
-	s->hns = o->hns;
+	s->namespace = o->hns || o->onelake ? NAMESPACE_HIERARCHICAL : NAMESPACE_UNKNOWN;
+	s->onelake = o->onelake;
+	s->access = o->access;
 	s->is_output = o->is_output;
 	s->auth = (struct auth){ s->account, o->cred, s->version };
 	s->http = o->http;
@@ -92,6 +113,7 @@ store_free(struct store *s)
 	if (s == NULL)
 		return;
 	free(s->root);
+	free(s->dfs_root);
 	free(s->container);
 	free(s->account);
 	free(s->version);
@@ -159,6 +181,41 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
     struct err *err)
 {
 	return (s->backend->copy(s, from, to, ret_etag, err));
+}
+
+int
+store_hns(const struct store *s)
+{
+	return (atomic_load(&s->namespace) == NAMESPACE_HIERARCHICAL);
+}
+
+int
+store_find_hns(struct store *s, const char *near)
+{
+	if (s->backend->find_hns == NULL || atomic_load(&s->namespace) != NAMESPACE_UNKNOWN)
+		return (store_hns(s));
+	return (s->backend->find_hns(s, near));
+}
+
+int
+store_rename(struct store *s, const struct store_rename *r, char ret_etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	return (s->backend->rename == NULL ? 1 : s->backend->rename(s, r, ret_etag, err));
+}
+
+int
+store_get_access(struct store *s, const char *name, struct store_access *ret, struct err *err)
+{
+	return (s->backend->get_access == NULL ? 1 : s->backend->get_access(s, name, ret, err));
+}
+
+int
+store_set_access(struct store *s, const char *name, const struct store_access *a,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	return (s->backend->set_access == NULL ? 1 :
+	    s->backend->set_access(s, name, a, ret_etag, err));
 }
 
 int

@@ -5,8 +5,9 @@
  * store -- one container (or prefix) of a storage account: list, stat, read, write.
  *
  * The seam between the mount and the services.  store.c finds the implementation
- * (backend.h); blob.c is the one over the Blob endpoint, also for ADLS Gen2 accounts,
- * whose data it serves.  Names are decoded blob names from the container's root.
+ * (backend.h); blob.c is the one over the Blob endpoint, also for ADLS Gen2 accounts
+ * and OneLake, whose data it serves; what only the dfs endpoint can do with names there
+ * is in dfs.c.  Names are decoded blob names from the container's root.
  * Everything is synchronous but store_read_submit, which the read path uses to keep
  * many ranges in flight.
  * Retries, tokens and signing happen below.
@@ -25,7 +26,9 @@
 struct store_options {
 	const char	*base_url;	/* "https://ACCT.blob.SUFFIX" or ".../ACCT" */
 	const char	*account, *container;
-	int		 hns;
+	int		 hns;		/* it is known to have a hierarchical namespace */
+	int		 onelake;	/* items and their first folders are not ours to change */
+	int		 access;	/* modes and owners are asked for, where there are any */
 	struct cred	*cred;		/* borrowed */
 	struct http	*http;		/* borrowed */
 	const char	*version;	/* x-ms-version; NULL: AUTH_STORAGE_VERSION */
@@ -42,11 +45,18 @@ void	store_set_timeout(struct store *, int64_t timeout_ms);
 
 #define STORE_NAME_MAX	1024		/* characters of a blob name (up to 4 bytes each) */
 
+/* What a hierarchical account keeps of a path; owners that are no numbers are not told. */
+struct store_access {
+	unsigned int	 has_mode : 1, has_uid : 1, has_gid : 1;
+	uint32_t	 mode, uid, gid;
+};
+
 struct store_attr {
 	int64_t	size;
 	int64_t	mtime_unix_s;
 	char	etag[HTTP_ETAG_MAX];	/* with quotes, as If-Match wants it */
 	int	is_dir;			/* marker blob, BlobPrefix or HNS directory */
+	struct store_access access;	/* if store_options.access */
 };
 
 /* Return non-zero to stop.  name is the full blob name; a directory's has no trailing '/'. */
@@ -181,6 +191,37 @@ int	store_mkdir(struct store *, const char *name, struct err *);
 /* Server-side copy inside the container, polled until done. */
 int	store_copy(struct store *, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
 	    struct err *);
+/*
+ * Has the account a hierarchical namespace?  store_hns tells what is known: 1, or 0 also
+ * for "not known".  store_find_hns asks, once, if nobody said: a listing with near as its
+ * prefix, which data roles allow (no answer: 0 this time).
+ */
+int	store_hns(const struct store *);
+int	store_find_hns(struct store *, const char *near);
+
+/*
+ * The rest returns 1 where the service has no such operation (flat accounts), 0, or -1.
+ *
+ * A file or directory to another name, at once, with all below it; what stands there is
+ * replaced: a file, not a directory.  Parents of the new name that are missing are made.
+ * ETags stay as they are.  A repeated request that finds the source gone and its ETag
+ * (of a directory: it) under the new name has succeeded the first time.
+ */
+struct store_rename {
+	const char	*from, *to;
+	const char	*etag;		/* that from has; "" not known */
+	int		 is_dir;
+	int		 no_replace;	/* EEXIST if there is something */
+	const char	*replaces;	/* ETag that what stands there must have; NULL: any */
+};
+/* ret_etag may be NULL; "" if nobody told. */
+int	store_rename(struct store *, const struct store_rename *, char ret_etag[HTTP_ETAG_MAX],
+	    struct err *);
+int	store_get_access(struct store *, const char *name, struct store_access *ret, struct err *);
+/* ret_etag: the path's from now on, "" if nobody told. */
+int	store_set_access(struct store *, const char *name, const struct store_access *,
+	    char ret_etag[HTTP_ETAG_MAX], struct err *);
+
 /* Existing is success; for tools. */
 int	store_create_container(struct store *, struct err *);
 

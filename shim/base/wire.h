@@ -91,7 +91,8 @@ struct wire_datastore {
 	int32_t		type;		/* enum spec_store_type */
 	int32_t		credential;	/* enum spec_credential: what listSecrets would give */
 	int32_t		is_default;
-	char		name[256], account[64], container[64], endpoint[264];
+	char		name[256], account[64], container[264], endpoint[264];
+	char		artifact[264];	/* OneLake: the item; "" else */
 	char		tenant_id[128], client_id[64], thumbprint[128];
 	char		authority_url[256], resource_url[256];
 };

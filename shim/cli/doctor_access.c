@@ -281,7 +281,7 @@ visit_store(struct visit *v)
 {
 	const struct plan_access *a = v->access;
 	const struct store_options store = { .base_url = a->base_url, .account = a->account,
-	    .container = a->container, .hns = a->hns, .cred = v->cred, .http = v->doctor->http,
+	    .container = a->container, .hns = a->hns, .onelake = a->store == SPEC_ONELAKE, .cred = v->cred, .http = v->doctor->http,
 	    .timeout_ms = DOCTOR_CHECK_MS, .datastore = a->datastore,
 	    .identity = a->identity.label, .is_output = a->is_output };
 	struct err err = ERR_EMPTY;

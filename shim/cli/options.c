@@ -52,6 +52,8 @@ static const struct row rows[] = {
 	    "memory for all mounts together (256M)", MOUNT },
 	{ "write-behind", 0, ROW_YES, "AMLSHIM_WRITE_BEHIND", AT(tuning.write_behind), NULL,
 	    "outputs: close does not wait for the upload, fsync does", MOUNT },
+	{ "acl", 0, ROW_YES, "AMLSHIM_ACL", AT(tuning.acl), NULL,
+	    "show and set the modes and owners that ADLS Gen2 keeps", MOUNT },
 	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
 	    "what the code is checked against (CODE/.amlshim-snapshot)", MAIN },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",

@@ -16,7 +16,7 @@ static int
 texts_are_sound(const struct wire_datastore *w)
 {
 	return (IS_TEXT(w->name) && IS_TEXT(w->account) && IS_TEXT(w->container) &&
-	    IS_TEXT(w->endpoint) && IS_TEXT(w->tenant_id) && IS_TEXT(w->client_id) &&
+	    IS_TEXT(w->endpoint) && IS_TEXT(w->artifact) && IS_TEXT(w->tenant_id) && IS_TEXT(w->client_id) &&
 	    IS_TEXT(w->thumbprint) && IS_TEXT(w->authority_url) && IS_TEXT(w->resource_url));
 }
 
@@ -84,6 +84,9 @@ add_datastore(struct spec *spec, const struct plan_want *want, const struct fact
 	ds.account = arena_strdup(mem, w->account);
 	ds.container = arena_strdup(mem, w->container);
 	ds.endpoint = text_or_null(w->endpoint, mem);
+	ds.artifact = text_or_null(w->artifact, mem);
+	if (ds.type == SPEC_ONELAKE)
+		spec_split_onelake(mem, &ds);
 	ds.credential = (enum spec_credential)w->credential;
 	ds.tenant_id = text_or_null(w->tenant_id, mem);
 	ds.client_id = text_or_null(w->client_id, mem);

@@ -310,6 +310,19 @@ tree_set_remote(struct tree *t, struct inode *i, const struct store_attr *a)
 }
 
 void
+tree_set_access(struct inode *i, const struct store_access *a)
+{
+	if (a->has_mode)
+		i->mode = (i->mode & S_IFMT) | a->mode;
+	if (a->has_uid)
+		i->uid = a->uid;
+	if (a->has_gid)
+		i->gid = a->gid;
+	i->has_uid |= a->has_uid;
+	i->has_gid |= a->has_gid;
+}
+
+void
 tree_mark_changed(struct tree *t, struct inode *i)
 {
 	pthread_mutex_lock(&t->lock);

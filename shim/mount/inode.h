@@ -61,6 +61,7 @@ struct inode {
 	unsigned int	 stale : 1;	/* staged here, and changed over there */
 	unsigned int	 filled : 1;	/* file: the kernel asked for its data, or was given it */
 	unsigned int	 marker : 1;	/* directory: it may have a blob of its own */
+	unsigned int	 has_uid : 1, has_gid : 1;	/* they are the service's, or should be */
 	struct directory *dir;		/* of directories; NULL: nothing known yet */
 	void		*staged;	/* the writer's; NULL: none */
 };
@@ -152,6 +153,8 @@ void	tree_detach(struct tree *, struct inode *);
 void	tree_move(struct tree *, struct inode *, struct inode *parent, const char *name);
 void	tree_set_etag(struct inode *, const char *etag);
 void	tree_set_remote(struct tree *, struct inode *, const struct store_attr *);
+/* What the service tells of modes and owners; the rest stays. */
+void	tree_set_access(struct inode *, const struct store_access *);
 void	tree_ref(struct inode *);
 /* May free it. */
 void	tree_unref(struct tree *, struct inode *);

@@ -48,6 +48,8 @@ listing_merge(struct tree *t, struct inode *parent, const char *name, const stru
 		i = tree_add(t, parent, name, a->is_dir ? S_IFDIR : S_IFREG);
 		tree_set_remote(t, i, a);
 	}
+	if (!i->local)
+		tree_set_access(i, &a->access);
 	i->marker |= a->is_dir != 0;
 	i->epoch = ++t->epoch;
 	i->valid_until_ms = now_ms + t->opt.ttl_ms;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wire.h"
+#include "mount/access.h"
 #include "mount/mountd.h"
 #include "mount/session.h"
 
@@ -160,7 +161,8 @@ connect_store(struct mountd *m, struct err *err)
 	struct http_options http = { .max_connections = 0 };
 	struct store_options store = { .base_url = a->base_url, .account = a->account,
 	    .container = a->container, .hns = a->hns, .datastore = a->datastore,
-	    .identity = a->identity.label, .is_output = a->is_output };
+	    .identity = a->identity.label, .is_output = a->is_output,
+	    .onelake = a->store == SPEC_ONELAKE, .access = m->opt->tuning->acl };
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
 	    (m->http = http_new(&http, err)) == NULL)
@@ -210,8 +212,9 @@ make_tree(struct mountd *m, struct err *err)
 	    .replaced = on_replaced, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
 	    .arg = m };
 	struct writer_options writer = { .blocks = m->blocks, .reader = m->reader,
-	    .store = m->store, .staging = a->staging, .hns = a->hns, .keep_bytes = -1,
-	    .write_behind = m->opt->tuning->write_behind, .failed = tell_failed, .arg = m };
+	    .store = m->store, .staging = a->staging, .access = m->opt->tuning->acl,
+	    .keep_bytes = -1, .write_behind = m->opt->tuning->write_behind,
+	    .failed = tell_failed, .arg = m };
 
 	m->tree = tree_new(&tree);
 	writer.tree = m->tree;
@@ -219,6 +222,8 @@ make_tree(struct mountd *m, struct err *err)
 		return (-1);
 	store_set_timeout(m->store, FIRST_TIMEOUT_MS);
 	if (tree_probe(m->tree, !a->is_output, err) == 0) {
+		if (m->opt->tuning->acl)
+			access_of_root(m->tree);
 		store_set_timeout(m->store, 0);
 		return (0);
 	}

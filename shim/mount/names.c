@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "mount/access.h"
 #include "mount/names.h"
 #include "mount/rename_tree.h"
 #include "mount/staged.h"
@@ -172,6 +173,19 @@ names_create(struct writer *w, struct inode *parent, const char *name,
 	return (0);
 }
 
+/* Are directories things of their own over there?  What is not known is asked for, once. */
+static int
+has_directories(struct writer *w, struct inode *near)
+{
+	char prefix[INODE_PATH_MAX + 1];
+
+	if (blob_name(w, near, prefix, NULL) != 0)
+		return (0);
+	if (prefix[0] != '\0')
+		strcat(prefix, "/");
+	return (store_find_hns(w->opt.store, prefix));
+}
+
 int
 names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t mode,
     struct inode **ret, struct inode_attr *a, struct err *err)
@@ -179,7 +193,7 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 	char blob[INODE_PATH_MAX];
 	struct tree *t = w->opt.tree;
 	struct inode *i;
-	int failed;
+	int failed, hns;
 
 	if (tree_lookup(t, parent, name, &i, a, err) != 0)
 		return (-1);
@@ -188,13 +202,16 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 		return (refuse(EEXIST, "create", name, err));
 	}
 	tree_begin_change(t, parent, NULL);
+	hns = has_directories(w, parent);
 	failed = name_below(w, parent, name, 1, blob, err) != 0 ||
-	    (w->opt.hns && store_mkdir(w->opt.store, blob, err) != 0) ||
+	    (hns && store_mkdir(w->opt.store, blob, err) != 0) ||
 	    (i = add(w, parent, name, S_IFDIR | (mode & 07777), err)) == NULL;
+	if (!failed && hns && w->opt.access)
+		access_keep(w, i, blob, NULL);
 	if (!failed) {
 		pthread_mutex_lock(&t->lock);
-		i->local = !w->opt.hns;
-		i->marker = w->opt.hns != 0;
+		i->local = !hns;
+		i->marker = hns != 0;
 		i->valid_until_ms = clock_ms() + t->opt.ttl_ms;
 		tree_dir(t, i)->listed_until_ms = i->valid_until_ms;
 		tree_attr(t, i, a);
@@ -217,7 +234,8 @@ detach(struct writer *w, struct inode *i)
 	pthread_mutex_lock(&t->lock);
 	if (parent != NULL)
 		tree_detach(t, i);
-	if (parent != NULL && parent != &t->root && parent->dir->nchildren == 0 && !w->opt.hns)
+	if (parent != NULL && parent != &t->root && parent->dir->nchildren == 0 &&
+	    !store_hns(w->opt.store))
 		parent->local = 1;
 	pthread_mutex_unlock(&t->lock);
 }
@@ -357,18 +375,19 @@ struct renaming {
 	const char	*name, *new_name;
 	struct inode	*what;			/* these two with a reference */
 	struct inode	*victim;		/* NULL: the new name is free */
+	int		 no_replace;
 	char		 blob[INODE_PATH_MAX], new_blob[INODE_PATH_MAX];
 	char		 path[INODE_PATH_MAX], new_path[INODE_PATH_MAX];	/* staged */
 };
 
 static int
-check_victim(struct writer *w, const struct renaming *r, int no_replace, struct err *err)
+check_victim(struct writer *w, const struct renaming *r, struct err *err)
 {
 	int empty;
 
 	if (r->victim == NULL)
 		return (0);
-	if (no_replace)
+	if (r->no_replace)
 		return (refuse(EEXIST, "rename", r->new_name, err));
 	if (inode_is_dir(r->victim) != inode_is_dir(r->what))
 		return (refuse(inode_is_dir(r->victim) ? EISDIR : ENOTDIR, "rename", r->new_name,
@@ -380,14 +399,13 @@ check_victim(struct writer *w, const struct renaming *r, int no_replace, struct 
 	return (empty ? 0 : refuse(ENOTEMPTY, "rename", r->new_name, err));
 }
 
-/* The file's blob under its new name; *ret_etag as it is there.  The staged file is busy. */
+/* Where files are copied: the copy first, so that a crash leaves two. */
 static int
-move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP_ETAG_MAX],
+copy_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP_ETAG_MAX],
     struct err *err)
 {
 	int failed, local, dirty, exists;
 
-	etag[0] = '\0';
 	pthread_mutex_lock(&s->lock);
 	local = s->is_local;
 	exists = s->exists;
@@ -396,11 +414,41 @@ move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP
 	if (!failed && local && exists && dirty)
 		memcpy(etag, s->etag, HTTP_ETAG_MAX);
 	pthread_mutex_unlock(&s->lock);
-	if (failed || (local && !exists))
-		return (failed);	/* it goes out under its new name when it is closed */
+	if (failed)
+		return (-1);
 	if (!(local && dirty) && store_copy(w->opt.store, r->blob, r->new_blob, etag, err) != 0)
 		return (-1);
 	return (store_delete(w->opt.store, r->blob, err));
+}
+
+/*
+ * The file's blob under its new name; *ret_etag as it is there.  The staged file is busy.
+ * What was written to it and is not over there yet stays so where the service renames.
+ */
+static int
+move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	char known[HTTP_ETAG_MAX];
+	struct store_rename q = { .from = r->blob, .to = r->new_blob, .etag = known,
+	    .no_replace = r->no_replace };
+	int rc, only_here;
+
+	etag[0] = '\0';
+	pthread_mutex_lock(&s->lock);
+	only_here = s->is_local && !s->exists;
+	if (only_here)
+		s->exclusive = r->no_replace;
+	str_format(known, sizeof(known), "%s", s->is_local ? s->etag : "");
+	pthread_mutex_unlock(&s->lock);
+	if (only_here)
+		return (0);		/* it goes out under its new name when it is closed */
+	pthread_mutex_lock(&w->opt.tree->lock);
+	if (known[0] == '\0')
+		str_format(known, sizeof(known), "%s", inode_etag(r->what));
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	rc = store_rename(w->opt.store, &q, etag, err);
+	return (rc <= 0 ? rc : copy_blob(w, r, s, etag, err));
 }
 
 /* What stood under the new name is no more.  1: it had a blob. */
@@ -444,7 +492,7 @@ move_inode(struct writer *w, const struct renaming *r)
 	tree_move(t, r->what, r->to, r->new_name);
 	r->what->epoch = ++t->epoch;
 	r->what->valid_until_ms = clock_ms() + t->opt.ttl_ms;
-	if (old_parent != &t->root && old_parent->dir->nchildren == 0 && !w->opt.hns)
+	if (old_parent != &t->root && old_parent->dir->nchildren == 0 && !store_hns(w->opt.store))
 		old_parent->local = 1;
 	pthread_mutex_unlock(&t->lock);
 }
@@ -473,7 +521,7 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 	pthread_mutex_lock(&s->lock);
 	local = s->is_local;
 	if (!failed && local) {
-		s->exclusive = 0;
+		s->exclusive = s->exclusive && !s->exists;
 		memcpy(s->etag, etag, sizeof(s->etag));
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -497,11 +545,15 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 static int
 rename_directory(struct writer *w, struct renaming *r, struct err *err)
 {
-	struct rename_tree moved = { .dir = r->what, .from = r->blob, .to = r->new_blob };
-	int failed;
+	struct rename_tree moved = { .dir = r->what, .from = r->blob, .to = r->new_blob,
+	    .no_replace = r->no_replace };
+	int failed = 0;
 
 	pthread_mutex_lock(&w->rename_lock);
-	failed = rename_tree_begin(w, &moved, err);
+	/* An empty directory in the way: azure/dfs.h says why it goes first. */
+	if (r->victim != NULL && has_directories(w, r->to))
+		failed = store_delete(w->opt.store, r->new_blob, err);
+	failed = rename_tree_begin(w, &moved, failed, err);
 	if (!failed && r->victim != NULL)
 		unlinkat(w->staging_fd, r->new_path, AT_REMOVEDIR);
 	if (!failed)
@@ -544,13 +596,14 @@ names_rename(struct writer *w, struct inode *from, const char *name, struct inod
 	r->to = to;
 	r->name = name;
 	r->new_name = new_name;
+	r->no_replace = no_replace;
 	failed = find_child(w, from, name, &r->what, err);
 	if (!failed && r->what == NULL)
 		failed = refuse(ENOENT, "rename", name, err);
 	if (!failed)
 		failed = find_child(w, to, new_name, &r->victim, err);
 	if (!failed && r->victim != r->what) {
-		failed = check_victim(w, r, no_replace, err);
+		failed = check_victim(w, r, err);
 		if (!failed)
 			failed = rename_checked(w, r, err);
 	}

@@ -8,9 +8,12 @@
  * exists over there on accounts with a hierarchical namespace; on flat ones it is
  * a matter of this mount until a file is in it, or until the end (writer_finish).
  *
- * Renaming a file copies it on the service's side and deletes the old one, in
- * this order: a crash leaves two, never none.  A file that was not uploaded yet
- * is only renamed here.  A directory is renamed one blob after the other.
+ * Renaming is one request there, for a file as for a directory with all that is below
+ * it, and what was written to files and not uploaded follows.  Whether an account is of
+ * this kind its datastore need not say: what is not known is asked for at the first change
+ * that depends on it.  On flat accounts a file is copied on the service's side and the old
+ * one deleted, in this order: a crash leaves two, never none; a directory is renamed blob by
+ * blob, many at once.  A file that was not uploaded yet is only renamed here.
  */
 
 #include "mount/writer.h"

@@ -8,6 +8,7 @@
 
 #include "azure/refusal.h"
 #include "base/clock.h"
+#include "mount/access.h"
 #include "mount/names.h"
 #include "mount/ops.h"
 
@@ -163,7 +164,10 @@ set_time(struct inode *i, const struct stat *st, int now)
 	i->mtime_ns = (uint32_t)t.tv_nsec;
 }
 
-/* Kept as long as this mount lives: the service has no place for them. */
+/*
+ * Times are kept as long as this mount lives, the service has no place for them; modes and
+ * owners too, unless the job wants those of the service (access.h).
+ */
 static void
 op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi)
 {
@@ -174,6 +178,10 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fus
 	(void)fi;
 	if ((what & FUSE_SET_ATTR_SIZE) != 0 &&
 	    writer_truncate(o->writer, i, st->st_size, &err) != 0) {
+		fail(req, &err);
+		return;
+	}
+	if (access_change(o->writer, i, st, what, &err) != 0) {
 		fail(req, &err);
 		return;
 	}

@@ -1,10 +1,13 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "mount/crew.h"
 #include "mount/rename_tree.h"
 
-#define THREADS	16
+#define THREADS	32
+#define MANY	1000		/* blobs: worth a word */
 
 struct moved {
 	char	*name;			/* below the directory */
@@ -114,8 +117,7 @@ make_directories(struct rename_tree *r, struct err *err)
 	struct store *store = r->writer->opt.store;
 	size_t i;
 
-	if (r->dir->marker && (r->writer->opt.hns || r->n == 0) &&
-	    store_mkdir(store, r->to, err) != 0)
+	if (r->dir->marker && r->n == 0 && store_mkdir(store, r->to, err) != 0)
 		return (-1);
 	for (i = 0; i < r->n; i++) {
 		auto_buf struct buf to = BUF_EMPTY;
@@ -169,12 +171,43 @@ hold_staged(struct writer *w, struct rename_tree *r)
 		staged_begin(r->staged[i]);
 }
 
-int
-rename_tree_begin(struct writer *w, struct rename_tree *r, struct err *err)
+/* 1: it has to be copied. */
+static int
+rename_at_once(struct writer *w, struct rename_tree *r, struct err *err)
 {
+	char etag[HTTP_ETAG_MAX];
+	struct store_rename q = { .from = r->from, .to = r->to, .etag = etag, .is_dir = 1,
+	    .no_replace = r->no_replace };
+	int rc, local;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	str_format(etag, sizeof(etag), "%s", inode_etag(r->dir));
+	local = r->dir->local;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	rc = store_rename(w->opt.store, &q, NULL, err);
+	if (rc < 0 && local && err->kind == ERR_NOT_FOUND)
+		rc = 0;			/* made here when nobody knew better, and empty */
+	if (rc < 0 && !r->no_replace && err->sys_errno == EEXIST)
+		err->sys_errno = ENOTEMPTY;	/* by somebody else, meanwhile */
+	r->at_once = rc == 0;
+	return (rc);
+}
+
+int
+rename_tree_begin(struct writer *w, struct rename_tree *r, int failed, struct err *err)
+{
+	int rc;
+
 	r->writer = w;
 	hold_staged(w, r);
-	if (list(r, err) != 0 || make_directories(r, err) != 0 ||
+	if (failed || (rc = rename_at_once(w, r, err)) <= 0)
+		return (failed ? -1 : rc);
+	if (list(r, err) != 0)
+		return (-1);
+	if (r->n >= MANY)
+		log_warning("renaming /%s: %zu blobs are copied and deleted one by one; an account "
+		    "with a hierarchical namespace renames at once", r->from, r->n);
+	if (make_directories(r, err) != 0 ||
 	    for_all_files(r, copy_one, err) != 0 || for_all_files(r, delete_one, err) != 0)
 		return (-1);
 	return (delete_directories(r, err));
@@ -213,7 +246,7 @@ renew(struct rename_tree *r, struct inode *dir, int failed)
 			renew(r, i, failed);
 			continue;
 		}
-		if (!failed)
+		if (!failed && !r->at_once)
 			tree_set_etag(i, new_etag(r, i));
 		tree_new_key(t, i);
 	}
@@ -226,7 +259,7 @@ release_staged(struct rename_tree *r, struct staged *s, int failed)
 	struct inode *i = s->inode;
 
 	pthread_mutex_lock(&s->lock);
-	if (!failed) {
+	if (!failed && !r->at_once) {
 		pthread_mutex_lock(&t->lock);
 		str_format(s->etag, sizeof(s->etag), "%s", inode_etag(i));
 		pthread_mutex_unlock(&t->lock);

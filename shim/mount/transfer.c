@@ -105,7 +105,8 @@ begin(struct transfer *t, const struct transfer_options *opt)
 {
 	const struct plan_access *access = opt->access;
 	struct store_options store = { .base_url = access->base_url, .account = access->account,
-	    .container = access->container, .hns = access->hns, .datastore = access->datastore,
+	    .container = access->container, .hns = access->hns,
+	    .onelake = access->store == SPEC_ONELAKE, .datastore = access->datastore,
 	    .identity = access->identity.label, .is_output = access->is_output };
 	struct http_options http = { .max_connections = THREADS_MAX + UPLOADERS };
 	pthread_condattr_t attr;

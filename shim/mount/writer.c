@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "mount/access.h"
 #include "mount/behind.h"
 #include "mount/cond.h"
 #include "mount/staged.h"
@@ -557,14 +558,15 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, const char *
 		have_stream(w, s);
 		pthread_mutex_unlock(&s->lock);
 		failed = stream_commit(s->stream, blob, s->fd, st.st_size, if_match, etag, &why);
-		pthread_mutex_lock(&s->lock);
 	} else {
 		drop_stream(s);
 		pthread_mutex_unlock(&s->lock);
 		failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL,
 		    NULL, &why);
-		pthread_mutex_lock(&s->lock);
 	}
+	if (!failed && w->opt.access)
+		access_keep(w, s->inode, blob, etag);
+	pthread_mutex_lock(&s->lock);
 	if (!failed) {
 		set_uploaded(w, s, etag, generation);
 		return (0);

@@ -51,7 +51,7 @@ struct writer_options {
 	struct reader	*reader;
 	struct store	*store;
 	const char	*staging;	/* made, 0700, if missing */
-	int		 hns;
+	int		 access;	/* the service keeps modes and owners: access.h */
 	int64_t		 keep_bytes;	/* of uploaded files; < 0: by the space there is */
 	int		 write_behind;
 	/* write_behind: an upload that nobody waits for failed. */

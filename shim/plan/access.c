@@ -7,6 +7,7 @@
 #include "spec/dsuri.h"
 
 #define STORE_DEFAULT		"workspaceblobstore"
+#define ONELAKE_SUFFIX		"fabric.microsoft.com"
 
 /* One input or output while it is looked at. */
 struct part {
@@ -139,6 +140,15 @@ default_datastore(struct deciding *d, struct part *p, struct err *err)
 	return (NULL);
 }
 
+static int
+is_onelake(const struct deciding *d, const char *store)
+{
+	struct spec_workspace own = own_workspace(d->facts);
+	const struct spec_datastore *ds = find_datastore(d->spec, store, &own);
+
+	return (ds != NULL && ds->type == SPEC_ONELAKE);
+}
+
 static const char *
 default_output(struct deciding *d, struct part *p, struct err *err)
 {
@@ -154,8 +164,8 @@ default_output(struct deciding *d, struct part *p, struct err *err)
 		return (NULL);
 	}
 	uri_encode(&name, job, strlen(job), 0);
-	return (arena_printf(d->mem, "azureml://datastores/%s/paths/azureml/%s/%s%s", store,
-	    buf_str(&name), p->io->name, p->io->type == SPEC_URI_FILE ? "" : "/"));
+	return (arena_printf(d->mem, "azureml://datastores/%s/paths/%sazureml/%s/%s%s", store,
+	    is_onelake(d, store) ? "Files/" : "", buf_str(&name), p->io->name, p->io->type == SPEC_URI_FILE ? "" : "/"));
 }
 
 /* The value of one name that an output's path may use; NULL: none, and *err tells why. */
@@ -288,10 +298,29 @@ pass_local(struct deciding *d, struct part *p, const char *path)
 	    "a local path: the job gets it as it is, no service is asked");
 }
 
-/* Data goes through the Blob endpoint, ADLS Gen2's too; HOST:PORT wants the account in the path. */
+/* "dfs.core.windows.net" and "ACCT.dfs.core.windows.net" name the same service as the suffix alone. */
+static const char *
+suffix_of(const char *account, const char *endpoint)
+{
+	static const char *const services[] = { "blob.", "dfs." };
+	size_t len = strlen(account), i;
+
+	if (strncmp(endpoint, account, len) == 0 && endpoint[len] == '.')
+		endpoint += len + 1;
+	for (i = 0; i < LENGTH(services); i++)
+		if (str_starts(endpoint, services[i]))
+			return (endpoint + strlen(services[i]));
+	return (endpoint);
+}
+
+/*
+ * Data goes through the Blob endpoint, ADLS Gen2's and OneLake's too; HOST:PORT wants the account
+ * in the path.
+ */
 static const char *
 service_url(const struct deciding *d, const char *scheme, const char *account, const char *endpoint)
 {
+	endpoint = suffix_of(account, endpoint);
 	if (plan_is_path_style(endpoint))
 		return (arena_printf(d->mem, "%s://%s/%s", scheme, endpoint, account));
 	return (arena_printf(d->mem, "%s://%s.blob.%s", scheme, account, endpoint));
@@ -336,7 +365,7 @@ use_datastore(struct deciding *d, struct part *p, const struct dsuri *uri, struc
 	a->store = ds->type;
 	a->account = ds->account;
 	a->container = ds->container != NULL ? ds->container : "";
-	a->hns = ds->type == SPEC_GEN2;
+	a->hns = ds->type == SPEC_GEN2 || ds->type == SPEC_ONELAKE;
 	a->base_url = service_url(d, ds->protocol != NULL && str_same(ds->protocol, "http") ?
 	    "http" : "https", ds->account != NULL ? ds->account : "",
 	    endpoint_of(d, ds));
@@ -354,10 +383,11 @@ use_raw(struct deciding *d, struct part *p, const struct dsuri *uri, struct err 
 		return (on_path(err, p));
 	}
 	a->store = uri->form == DSURI_GEN1 ? SPEC_GEN1 :
+	    uri->suffix != NULL && str_same(uri->suffix, ONELAKE_SUFFIX) ? SPEC_ONELAKE :
 	    uri->form == DSURI_GEN2 ? SPEC_GEN2 : SPEC_BLOB;
 	a->account = uri->account;
 	a->container = uri->container != NULL ? uri->container : "";
-	a->hns = a->store == SPEC_GEN2;
+	a->hns = a->store == SPEC_GEN2 || a->store == SPEC_ONELAKE;
 	a->base_url = service_url(d, uri->scheme != NULL ? uri->scheme : "https",
 	    uri->account != NULL ? uri->account : "",
 	    uri->suffix != NULL ? uri->suffix : facts_cloud(d->facts)->storage_suffix);
@@ -422,6 +452,31 @@ decide_service(struct deciding *d, struct part *p, const struct dsuri *uri, stru
 	    use_raw(d, p, uri, err));
 }
 
+/*
+ * OneLake: paths of a datastore begin in its item, whose folders Fabric manages; files go into
+ * Files or Tables (MicrosoftDocs/fabric-docs docs/onelake/onelake-api-parity.md).
+ */
+static int
+enter_item(struct deciding *d, struct part *p, struct err *err)
+{
+	struct plan_access *a = &p->access;
+	const char *item = p->datastore != NULL ? p->datastore->artifact : NULL;
+	size_t len = strcspn(a->prefix, "/");
+
+	if (p->is_output && !((len == strlen("Files") && str_starts(a->prefix, "Files")) ||
+	    (len == strlen("Tables") && str_starts(a->prefix, "Tables")))) {
+		err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan", "an output in OneLake lies below "
+		    "Files/ or Tables/ of its item: Fabric keeps the rest to itself");
+		return (on_path(err, p));
+	}
+	/* An item that is no id is called NAME.TYPE; datastores know lakehouses alone. */
+	if (item != NULL)
+		a->prefix = arena_printf(d->mem, "%s%s%s%s", item, str_is_guid(item) ||
+		    strchr(item, '.') != NULL ? "" : ".Lakehouse",
+		    a->prefix[0] != '\0' ? "/" : "", a->prefix);
+	return (0);
+}
+
 /* Prefix and, for files, the name that the job sees. */
 static int
 decide_prefix(struct deciding *d, struct part *p, const char *path, const char **ret_file,
@@ -447,7 +502,7 @@ decide_prefix(struct deciding *d, struct part *p, const char *path, const char *
 	while (len > 0 && path[len - 1] == '/')
 		len--;
 	a->prefix = arena_strndup(d->mem, path, len);
-	return (0);
+	return (a->store != SPEC_ONELAKE ? 0 : enter_item(d, p, err));
 }
 
 static int

@@ -67,7 +67,7 @@ struct plan_access {		/* one input or output that is data */
 	const char	*base_url, *account, *container;
 	const char	*prefix;	/* decoded, no '/' at either end; "" = whole container */
 	int		 is_file;	/* prefix names one blob */
-	int		 hns;		/* ADLS Gen2 datastore */
+	int		 hns;		/* ADLS Gen2, OneLake: known to be hierarchical */
 	/* The local side. */
 	const char	*target;	/* absolute: the directory mounted, filled or collected */
 	const char	*value;		/* what ${{...}} and AZURE_ML_..._NAME give: path or URI */

@@ -16,7 +16,7 @@ enum {	/* credential: stored with the datastore */
 	CRED_NONE = 1, CRED_CACHED = 2,
 };
 enum {	/* store: what the data lives in; a Gen1 server on this machine counts as served */
-	STORE_SERVED = 1, STORE_GEN1 = 2, STORE_FILE = 4, STORE_ONELAKE = 8,
+	STORE_SERVED = 1, STORE_GEN1 = 2, STORE_FILE = 4,
 	STORE_GEN1_NEVER = 16,		/* in a cloud that has no Gen1 */
 };
 enum {	/* job: identity.type */
@@ -102,13 +102,9 @@ static const struct row rows[] = {
 	    { .store = STORE_FILE, .credential = CRED_NONE },
 	    USE_NOTHING, ERR_USAGE, REMEDY_FIX_SPEC, 0, NULL },
 	{ { "file-share", "any", "any", "any", "error",
-	    "file shares (azure_file) have a protocol of their own: only Blob and ADLS Gen2 "
-	    "datastores can be mounted or copied" },
+	    "file shares (azure_file) have a protocol of their own: only Blob, ADLS Gen2 and "
+	    "OneLake datastores can be mounted or copied" },
 	    { .store = STORE_FILE },
-	    USE_NOTHING, ERR_USAGE, REMEDY_FIX_SPEC, 0, NULL },
-	{ { "onelake", "any", "any", "any", "error",
-	    "OneLake datastores cannot be mounted or copied: only Blob and ADLS Gen2 ones can" },
-	    { .store = STORE_ONELAKE },
 	    USE_NOTHING, ERR_USAGE, REMEDY_FIX_SPEC, 0, NULL },
 
 	/* Credentials stored with the datastore win over every identity. */
@@ -457,7 +453,6 @@ sort_store(const struct policy_question *q)
 	case SPEC_FILE_SHARE:
 		return (STORE_FILE);
 	case SPEC_ONELAKE:
-		return (STORE_ONELAKE);
 	case SPEC_BLOB:
 	case SPEC_GEN2:
 		break;

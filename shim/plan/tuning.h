@@ -13,6 +13,7 @@
 struct plan_tuning {
 	int64_t	memory_bytes;		/* for all mounts together; 0: not said */
 	int	write_behind;		/* close does not wait for uploads */
+	int	acl;			/* hierarchical accounts: their modes and owners count */
 };
 
 /* What nobody said. */

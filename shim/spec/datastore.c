@@ -91,16 +91,21 @@ check_container(const struct object *o, const char *field, const char *name)
 
 /* OneLake: a workspace or an item, by name or GUID. */
 static int
-check_segment(const struct object *o, const char *field, const char *name)
+is_segment(const char *name)
 {
 	const char *s;
 
-	for (s = name; *s != '\0'; s++)
+	for (s = name; s != NULL && *s != '\0'; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f || strchr("/\\?#%", *s) != NULL)
-			break;
-	if (*s == '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-		return (0);
-	return (object_fail(o, field, "expected a name without / \\ ? # and %%"));
+			return (0);
+	return (s != NULL && s != name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
+}
+
+static int
+check_segment(const struct object *o, const char *field, const char *name)
+{
+	return (is_segment(name) ? 0 :
+	    object_fail(o, field, "expected a name without / \\ ? # and %%"));
 }
 
 static int
@@ -174,9 +179,12 @@ read_endpoint(const struct object *o, struct spec_datastore *ds, int *ret_path_s
 	return (0);
 }
 
-/* "onelake.dfs.fabric.microsoft.com" is account "onelake" of endpoint "fabric.microsoft.com". */
-static void
-split_onelake(struct arena *arena, struct spec_datastore *ds)
+/*
+ * "onelake.dfs.fabric.microsoft.com" is account "onelake" of endpoint "fabric.microsoft.com";
+ * regions ("westus-onelake") and private links ("WORKSPACE.zXY.onelake") stand in the account.
+ */
+void
+spec_split_onelake(struct arena *arena, struct spec_datastore *ds)
 {
 	static const char *const services[] = { ".dfs.", ".blob." };
 	const char *dot;
@@ -259,7 +267,7 @@ read_place(const struct object *o, const struct store *store, struct spec_datast
 	if (store->store == SPEC_ONELAKE) {
 		if (ds->endpoint == NULL)
 			return (object_missing(o, "endpoint"));
-		split_onelake(o->r->arena, ds);
+		spec_split_onelake(o->r->arena, ds);
 		return (check_segment(o, store->container_field, ds->container) != 0 ? -1 :
 		    read_artifact(o, &ds->artifact));
 	}
@@ -404,8 +412,8 @@ spec_datastore_flaw(const struct spec_datastore *ds)
 
 	if (ds->name == NULL || !is_name(ds->name))
 		return ("a name that a datastore cannot have");
-	if (ds->type == SPEC_ONELAKE)
-		return ("a type of datastore that cannot be mounted or copied");
+	if (ds->type == SPEC_ONELAKE && ds->endpoint == NULL)
+		return ("no endpoint");
 	if (ds->account == NULL)
 		return ("no account");
 	if (ds->endpoint != NULL) {
@@ -415,9 +423,12 @@ spec_datastore_flaw(const struct spec_datastore *ds)
 	}
 	if (bad_endpoint)
 		return ("an endpoint that is no host");
-	if (!is_account(ds->account, path_style))
+	if (ds->type == SPEC_ONELAKE) {
+		if (!is_segment(ds->container) || !is_segment(ds->artifact))
+			return ("a name that no workspace or item of Fabric can have");
+	} else if (!is_account(ds->account, path_style))
 		return ("a name that a storage account cannot have");
-	if (ds->type != SPEC_GEN1 && (ds->container == NULL || !is_container(ds->container)))
+	else if (ds->type != SPEC_GEN1 && (ds->container == NULL || !is_container(ds->container)))
 		return ("a name that a container cannot have");
 	if (ds->protocol == NULL || strcmp(ds->protocol, "https") != 0)
 		return ("a protocol other than https");

@@ -206,6 +206,8 @@ int	spec_load_compute(struct spec *, const char *file, const char *text, size_t 
  * endpoint, a kind of credential that goes with its type?  NULL, or why not.
  */
 const char *spec_datastore_flaw(const struct spec_datastore *);
+/* OneLake's endpoint is a whole host: account and suffix of it. */
+void	spec_split_onelake(struct arena *, struct spec_datastore *);
 /* The same of the text of a secret that is not in the file.  A SAS has no '?' any more. */
 const char *spec_secret_flaw(enum spec_credential, const char *text, size_t len);
 

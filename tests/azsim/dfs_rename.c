@@ -146,7 +146,6 @@ dfs_rename(struct exchange *ex)
 	r.to = b != NULL ? b->now : NULL;
 	failed = check(ex, c, &s, &r);
 	if (failed == 0 && strcmp(s.path, ex->blob) != 0) {
-		blob_add_identity(ex, r.from);
 		if (model_rename(&ex->sim->model, c, s.path, ex->blob,
 		    (size_t)ex->sim->knobs.dfs_batch) != 0)
 			answer_header(ex, "x-ms-continuation", "azsim-rename");

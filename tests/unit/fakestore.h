@@ -11,6 +11,7 @@
  * there is refused, what it does not name is gone, and ids have one length.
  */
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,8 +60,13 @@ static struct {
 	int64_t		 put_bytes;
 	void		(*on_commit)(void);	/* before it */
 	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
+	int		 hns;		/* renames are one step */
+	int		 renames, accesses;
+	struct store_access last_access;	/* that was set */
+	struct store_rename last_rename;	/* without its names */
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
+	int		 fail_renames;
 	int		 cut_reads;	/* the next so many say "all", after half */
 	struct err	 error;
 	int		 delay_ms;	/* of lists, stats, uploads */
@@ -407,6 +413,7 @@ fake_reset(void)
 	fake.hold_after = -1;
 	fake.lists = fake.stats = fake.reads = fake.uploads = fake.deletes = 0;
 	fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
+	fake.renames = fake.accesses = fake.hns = fake.fail_renames = 0;
 	fake.fail_lists = fake.fail_reads = fake.fail_uploads = 0;
 	fake.fail_deletes = fake.fail_copies = fake.fail_puts = fake.fail_commits = 0;
 	fake.hold_puts = fake.puts_done = fake.commits = fake.block_lists = 0;
@@ -724,6 +731,111 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
 		fake_etag(fake_copy(to, b), ret_etag);
 	pthread_mutex_unlock(&fake.lock);
 	return (failed ? -1 : 0);
+}
+
+int
+store_hns(const struct store *s)
+{
+	(void)s;
+	return (fake_get(hns));
+}
+
+int
+store_find_hns(struct store *s, const char *near)
+{
+	(void)near;
+	return (store_hns(s));
+}
+
+/* Lock held: those named from, or below it, in one step; versions stay. */
+static inline int
+fake_rename(const char *from, const char *to)
+{
+	struct fake_blob *b, *next, *moved = NULL, **p = &fake.blobs;
+	size_t len = strlen(from);
+	int64_t version;
+	int n = 0;
+
+	while ((b = *p) != NULL) {
+		if (!str_starts(b->name, from) || (b->name[len] != '\0' && b->name[len] != '/')) {
+			p = &b->next;
+			continue;
+		}
+		*p = b->next;
+		b->next = moved;
+		moved = b;
+	}
+	for (b = moved; b != NULL; b = next, n++) {
+		char name[1300];
+
+		next = b->next;
+		version = b->version;
+		str_format(name, sizeof(name), "%s%s", to, b->name + len);
+		fake_store(name, b->data, b->size, b->is_dir)->version = version;
+		free(b->name);
+		free(b->data);
+		free(b);
+	}
+	return (n);
+}
+
+int
+store_rename(struct store *s, const struct store_rename *r, char ret_etag[HTTP_ETAG_MAX],
+    struct err *err)
+{
+	struct fake_blob *b;
+	int failed;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	if (!fake.hns) {
+		pthread_mutex_unlock(&fake.lock);
+		return (1);
+	}
+	fake.renames++;
+	fake.last_rename = *r;
+	failed = fake_fails(&fake.fail_renames, err);
+	if (!failed && r->no_replace && fake_find(r->to) != NULL) {
+		failed = fake_refuse(err, ERR_CHANGED, 409, r->to);
+		err->sys_errno = EEXIST;
+	}
+	if (!failed && fake_rename(r->from, r->to) == 0)
+		failed = fake_refuse(err, ERR_NOT_FOUND, 404, r->from);
+	if (!failed && ret_etag != NULL && (b = fake_find(r->to)) != NULL)
+		fake_etag(b, ret_etag);
+	pthread_mutex_unlock(&fake.lock);
+	return (failed ? -1 : 0);
+}
+
+int
+store_get_access(struct store *s, const char *name, struct store_access *ret, struct err *err)
+{
+	(void)name;
+	(void)err;
+	*ret = (struct store_access){ .has_mode = 1, .mode = 0750 };
+	return (store_hns(s) ? 0 : 1);
+}
+
+int
+store_set_access(struct store *s, const char *name, const struct store_access *a,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	struct fake_blob *b;
+	int rc = store_hns(s) ? 0 : 1;
+
+	pthread_mutex_lock(&fake.lock);
+	fake.accesses++;
+	fake.last_access = *a;
+	b = fake_find(name);
+	ret_etag[0] = '\0';
+	if (rc == 0 && b == NULL)
+		rc = fake_refuse(err, ERR_NOT_FOUND, 404, name);
+	if (rc == 0) {
+		b->version = ++fake.versions;
+		fake_etag(b, ret_etag);
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return (rc);
 }
 
 int

@@ -43,6 +43,14 @@ test_datastores(void)
 	check_int(datastore("{\"name\":\"c\",\"properties\":{\"datastoreType\":\"AzureBlob\","
 	    "\"accountName\":\"acct\",\"containerName\":\"c\"}}", &ds), 0);
 	check_int(ds.credential, SPEC_CRED_NONE);
+	check_int(datastore("{\"name\":\"d\",\"properties\":{\"datastoreType\":\"OneLake\","
+	    "\"oneLakeWorkspaceName\":\"My sales\",\"endpoint\":"
+	    "\"onelake.dfs.fabric.microsoft.com\",\"artifact\":{\"artifactType\":\"LakeHouse\","
+	    "\"artifactName\":\"lake.Lakehouse\"}}}", &ds), 0);
+	check_int(ds.type, SPEC_ONELAKE);
+	check_str(ds.container, "My sales");
+	check_str(ds.artifact, "lake.Lakehouse");
+	check_str(ds.account, "");
 }
 
 static void
@@ -65,7 +73,7 @@ test_bad_datastores(void)
 		check_int(datastore(bad[i], &ds), -1);
 		check_int(err.kind, ERR_PROTOCOL);
 	}
-	check_int(datastore("{\"properties\":{\"datastoreType\":\"OneLake\"}}", &ds), -1);
+	check_int(datastore("{\"properties\":{\"datastoreType\":\"TapeRobot\"}}", &ds), -1);
 	check_int(err.kind, ERR_USAGE);
 }
 

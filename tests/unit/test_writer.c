@@ -15,6 +15,7 @@ static struct reader *reader;
 static struct tree *tree;
 static struct writer *writer;
 static char staging[64];
+static int with_access;			/* as --acl */
 static struct inode *held[256];		/* what the kernel would have to forget */
 static size_t nheld;
 static int lost_files;
@@ -38,10 +39,11 @@ start(int hns, int64_t keep_bytes, int64_t ttl_ms)
 	    .user_bytes = sizeof(struct reader_streams) };
 	struct tree_options t = { .store = b.store, .prefix = "out", .ttl_ms = ttl_ms,
 	    .writable = 1, .drop_staged = writer_drop_staged };
-	struct writer_options w = { .store = b.store, .staging = staging, .hns = hns,
+	struct writer_options w = { .store = b.store, .staging = staging, .access = with_access,
 	    .keep_bytes = keep_bytes, .write_behind = write_behind, .failed = on_failed };
 	struct err err = ERR_EMPTY;
 
+	fake_set(hns, hns);
 	str_format(staging, sizeof(staging), "/tmp/test_writer.%d/staging", (int)getpid());
 	w.blocks = pool = blocks_new(&b, &err);
 	w.reader = reader = reader_new(pool);

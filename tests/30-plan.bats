@@ -337,8 +337,12 @@ golden() { # CASE
 	golden file-share-key
 }
 
-@test "plan: a OneLake datastore is an error" {
+@test "plan: OneLake is read and written below its item's managed folders" {
 	golden onelake
+}
+
+@test "plan: an output next to OneLake's managed folders is an error" {
+	golden onelake-item
 }
 
 @test "plan: an unknown datastore is an error that lists those described" {

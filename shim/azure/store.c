@@ -35,20 +35,16 @@ encode_container(const char *name)
 	return (b.data);
 }
 
-/*
- * ".blob." becomes ".dfs.": the only part of a host that is ever rewritten.  Where the
- * account is in the path one address serves both.
- */
-static char *
-dfs_root(const char *root)
+char *
+store_dfs_url(const char *base_url)
 {
-	const char *host = strstr(root, "://") + 3, *end = host + strcspn(host, "/");
+	const char *host = strstr(base_url, "://") + 3, *end = host + strcspn(host, "/");
 	const char *blob = strstr(host, ".blob.");
 	struct buf b = BUF_EMPTY;
 
 	if (blob == NULL || blob > end)
-		return (mem_strdup(root));
-	buf_add(&b, root, (size_t)(blob - root));
+		return (mem_strdup(base_url));
+	buf_add(&b, base_url, (size_t)(blob - base_url));
 	buf_printf(&b, ".dfs.%s", blob + strlen(".blob."));
 	return (b.data);
 }
@@ -90,7 +86,7 @@ store_new(const struct store_options *o, struct err *err)
 	s->root = mem_strdup(o->base_url);
 	for (len = strlen(s->root); len > 0 && s->root[len - 1] == '/'; len--)
 		s->root[len - 1] = '\0';
-	s->dfs_root = dfs_root(s->root);
+	s->dfs_root = store_dfs_url(s->root);
 	s->container = encode_container(o->container);
 	s->account = mem_strdup(o->account != NULL ? o->account : "");
 	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;

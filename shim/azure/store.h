@@ -40,6 +40,11 @@ struct store_options {
 struct store;
 struct store *store_new(const struct store_options *, struct err *);
 void	store_free(struct store *);
+/*
+ * The dfs endpoint beside a Blob endpoint, to be freed: ".blob." becomes ".dfs.", the only part
+ * of a host that is ever rewritten.  Where the account is in the path one address serves both.
+ */
+char	*store_dfs_url(const char *base_url);
 /* Of the operations that start from now on; 0: 5 minutes. */
 void	store_set_timeout(struct store *, int64_t timeout_ms);
 

@@ -77,9 +77,8 @@ static const char *const remedies[REMEDIES] = {
 	    "to 10 minutes), or by access control lists rwx on the path and --x on each directory "
 	    "above it (az storage fs access set)",
 	[REMEDY_GRANT_DATA_OWNER] =
-	    "modes and owners may be set by who owns the path, and with the role \"Storage Blob "
-	    "Data Owner\": give it to %i on %c (a new assignment needs up to 10 minutes), or "
-	    "leave --acl out",
+	    "give %i the role \"Storage Blob Data Owner\" on %c (a new assignment needs up to 10 "
+	    "minutes), or leave --acl out: else only who owns a path may set its mode and owner",
 	[REMEDY_OPEN_NETWORK] =
 	    "allow the compute's network in the firewall of %r (az storage account "
 	    "network-rule add), or reach it by a private endpoint in the compute's network",

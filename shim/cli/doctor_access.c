@@ -230,6 +230,30 @@ check_list(struct visit *v)
 	return (0);
 }
 
+/* Renames, directories and modes: a private endpoint for "blob" alone does not serve them. */
+static void
+check_dfs(struct visit *v)
+{
+	const struct plan_access *a = v->access;
+	auto_free char *url = store_dfs_url(a->base_url);
+	struct store_access access;
+	struct err err = ERR_EMPTY;
+
+	if (!store_hns(v->store) ||
+	    (a->action != PLAN_MOUNT_RW && !v->doctor->story->plan.tuning.acl))
+		return;
+	if (store_get_access(v->store, a->prefix, &access, &err) == 0 ||
+	    err.kind == ERR_NOT_FOUND) {
+		findings_add(v->out, FINDING_OK, "dfs", a->name, "%s answers for names", url);
+		return;
+	}
+	err_as(&err, a->identity.label);
+	add_failure(v, "dfs", &err, 0);
+	v->out->list[v->out->n - 1].seen = "the Blob endpoint answers, the dfs endpoint does not: "
+	    "directories cannot be made or renamed, and each of the two needs its own private "
+	    "endpoint";
+}
+
 /* A small blob is put where the outputs go. */
 static int
 put_blob(struct visit *v, const char *name, struct err *err)
@@ -290,8 +314,10 @@ visit_store(struct visit *v)
 		add_failure(v, "storage", &err, 0);
 		return;
 	}
-	if (check_list(v) == 0)
+	if (check_list(v) == 0) {
+		check_dfs(v);
 		check_write(v);
+	}
 	store_free(v->store);
 }
 

@@ -9,6 +9,7 @@
 #include "azure/auth.h"
 #include "azure/http.h"
 #include "azure/refusal.h"
+#include "azure/store.h"
 #include "base/clock.h"
 #include "base/uri.h"
 #include "cli/doctor_parts.h"
@@ -54,9 +55,19 @@ add_host(struct doctor *d, const char *base_url, int is_storage)
 	    .host = u.host };
 	h->name = u.port != 0 ? arena_printf(mem, "%s:%d", u.host, u.port) : u.host;
 	/* Listing the containers without a credential is refused, with the account's tenant. */
-	h->url = is_storage ? arena_printf(mem, "%s/?comp=list", base_url) :
+	h->url = is_storage ? arena_printf(mem, "%s/?%s", base_url,
+	    strstr(u.host, ".dfs.") != NULL ? "resource=account" : "comp=list") :
 	    arena_printf(mem, "%s://%s/", u.scheme, h->name);
 	d->nhosts++;
+}
+
+/* Names of what is written to a hierarchical account go through another host. */
+static void
+add_dfs_host(struct doctor *d, const char *base_url)
+{
+	auto_free char *url = store_dfs_url(base_url);
+
+	add_host(d, arena_strdup(&d->found.mem, url), 1);
 }
 
 void
@@ -65,10 +76,12 @@ doctor_list_hosts(struct doctor *d)
 	const struct plan *plan = &d->story->plan;
 	const struct plan_access *a = plan->accesses;
 
-	d->hosts = mem_zalloc((2 * plan->naccesses + 1) * sizeof(*d->hosts));
+	d->hosts = mem_zalloc((3 * plan->naccesses + 1) * sizeof(*d->hosts));
 	for (; a < plan->accesses + plan->naccesses; a++) {
 		if (a->action != PLAN_PASS)
 			add_host(d, a->base_url, 1);
+		if (a->hns && (a->action == PLAN_MOUNT_RW || plan->tuning.acl))
+			add_dfs_host(d, a->base_url);
 		if (a->identity.kind == PLAN_ID_SERVICE_PRINCIPAL ||
 		    a->identity.kind == PLAN_ID_CERTIFICATE)
 			add_host(d, a->identity.authority_url, 0);

@@ -210,6 +210,64 @@ test_default_datastore(void)
 	arena_done(&w.mem);
 }
 
+/* An endpoint may name the service, or be the whole host. */
+static void
+test_named_endpoints(void)
+{
+	static const struct { const char *endpoint, *base_url; } rows[] = {
+		{ "core.windows.net", "https://acct.blob.core.windows.net" },
+		{ "dfs.core.windows.net", "https://acct.blob.core.windows.net" },
+		{ "blob.core.windows.net", "https://acct.blob.core.windows.net" },
+		{ "acct.dfs.core.windows.net", "https://acct.blob.core.windows.net" },
+		{ "z12.blob.storage.azure.net", "https://acct.blob.z12.blob.storage.azure.net" },
+		{ "localhost:10000", "https://localhost:10000/acct" },
+	};
+	struct world w;
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		world_init(&w);
+		add_datastore(&w, "data", SPEC_GEN2)->endpoint = rows[i].endpoint;
+		add_input(&w, "a", "azureml://datastores/data/paths/a");
+		check_int(decide(&w), 0);
+		check_str(w.plan.accesses[0].base_url, rows[i].base_url);
+		arena_done(&w.mem);
+	}
+}
+
+static void
+test_onelake(void)
+{
+	struct spec_datastore *ds;
+	struct world w;
+
+	world_init(&w);
+	ds = add_datastore(&w, "lake", SPEC_ONELAKE);
+	ds->account = "westus-onelake";
+	ds->endpoint = "fabric.microsoft.com";
+	ds->artifact = "7e9d0000-0000-4000-8000-0000000000aa";
+	add_input(&w, "item", "azureml://datastores/lake");
+	add_output(&w, "out", "azureml://datastores/lake/paths/Tables/t/");
+	check_int(decide(&w), 0);
+	check_str(w.plan.accesses[0].base_url, "https://westus-onelake.blob.fabric.microsoft.com");
+	check_str(w.plan.accesses[0].prefix, "7e9d0000-0000-4000-8000-0000000000aa");
+	check_int(w.plan.accesses[0].hns, 1);
+	check_str(w.plan.accesses[1].prefix, "7e9d0000-0000-4000-8000-0000000000aa/Tables/t");
+	arena_done(&w.mem);
+	world_init(&w);
+	ds = add_datastore(&w, "lake", SPEC_ONELAKE);
+	ds->artifact = "sales";				/* by name: with its type */
+	add_output(&w, "out", "azureml://datastores/lake/paths/Files");
+	check_int(decide(&w), 0);
+	check_str(w.plan.accesses[0].prefix, "sales.Lakehouse/Files");
+	arena_done(&w.mem);
+	world_init(&w);
+	add_datastore(&w, "lake", SPEC_ONELAKE)->artifact = "sales";
+	add_output(&w, "out", "azureml://datastores/lake/paths/Filesystem/x");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:9:11: outputs.out.path",
+	    "below Files/ or Tables/");
+}
+
 static void
 test_raw_uris(void)
 {
@@ -939,6 +997,8 @@ main(void)
 	test_folder_and_file();
 	test_outputs();
 	test_default_datastore();
+	test_named_endpoints();
+	test_onelake();
 	test_raw_uris();
 	test_endpoints();
 	test_nothing_to_do();

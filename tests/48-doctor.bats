@@ -384,6 +384,27 @@ with_names() {
 	same_in_a_run 122
 }
 
+@test "doctor: one of the two endpoints of a hierarchical account is missing" {
+	store_use lake
+	job_as fallback
+	simple_job output
+	doctor 0
+	all_well 1
+	assert_in "$out" "ok    dfs model: $STORE_ENDPOINT answers for names"
+	azsim_account name="$STORE_ACCOUNT" dfs=deny
+	doctor 122
+	azsim_account name="$STORE_ACCOUNT" dfs=allow
+	only "dfs model" AuthorizationFailure "the Blob endpoint answers, the dfs endpoint does not" \
+	    "do:  allow the compute's network in the firewall"
+	# Host-style the two have names of their own, and each is looked at.
+	DOCTOR_ENV=()
+	sed -i "s/^endpoint: .*/endpoint: test.local:$AZSIM_HTTPS_PORT/" "$JOB/store.yml"
+	with_names "127.0.0.1 $STORE_ACCOUNT.blob.test.local"
+	doctor 120
+	assert_in "$out" "ok    connect $STORE_ACCOUNT.blob.test.local:"
+	assert_in "$out" "FAIL  dns $STORE_ACCOUNT.dfs.test.local:"
+}
+
 @test "doctor: storage of another tenant" {
 	job_as fallback
 	STORE_ACCOUNT=foreign STORE_ENDPOINT=https://$STORE_HOST/foreign

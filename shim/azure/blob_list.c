@@ -662,7 +662,8 @@ blob_probe(struct store *s, const char *prefix, struct err *err)
 /*
  * A listing with permissions needs no more than a reader's rights; a flat account answers
  * 400 (Azure/azure-storage-fuse component/azstorage/block_blob.go asks so, too), and one
- * that answers names the type of each entry if it is hierarchical.
+ * that answers names the type of each entry if it is hierarchical.  Azurite answers, and
+ * does not: nothing is known then until there is an entry.
  */
 int
 blob_find_hns(struct store *s, const char *near)

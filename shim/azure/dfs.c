@@ -213,7 +213,7 @@ dfs_get_access(struct store *s, const char *name, struct store_access *ret, stru
 	struct blob_op op;
 	int rc;
 
-	if (!store_find_hns(s, name))
+	if (s->onelake || !store_find_hns(s, name))
 		return (1);
 	dfs_op_init(&op, s, "get the mode of", "HEAD", name);
 	op.query = "action=getAccessControl";
@@ -233,7 +233,7 @@ dfs_set_access(struct store *s, const char *name, const struct store_access *a,
 	struct blob_op op;
 	int rc;
 
-	if (!store_find_hns(s, name))
+	if (s->onelake || !store_find_hns(s, name))
 		return (1);
 	dfs_op_init(&op, s, "set the mode of", "PATCH", name);
 	op.query = "action=setAccessControl";

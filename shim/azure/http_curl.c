@@ -104,6 +104,21 @@ on_body(char *data, size_t one, size_t len, void *arg)
 	return (len);
 }
 
+/* libcurl repeats by itself what got no answer on a kept connection. */
+static int
+on_request(void *arg, char *to, char *from, int to_port, int from_port)
+{
+	struct http_try *t = arg;
+
+	(void)to;
+	(void)from;
+	(void)to_port;
+	(void)from_port;
+	if (t->sent++ > 0)
+		t->call->tries++;	/* the other side may have acted on the first */
+	return (CURL_PREREQFUNC_OK);
+}
+
 static size_t
 on_send(char *to, size_t one, size_t size, void *arg)
 {
@@ -133,7 +148,7 @@ on_send(char *to, size_t one, size_t size, void *arg)
 	return ((size_t)n);
 }
 
-/* libcurl itself sends a request again when a kept connection turns out to be dead. */
+/* Of the body, when on_request is told of another sending. */
 static int
 on_rewind(void *arg, curl_off_t offset, int origin)
 {
@@ -141,8 +156,6 @@ on_rewind(void *arg, curl_off_t offset, int origin)
 
 	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request.body_len)
 		return (CURL_SEEKFUNC_FAIL);
-	if (t->body_sent > 0)
-		t->call->tries++;	/* the other side may have acted on the first */
 	t->body_sent = offset;
 	return (CURL_SEEKFUNC_OK);
 }
@@ -273,6 +286,7 @@ set_common(struct handle *handle)
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
 	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->cause);
 }
 
@@ -382,6 +396,7 @@ set_request(struct handle *handle, struct http_try *t)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(easy, CURLOPT_READDATA, t);
 	curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	return (curl_easy_setopt(easy, CURLOPT_URL, q->url));
 }
@@ -396,6 +411,7 @@ http_lib_start(struct http_lib *lib, struct http_try *t, struct err *err)
 	t->handle = handle;
 	t->started_ms = t->progress_ms = clock_ms();
 	t->body_sent = 0;
+	t->sent = 0;
 	t->stop = HTTP_STOP_NONE;
 	t->stop_errno = t->complete = t->stale = t->hopeless = 0;
 	handle->cause[0] = '\0';

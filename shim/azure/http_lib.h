@@ -34,6 +34,7 @@ struct http_try {
 	int64_t		 started_ms;
 	int64_t		 progress_ms;	/* when a byte went or came last */
 	int64_t		 body_sent;
+	int		 sent;		/* times it went out: a dead kept connection is repeated */
 	/* At the end. */
 	int		 complete;	/* a whole answer is in call->response */
 	enum http_stop	 stop;

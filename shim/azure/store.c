@@ -94,7 +94,7 @@ store_new(const struct store_options *o, struct err *err)
 	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
 	s->namespace = o->hns || o->onelake ? NAMESPACE_HIERARCHICAL : NAMESPACE_UNKNOWN;
 	s->onelake = o->onelake;
-	s->access = o->access;
+	s->access = o->access && !o->onelake;	/* it tells "---------" of all */
 	s->is_output = o->is_output;
 	s->auth = (struct auth){ s->account, o->cred, s->version };
 	s->http = o->http;

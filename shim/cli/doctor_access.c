@@ -238,12 +238,15 @@ check_dfs(struct visit *v)
 	auto_free char *url = store_dfs_url(a->base_url);
 	struct store_access access;
 	struct err err = ERR_EMPTY;
+	int rc;
 
 	if (!store_hns(v->store) ||
 	    (a->action != PLAN_MOUNT_RW && !v->doctor->story->plan.tuning.acl))
 		return;
-	if (store_get_access(v->store, a->prefix, &access, &err) == 0 ||
-	    err.kind == ERR_NOT_FOUND) {
+	rc = store_get_access(v->store, a->prefix, &access, &err);
+	if (rc == 1)
+		return;			/* OneLake has no modes to ask for */
+	if (rc == 0 || err.kind == ERR_NOT_FOUND) {
 		findings_add(v->out, FINDING_OK, "dfs", a->name, "%s answers for names", url);
 		return;
 	}

@@ -7,8 +7,8 @@
 #include "plan/plan.h"
 
 enum row_type {
-	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIGNAL,
-	ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS,
+	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIZE_OR_0,
+	ROW_SIGNAL, ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS,
 };
 
 /* Which screen of help shows it: --help, or "help mount". */
@@ -54,6 +54,8 @@ static const struct row rows[] = {
 	    "outputs: close does not wait for the upload, fsync does", MOUNT },
 	{ "acl", 0, ROW_YES, "AMLSHIM_ACL", AT(tuning.acl), NULL,
 	    "show and set the modes and owners that ADLS Gen2 keeps", MOUNT },
+	{ "disk-cache", 0, ROW_SIZE_OR_0, "AMLSHIM_DISK_CACHE", AT(tuning.disk_cache_bytes), "SIZE",
+	    "keep what mounts read in CACHE-DIR/.blocks, for later runs too (0)", MOUNT },
 	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
 	    "what the code is checked against (CODE/.amlshim-snapshot)", MAIN },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",
@@ -377,6 +379,11 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 	case ROW_SIZE:
 		if (parse_size(value, &number) != 0 || number < 16 << 20)
 			return (bad_value(err, where, value, "a size of at least 16M"));
+		*(int64_t *)(void *)field = number;
+		return (0);
+	case ROW_SIZE_OR_0:
+		if (parse_size(value, &number) != 0 || (number != 0 && number < 16 << 20))
+			return (bad_value(err, where, value, "0 or a size of at least 16M"));
 		*(int64_t *)(void *)field = number;
 		return (0);
 	case ROW_SIGNAL:

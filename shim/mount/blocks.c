@@ -13,6 +13,8 @@
 #define FILE_BUCKETS	1024
 #define TIMEOUT_MS	(5 * 60 * 1000)
 
+_Static_assert(DISK_CHUNK == BLOCKS_CHUNK, "a chunk is the unit of both");
+
 struct blocks_file {
 	struct chunk_owner owner;		/* first; its key is the file's */
 	struct blocks_file *next_hash;
@@ -23,6 +25,8 @@ struct blocks_file {
 	int		 changed;		/* the service has another version */
 	struct err	*failure;		/* of the last fetch that failed; NULL: none yet */
 	void		*user;
+	struct blocks	*blocks;
+	struct disk_entry *entry;		/* NULL: no disk cache */
 };
 
 struct fetch {
@@ -43,7 +47,7 @@ struct blocks {
 	/*
 	 * Guards everything below and the structs above, but for a chunk's memory:
 	 * pending pages belong to their fetch, valid ones do not change while pinned.
-	 * Innermost: nothing is locked inside.
+	 * Innermost but for the disk cache's.
 	 */
 	pthread_mutex_t	 lock;
 	struct chunks	 chunks;
@@ -149,6 +153,7 @@ file_release(struct blocks *b, struct blocks_file *f)
 	if (f->opens > 0 || f->nfetches > 0 || f->owner.nchunks > 0)
 		return;
 	*file_place(b, f->owner.key) = f->next_hash;
+	disk_close(f->entry);
 	free(f->name);
 	free(f->failure);
 	free(f->user);
@@ -177,6 +182,9 @@ blocks_open(struct blocks *b, uint64_t key, const char *name, const char *etag, 
 	str_format(spare->etag, sizeof(spare->etag), "%s", etag);
 	spare->size = size;
 	spare->user = mem_zalloc(b->opt.user_bytes);
+	spare->blocks = b;
+	if (b->opt.disk != NULL)
+		spare->entry = disk_open(b->opt.disk, name, etag, size);
 	pthread_mutex_lock(&b->lock);
 	p = file_place(b, key);
 	if (*p == NULL) {
@@ -187,6 +195,7 @@ blocks_open(struct blocks *b, uint64_t key, const char *name, const char *etag, 
 	f->opens++;
 	pthread_mutex_unlock(&b->lock);
 	if (spare != NULL) {
+		disk_close(spare->entry);
 		free(spare->name);
 		free(spare->user);
 		free(spare);
@@ -209,6 +218,12 @@ int64_t
 blocks_size(const struct blocks_file *f)
 {
 	return (f->size);
+}
+
+int
+blocks_whole(struct blocks_file *f)
+{
+	return (f->entry != NULL ? disk_whole(f->entry) : -1);
 }
 
 void *
@@ -239,6 +254,42 @@ unpin(struct blocks *b, struct chunk *c)
 {
 	if (chunks_unpin(&b->chunks, c))
 		wake_for_room(b);
+}
+
+/* ---- the disk cache ------------------------------------------------------------------ */
+
+/* The pages that the file has in this chunk. */
+static uint64_t
+pages_in(const struct blocks_file *f, int64_t index)
+{
+	int64_t n = (f->size - index * BLOCKS_CHUNK + BLOCKS_PAGE - 1) / BLOCKS_PAGE;
+
+	return (n >= CHUNK_PAGES ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1);
+}
+
+void
+blocks_kept(void *arg, void *token)
+{
+	struct chunk *c = token;
+	struct blocks_file *f = (struct blocks_file *)(void *)c->owner;
+	struct blocks *b = f->blocks;
+
+	(void)arg;
+	pthread_mutex_lock(&b->lock);
+	unpin(b, c);
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* A chunk that is all here stays pinned until it is on the disk.  Lock held. */
+static void
+offer(struct blocks_file *f, struct chunk *c)
+{
+	if (f->entry == NULL || c->on_disk || c->valid != pages_in(f, c->index))
+		return;
+	c->on_disk = 1;		/* also if there is no room for it: not asked again */
+	chunks_pin(c);
+	if (disk_keep(f->entry, c->index, c->memory, c) != 0)
+		c->pins--;	/* who brought it still has it pinned */
 }
 
 /* ---- fetches ------------------------------------------------------------------------- */
@@ -279,8 +330,10 @@ pages_end(struct fetch *x, unsigned int done, int valid)
 			c->valid |= chunk_bit(page);
 		else
 			c->unread &= ~chunk_bit(page);
-		if (x->pages_done == done || (page + 1) % CHUNK_PAGES == 0)
+		if (x->pages_done == done || (page + 1) % CHUNK_PAGES == 0) {
 			wake(c);
+			offer(x->file, c);
+		}
 	}
 }
 
@@ -534,6 +587,66 @@ stretch_back(struct blocks *b, struct blocks_file *f, int64_t page, int64_t from
 	return (page);
 }
 
+/*
+ * The disk had it and then had not: all of it from the service, for those as well who wait
+ * for it already.  Lock held, given up while no fetch is free.
+ */
+static int
+fetch_instead(struct blocks *b, struct blocks_file *f, struct chunk *c, struct blocks_wait *w,
+    struct fetch **list, struct err *err)
+{
+	uint64_t all = pages_in(f, c->index);
+	int64_t first = c->index * CHUNK_PAGES, end = first + __builtin_popcountll(all);
+	struct err why = ERR_EMPTY;
+	struct fetch *x;
+
+	while (b->idle_fetches == NULL)
+		if (sleep_in(b, &b->room_waiters, w, &why) != 0) {
+			c->pending &= ~all;
+			remember(f, &why);
+			wake(c);
+			if (err != NULL)
+				*err = why;
+			return (-1);
+		}
+	c->pending &= ~all;
+	x = fetch_new(b, f, first, end, end);
+	x->next = *list;
+	*list = x;
+	return (0);
+}
+
+/* From the disk, what it has of the span.  Lock held, given up meanwhile. */
+static int
+load(struct blocks *b, struct blocks_span *s, struct blocks_wait *w, struct fetch **list,
+    struct err *err)
+{
+	struct disk_entry *e = s->file->entry;
+	struct chunk *c;
+	uint64_t all;
+	unsigned int i;
+	int failed;
+
+	for (i = 0; i < s->n; i++) {
+		c = s->chunks[i];
+		if ((c->valid | c->pending) != 0 || !disk_has(e, c->index))
+			continue;
+		c->pending = all = pages_in(s->file, c->index);
+		pthread_mutex_unlock(&b->lock);
+		failed = disk_read(e, c->index, c->memory);
+		pthread_mutex_lock(&b->lock);
+		if (failed && fetch_instead(b, s->file, c, w, list, err) != 0)
+			return (-1);
+		if (failed)
+			continue;
+		c->pending &= ~all;
+		c->valid |= all;
+		c->on_disk = 1;
+		wake(c);
+	}
+	return (0);
+}
+
 /* Have all missing pages of the span under way; the fetches are added to *list. */
 static int
 fetch_missing(struct blocks *b, const struct blocks_range *r, struct blocks_span *s,
@@ -575,6 +688,10 @@ start(struct blocks *b, const struct blocks_range *r, struct blocks_wait *w, str
 	} while (sleep_in(b, &b->room_waiters, w, err) == 0);
 	if (s->n == 0)
 		return (-1);
+	if (s->file->entry != NULL && load(b, s, w, list, err) != 0) {
+		unpin_span(b, s);
+		return (-1);
+	}
 	while (fetch_missing(b, r, s, list) != 0) {
 		now = *list;
 		*list = NULL;
@@ -666,8 +783,20 @@ blocks_put(struct blocks *b, struct blocks_span *s)
 	pthread_mutex_unlock(&b->lock);
 }
 
-int64_t
-blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t until, size_t step)
+/* Up to where from from on all is on the disk, or (on_disk == 0) nothing is. */
+static int64_t
+disk_run(const struct blocks_file *f, int64_t from, int64_t until, int on_disk)
+{
+	if (f->entry == NULL)
+		return (on_disk ? from : until);
+	while (from < until && disk_has(f->entry, from / BLOCKS_CHUNK) == on_disk)
+		from = from - from % BLOCKS_CHUNK + BLOCKS_CHUNK;
+	return (from < until ? from : until);
+}
+
+/* As blocks_ahead(), of what the disk does not have. */
+static int64_t
+fetch_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t until, size_t step)
 {
 	int64_t page = from / BLOCKS_PAGE, end = (until + BLOCKS_PAGE - 1) / BLOCKS_PAGE, part;
 	int64_t step_pages = (int64_t)(step / BLOCKS_PAGE);
@@ -693,6 +822,20 @@ blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t unti
 	if (list != NULL)
 		submit(list, fetch_deadline(b));
 	return (page * BLOCKS_PAGE < until ? page * BLOCKS_PAGE : until);
+}
+
+/* What the disk has is read when it is wanted: the kernel reads ahead there by itself. */
+int64_t
+blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t until, size_t step)
+{
+	int64_t run;
+
+	while ((from = disk_run(f, from, until, 1)) < until) {
+		run = disk_run(f, from, until, 0);
+		if ((from = fetch_ahead(b, f, from, run, step)) < run)
+			break;
+	}
+	return (from);
 }
 
 /* ---- the pool ------------------------------------------------------------------------ */
@@ -732,6 +875,10 @@ blocks_free(struct blocks *b)
 	pthread_mutex_lock(&b->lock);
 	while (b->nfetches > 0)
 		sleep_in(b, &b->room_waiters, &w, NULL);
+	pthread_mutex_unlock(&b->lock);
+	if (b->opt.disk != NULL)
+		disk_drain(b->opt.disk, INT64_C(1) << 30);
+	pthread_mutex_lock(&b->lock);
 	chunks_done(&b->chunks);
 	pthread_mutex_unlock(&b->lock);
 	blocks_wait_done(&w);

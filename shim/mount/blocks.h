@@ -19,7 +19,10 @@
  * that is still to be read; a reader takes what is there, and waits when all is
  * pinned or under way.  No function here allocates once a file is open.
  *
- * One mutex guards all of it; network and memcpy happen outside of it.  Not here:
+ * With a disk cache (disk.h), a chunk of which nothing is here is looked for there first,
+ * by the thread that wants it; one that became complete is offered to it.
+ *
+ * One mutex guards all of it; network, disk and memcpy happen outside of it.  Not here:
  * what to fetch ahead (reader.h).
  */
 
@@ -30,6 +33,7 @@
 
 #include "azure/store.h"
 #include "base/err.h"
+#include "mount/disk.h"
 
 #define BLOCKS_PAGE		4096
 #define BLOCKS_CHUNK		(64 * BLOCKS_PAGE)
@@ -44,6 +48,7 @@ struct chunk;
 
 struct blocks_options {
 	struct store	*store;			/* borrowed */
+	struct disk	*disk;			/* borrowed; NULL: none.  Its kept is blocks_kept */
 	int64_t		 memory_bytes;
 	int64_t		 timeout_ms;		/* of one fetch; 0: 5 minutes */
 	size_t		 user_bytes;		/* for the caller, in each file, zeroed */
@@ -65,6 +70,10 @@ struct blocks_file *blocks_open(struct blocks *, uint64_t key, const char *name,
 	    const char *etag, int64_t size);
 void	blocks_close(struct blocks *, struct blocks_file *);
 int64_t	blocks_size(const struct blocks_file *);
+/* As disk_whole(); valid until the file is closed. */
+int	blocks_whole(struct blocks_file *);
+/* disk_options.kept, with any arg. */
+void	blocks_kept(void *arg, void *token);
 void	*blocks_user(struct blocks_file *);
 /* Nobody will read what is here of this key: it goes first. */
 void	blocks_forget(struct blocks *, uint64_t key);

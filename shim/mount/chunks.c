@@ -68,6 +68,7 @@ evict(struct chunks *cs, struct chunk *c)
 	c->next_hash = NULL;
 	c->owner = NULL;
 	c->valid = c->unread = 0;
+	c->on_disk = 0;
 	if (--o->nchunks == 0)
 		cs->left(cs->arg, o);
 }

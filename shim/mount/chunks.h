@@ -33,7 +33,8 @@ struct chunk {
 	int64_t		 index;			/* offset / BLOCKS_CHUNK */
 	uint64_t	 valid, pending;	/* pages; never both */
 	uint64_t	 unread;		/* fetched ahead, not read yet */
-	unsigned int	 pins;			/* spans, fetches */
+	unsigned int	 pins;			/* spans, fetches, the disk cache */
+	int		 on_disk;		/* it is in the disk cache, or was offered to it */
 	int64_t		 touched_ms;
 	struct blocks_wait *waiters;
 	char		*memory;

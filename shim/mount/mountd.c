@@ -20,6 +20,7 @@
 #define FIRST_TIMEOUT_MS	(30 * 1000)	/* of the first listing: init waits for it */
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
+#define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
 
 struct mountd {
 	const struct mountd_options *opt;
@@ -27,6 +28,7 @@ struct mountd {
 	struct cred	*cred;
 	struct http	*http;
 	struct store	*store;
+	struct disk	*disk;			/* NULL: no disk cache */
 	struct blocks	*blocks;
 	struct reader	*reader;
 	struct session	*session;
@@ -100,6 +102,8 @@ end(struct mountd *m, int64_t flush_ms)
 	if (m->writer != NULL)
 		writer_finish(m->writer, flush_ms < 0 ? 0 : clock_ms() + flush_ms, tell_lost, m,
 		    &flushed);
+	if (m->disk != NULL)
+		disk_drain(m->disk, DISK_DRAIN_MS);
 	http_counts(m->http, &counts);
 	msg.stats.bytes_read = counts.bytes_in;
 	msg.stats.bytes_written = counts.bytes_out;
@@ -173,6 +177,36 @@ connect_store(struct mountd *m, struct err *err)
 	return (m->store != NULL ? 0 : -1);
 }
 
+static void
+tell_disk(void *arg, int is_bad, const char *text)
+{
+	(void)arg;
+	if (is_bad)
+		log_warning("disk cache: %s", text);
+	else
+		log_info("disk cache: %s", text);
+}
+
+/* Without it everything works as well, but slower. */
+static void
+make_disk(struct mountd *m)
+{
+	const struct plan_access *a = m->opt->access;
+	const struct plan_tuning *t = m->opt->tuning;
+	auto_buf struct buf place = BUF_EMPTY;
+	struct disk_options disk = { .dir = t->disk_cache, .bytes = t->disk_cache_bytes,
+	    .note = tell_disk, .kept = blocks_kept };
+	struct err err = ERR_EMPTY;
+	char line[1024];
+
+	if (t->disk_cache_bytes <= 0)
+		return;
+	buf_printf(&place, "%s/%s", a->base_url, a->container);
+	disk.place = buf_str(&place);
+	if ((m->disk = disk_new(&disk, &err)) == NULL)
+		log_warning("no disk cache: %s", err_line(&err, line, sizeof(line)));
+}
+
 static int
 make_reader(struct mountd *m, struct err *err)
 {
@@ -181,6 +215,8 @@ make_reader(struct mountd *m, struct err *err)
 	struct session_options session = { .fuse_fd = m->opt->fuse_fd, .report = m->report,
 	    .timeout_ms = REQUEST_TIMEOUT_MS, .ready = tell_ready, .arg = m };
 
+	make_disk(m);
+	blocks.disk = session.disk = m->disk;
 	if ((m->blocks = blocks_new(&blocks, err)) == NULL)
 		return (-1);
 	m->reader = reader_new(m->blocks);

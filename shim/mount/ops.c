@@ -8,6 +8,7 @@
 
 #include "azure/refusal.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "mount/access.h"
 #include "mount/names.h"
 #include "mount/ops.h"
@@ -491,14 +492,47 @@ op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_f
 	writer_unhold(o->writer, i);
 }
 
+/* Found out by the first open. */
+static int
+backing_works(struct ops *o, fuse_req_t req)
+{
+	if (o->backing_works == 0) {
+		o->backing_works = backing_try(req, disk_probe_fd(o->disk)) ? 1 : -1;
+		if (o->backing_works < 0)
+			log_info("the kernel does not read from the disk cache by itself: %s",
+			    strerror(errno));
+	}
+	return (o->backing_works > 0);
+}
+
+static void
+open_backed(fuse_req_t req, struct inode *i, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	struct blocks_file *f = open_version(o, i);
+	struct backing_open *opened;
+
+	if (f == NULL) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	opened = backing_begin(o->backing, req, i, o->blocks, f, &fi->backing_id);
+	fi->fh = (uint64_t)(uintptr_t)opened;
+	fi->keep_cache = fi->backing_id <= 0;	/* both: EIO (Linux: fs/fuse/iomode.c) */
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) != 0)
+		backing_end(o->backing, req, opened);
+}
+
 static void
 op_open_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
 
-	(void)ino;
 	if ((fi->flags & O_ACCMODE) != O_RDONLY)
 		fuse_reply_err(req, EROFS);
+	else if (o->backing != NULL && backing_works(o, req))
+		open_backed(req, inode_of(o, ino), fi);
 	else if (o->no_open)
 		fuse_reply_err(req, ENOSYS);	/* it does not ask again */
 	else {
@@ -506,6 +540,17 @@ op_open_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fi->noflush = 1;
 		fuse_reply_open(req, fi);
 	}
+}
+
+static void
+op_release_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+
+	(void)ino;
+	if (fi->fh != 0)
+		backing_end(o->backing, req, (struct backing_open *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
 }
 
 /* Each Python open() asks whether it is a terminal. */
@@ -757,6 +802,11 @@ op_init(void *arg, struct fuse_conn_info *c)
 	if (o->writer != NULL)
 		fuse_set_feature_flag(c, FUSE_CAP_SPLICE_WRITE);
 	o->no_open = (c->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+	if (o->backing != NULL && fuse_set_feature_flag(c, FUSE_CAP_PASSTHROUGH))
+		c->max_backing_stack_depth = disk_is_stacked(o->disk) ?
+		    FUSE_BACKING_STACKED_OVER : FUSE_BACKING_STACKED_UNDER;
+	else
+		o->backing_works = -1;
 	/* The kernel takes the smaller of this and the bdi's, which init may have raised. */
 	c->max_readahead = READ_AHEAD;
 	c->max_background = BACKGROUND;
@@ -772,6 +822,7 @@ const struct fuse_lowlevel_ops ops_read_only = {
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.open = op_open_read_only,
+	.release = op_release_read_only,
 	.read = op_read,
 	.opendir = op_opendir,
 	.readdir = op_readdir,

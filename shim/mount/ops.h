@@ -11,6 +11,7 @@
 #define FUSE_USE_VERSION 317
 #include <fuse_lowlevel.h>
 
+#include "mount/backing.h"
 #include "mount/filler.h"
 #include "mount/inode.h"
 #include "mount/reader.h"
@@ -24,8 +25,11 @@ struct ops {			/* the session's user data */
 	struct writer	*writer;	/* NULL: read-only */
 	struct report	*report;
 	struct filler	*filler;	/* NULL: none */
+	struct disk	*disk;		/* NULL: none */
+	struct backing	*backing;	/* NULL: all reads come to us */
+	_Atomic int	 backing_works;	/* 0: not tried yet; -1: it does not */
 	int64_t		 timeout_ms;	/* of one request */
-	int		 no_open;	/* the kernel need not ask to open files */
+	_Atomic int	 no_open;	/* the kernel need not ask to open files */
 	void		(*ready)(void *arg);	/* INIT is answered */
 	void		*ready_arg;
 	/* Wait until the kernel was told what tree_options.replaced said. */

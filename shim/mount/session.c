@@ -222,8 +222,10 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 	int rc;
 
 	s->ops = (struct ops){ .tree = tree, .blocks = s->opt.blocks, .reader = s->opt.reader,
-	    .writer = writer, .report = s->opt.report, .timeout_ms = s->opt.timeout_ms,
+	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report, .timeout_ms = s->opt.timeout_ms,
 	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
+	if (s->opt.disk != NULL && writer == NULL)
+		s->ops.backing = backing_new();
 	if (open_fuse(s, writer != NULL, err) != 0 || start_notifier(s, err) != 0 ||
 	    start_filler(s, err) != 0)
 		return (-1);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "mount/disk.h"
 #include "mount/inode.h"
 #include "mount/reader.h"
 #include "mount/report.h"
@@ -22,6 +23,7 @@ struct session_options {
 	int		 fuse_fd;	/* taken */
 	struct blocks	*blocks;	/* these are borrowed */
 	struct reader	*reader;
+	struct disk	*disk;		/* NULL: none */
 	struct report	*report;
 	int64_t		 timeout_ms;	/* of one request */
 	void		(*ready)(void *arg);	/* INIT is being answered; on a thread of ours */

@@ -467,6 +467,8 @@ plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts
 	prepare(&d, opt);
 	plan.tuning = opt->tuning;
 	plan_tuning_settle(&plan.tuning);
+	/* No input or output can have this name: it would be staged there. */
+	plan.tuning.disk_cache = deciding_join(&d, d.opt.cache_dir, ".blocks");
 	plan.job_name = decide_name(&d);
 	plan.cwd = decide_cwd(&d);
 	if (check_identities(&d, err) != 0 ||

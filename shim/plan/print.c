@@ -272,6 +272,12 @@ add_head(struct buf *to, const struct plan *plan)
 	buf_reset(&text);
 	buf_printf(&text, "%lld MiB for all mounts", (long long)(plan->tuning.memory_bytes >> 20));
 	add_row(to, 0, "memory", buf_str(&text));
+	if (plan->tuning.disk_cache_bytes > 0) {
+		buf_reset(&text);
+		buf_printf(&text, "%lld MiB in %s", (long long)(plan->tuning.disk_cache_bytes >> 20),
+		    plan->tuning.disk_cache);
+		add_row(to, 0, "disk cache", buf_str(&text));
+	}
 	if (plan->timeout_s != 0) {
 		buf_reset(&text);
 		buf_printf(&text, "%lld s", plan->timeout_s);
@@ -438,6 +444,8 @@ json_command(struct json_out *o, const struct plan *plan)
 	json_text(o, "cloud", plan->cloud->name);
 	json_out_kint(o, "timeout_s", plan->timeout_s);
 	json_out_kint(o, "memory_bytes", plan->tuning.memory_bytes);
+	if (plan->tuning.disk_cache_bytes > 0)
+		json_out_kint(o, "disk_cache_bytes", plan->tuning.disk_cache_bytes);
 }
 
 static void

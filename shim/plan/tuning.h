@@ -14,6 +14,8 @@ struct plan_tuning {
 	int64_t	memory_bytes;		/* for all mounts together; 0: not said */
 	int	write_behind;		/* close does not wait for uploads */
 	int	acl;			/* hierarchical accounts: their modes and owners count */
+	int64_t	disk_cache_bytes;	/* for all mounts of all runs together; 0: none */
+	const char *disk_cache;		/* its directory, below --cache-dir; settled by the plan */
 };
 
 /* What nobody said. */

@@ -10,24 +10,64 @@
 #define MIB	((int64_t)1 << 20)
 
 static struct blocks *pool;
+static struct disk *disk;
+static char disk_dir[64];
 
 static void
-begin(void)
+new_pool(void)
 {
 	struct blocks_options o = { .store = store_new(NULL, NULL), .memory_bytes = 16 * MIB,
-	    .timeout_ms = 10000, .user_bytes = 16 };
+	    .timeout_ms = 10000, .user_bytes = 16, .disk = disk };
 	struct err err = ERR_EMPTY;
 
-	fake_reset();
 	pool = blocks_new(&o, &err);
 	if (pool == NULL)
 		abort();
 }
 
 static void
+begin(void)
+{
+	fake_reset();
+	new_pool();
+}
+
+static void
 end(void)
 {
 	blocks_free(pool);
+}
+
+/* With a disk cache; its directory stays until end_disk(). */
+static void
+begin_disk(void)
+{
+	struct disk_options o = { .dir = disk_dir, .bytes = 64 * MIB, .reserve_bytes = 1,
+	    .place = "p", .kept = blocks_kept };
+
+	disk = disk_new(&o, NULL);
+	if (disk == NULL)
+		abort();
+	new_pool();
+}
+
+/* The next has to find it there. */
+static void
+restart_disk(void)
+{
+	blocks_free(pool);
+	disk_free(disk);
+	begin_disk();
+}
+
+static void
+end_disk(void)
+{
+	blocks_free(pool);
+	disk_free(disk);
+	disk = NULL;
+	if (fd_remove_tree(disk_dir, NULL) != 0)
+		abort();
 }
 
 static struct blocks_file *
@@ -506,14 +546,13 @@ stress_main(void *arg)
 }
 
 static void
-test_stress(void)
+stress(void)
 {
-	struct stress x[8] = { { .seed = 0 } };
+	struct stress x[8];
 	_Atomic int bad = 0, good = 0;
 	pthread_t threads[8];
 	int i, k;
 
-	begin();
 	fake_put_pattern("f", 24 * MIB);
 	fake_fail_with(ERR_UNREACHABLE, 503, 0);
 	for (i = 0; i < 8; i++) {
@@ -535,13 +574,117 @@ test_stress(void)
 	}
 	check_int(bad, 0);
 	check(good > 2000);
+}
+
+static void
+test_stress(void)
+{
+	begin();
+	stress();
 	end();
+	fake_reset();
+	begin_disk();
+	stress();
+	end_disk();
+}
+
+/* What one run read the next has without a request. */
+static void
+test_disk(void)
+{
+	struct blocks_file *f, *small;
+
+	fake_reset();
+	begin_disk();
+	fake_put_pattern("f", 5 * MIB + 123);
+	fake_put_pattern("small", 70000);
+	f = open_blob("f", 1);
+	small = open_blob("small", 2);
+	check(read_ok(f, 0, MIB) && read_ok(f, 2 * MIB, 3 * BLOCKS_CHUNK));
+	check(read_ok(f, 5 * MIB, 123) && read_ok(small, 0, 70000));
+	check(read_ok(f, 4 * MIB, 4096));		/* no whole chunk: not kept */
+	check_int(blocks_whole(f), -1);
+	blocks_close(pool, f);
+	blocks_close(pool, small);
+	restart_disk();
+	fake_set(reads, 0);
+	f = open_blob("f", 1);
+	small = open_blob("small", 2);
+	check(read_ok(f, 0, MIB) && read_ok(f, 2 * MIB, 3 * BLOCKS_CHUNK));
+	check(read_ok(f, 5 * MIB, 123) && read_ok(small, 60000, 10000));
+	check(blocks_ahead(pool, f, 0, MIB, (size_t)MIB) == MIB);
+	check_int(fake_get(reads), 0);
+	check(read_ok(f, 4 * MIB, 4096));
+	check_int(fake_get(reads), 1);
+	check_int(blocks_ahead(pool, f, 0, 5 * MIB + 123, (size_t)MIB), 5 * MIB + 123);
+	check(read_ok(f, 3 * MIB, MIB) && read_ok(f, 4 * MIB, MIB) && read_ok(f, MIB, MIB));
+	/* In both runs each byte once, but for that page. */
+	check_int(fake_get(read_bytes), 5 * MIB + 123 + 70000 + 4096);
+	disk_drain(disk, 10000);
+	check(blocks_whole(f) >= 0);
+	fake_put_pattern("f", 5 * MIB + 123);		/* another version */
+	blocks_close(pool, f);
+	f = open_blob("f", 3);
+	check_int(blocks_whole(f), -1);
+	blocks_close(pool, f);
+	blocks_close(pool, small);
+	end_disk();
+}
+
+static void
+damage_files(void)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "for f in %s/[0-9a-f]*; do case $f in *.sum) ;; "
+	    "*) printf X | dd of=$f bs=1 seek=300000 conv=notrunc 2>/dev/null ;; esac; done",
+	    disk_dir);
+	if (system(command) != 0)
+		abort();
+}
+
+/* A damaged chunk is fetched, also for those who came while it was being read. */
+static void
+test_disk_damage(void)
+{
+	struct disk_counts n;
+	struct blocks_file *f;
+
+	fake_reset();
+	begin_disk();
+	fake_put_pattern("f", 2 * MIB);
+	f = open_blob("f", 1);
+	check(read_ok(f, 0, MIB) && read_ok(f, MIB, MIB));
+	blocks_close(pool, f);
+	restart_disk();
+	damage_files();
+	fake_set(reads, 0);
+	f = open_blob("f", 1);
+	check(read_ok(f, BLOCKS_CHUNK + 8192, 4096));
+	check_int(fake_get(reads), 1);
+	check(read_ok(f, 0, MIB) && read_ok(f, MIB, MIB));
+	check_int(fake_get(reads), 1);
+	disk_counts(disk, &n);
+	check_int(n.damaged, 1);
+	disk_drain(disk, 10000);
+	check(blocks_whole(f) >= 0);			/* mended */
+	blocks_close(pool, f);
+	restart_disk();
+	damage_files();
+	fake_fail_with(ERR_UNREACHABLE, 503, 0);
+	fake_set(fail_reads, 1);
+	f = open_blob("f", 1);
+	check(!read_ok(f, BLOCKS_CHUNK, 4096));
+	check(read_ok(f, BLOCKS_CHUNK, 4096));
+	blocks_close(pool, f);
+	end_disk();
 }
 
 int
 main(void)
 {
 	fake_begin();
+	snprintf(disk_dir, sizeof(disk_dir), "/tmp/test_blocks.%d", (int)getpid());
 	test_exact();
 	test_stretch();
 	test_join();
@@ -552,6 +695,8 @@ main(void)
 	test_versions();
 	test_ahead();
 	test_user_memory();
+	test_disk();
+	test_disk_damage();
 	test_stress();
 	fake_end();
 	return (check_done());

@@ -1,10 +1,51 @@
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "azure/blob.h"
 #include "base/clock.h"
 
+/*
+ * A read that somebody waits for and that has no answer after thrice the usual time is asked
+ * for once more, over another connection; whose bytes come first goes on, the other is
+ * cancelled (Dean and Barroso, "The Tail at Scale", 2013: hedged requests).  At most
+ * three of a hundred reads.
+ */
+#define SLOW_MIN_MS	100
+#define SLOW_TIMES	3
+#define SLOW_UNKNOWN_MS	1000		/* before it is known what is usual */
+#define HEADS_MIN	8
+#define REPEAT_EARNED	3		/* by each read; one may be owed */
+#define REPEAT_PRICE	100
+#define REPEATS_MAX	(8 * REPEAT_PRICE)
+#define STALL_MS	2000		/* in a body; it goes on elsewhere from where it is */
+
 enum fault { FAULT_NONE, FAULT_CHANGED, FAULT_SHORT, FAULT_RANGE, FAULT_SINK };
+
+struct blob_second {
+	struct http_call call;
+	size_t		 received;
+	int		 fault;
+	int		 first_over, over;
+	/* Whose end counts: that of the first bytes, or the first's; and how it ended. */
+	const struct http_call *winner;
+	int		 ok;
+	struct err	 err;
+};
+
+/* Each of the two calls has its own. */
+static size_t *
+received_of(struct store_read *r, const struct http_call *call)
+{
+	return (call == &r->call ? &r->received : &r->second->received);
+}
+
+static int *
+fault_of(struct store_read *r, const struct http_call *call)
+{
+	return (call == &r->call ? &r->fault : &r->second->fault);
+}
 
 static int
 read_prepare(struct http_call *call, struct http_request *q, struct err *err)
@@ -12,8 +53,8 @@ read_prepare(struct http_call *call, struct http_request *q, struct err *err)
 	struct store_read *r = call->arg;
 	int64_t first = r->offset + call->response.body_received;
 
-	r->received = (size_t)call->response.body_received;
-	if (r->received == r->len)	/* all came, only the end of the answer did not */
+	*received_of(r, call) = (size_t)call->response.body_received;
+	if (first == r->offset + (int64_t)r->len) /* all came, only the answer's end did not */
 		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, call->op, "nothing is left"));
 	q->method = "GET";
 	q->url = blob_url(r->store, r->name, NULL, &call->scratch);
@@ -28,9 +69,9 @@ read_prepare(struct http_call *call, struct http_request *q, struct err *err)
 
 /* Is this the range that was asked for, of the blob that was opened? */
 static enum fault
-check_answer(struct store_read *r, const struct http_response *a)
+check_answer(struct store_read *r, const struct http_response *a, size_t received)
 {
-	int64_t first = r->offset + (int64_t)r->received;
+	int64_t first = r->offset + (int64_t)received;
 
 	if (a->status == 206 ? a->range_first != first : first != 0)
 		return (FAULT_RANGE);
@@ -43,20 +84,54 @@ check_answer(struct store_read *r, const struct http_response *a)
 	return (FAULT_NONE);
 }
 
+/* The median moves a little towards each value.  On the network thread. */
+static void
+learn(struct store *s, int head_ms)
+{
+	int median = s->head_median, step = median / 8 + 1, off = head_ms * 16 - median;
+
+	if (s->nheads == 0)
+		step = off;
+	s->head_median = median + (off > step ? step : off < -step ? -step : off);
+	if (s->nheads < HEADS_MIN)
+		s->nheads++;
+}
+
+/* The first bytes of a try.  -1: the other call had them before. */
+static int
+begin_body(struct store_read *r, struct http_call *call)
+{
+	struct blob_second *x = r->second;
+
+	if (call->response.body_received == 0)
+		learn(r->store, call->response.head_ms);
+	if (x == NULL || x->winner == call)
+		return (0);
+	if (x->winner != NULL)
+		return (-1);
+	x->winner = call;
+	http_cancel(r->store->http, call == &r->call ? &x->call : &r->call);
+	return (0);
+}
+
 static int
 read_sink(struct http_call *call, int64_t offset, const void *bytes, size_t len)
 {
 	struct store_read *r = call->arg;
+	int *fault = fault_of(r, call);
 
-	if ((size_t)offset == r->received &&
-	    (r->fault = (int)check_answer(r, &call->response)) != FAULT_NONE)
+	if ((size_t)offset == *received_of(r, call)) {
+		*fault = (int)check_answer(r, &call->response, (size_t)offset);
+		if (*fault != FAULT_NONE || begin_body(r, call) != 0)
+			return (-1);
+	} else if (r->second != NULL && r->second->winner != call)
 		return (-1);
 	if (len > r->len - (size_t)offset) {
-		r->fault = FAULT_RANGE;
+		*fault = FAULT_RANGE;
 		return (-1);
 	}
 	if (r->sink(r, (size_t)offset, bytes, len) != 0) {
-		r->fault = FAULT_SINK;
+		*fault = FAULT_SINK;
 		return (-1);
 	}
 	return (0);
@@ -71,50 +146,128 @@ read_judge(struct http_call *call, const struct http_response *a, int *ret_delay
 }
 
 static void
-describe_fault(struct store_read *r, struct err *err)
+describe_fault(enum fault fault, const char *op, struct err *err)
 {
-	switch ((enum fault)r->fault) {
+	switch (fault) {
 	case FAULT_CHANGED:
-		err_set(err, ERR_CHANGED, REMEDY_KEEP_INPUT_STILL, r->call.op,
-		    "the blob was replaced");
+		err_set(err, ERR_CHANGED, REMEDY_KEEP_INPUT_STILL, op, "the blob was replaced");
 		break;
 	case FAULT_SHORT:
-		err_set(err, ERR_CHANGED, REMEDY_KEEP_INPUT_STILL, r->call.op,
+		err_set(err, ERR_CHANGED, REMEDY_KEEP_INPUT_STILL, op,
 		    "the blob is shorter than it was");
 		break;
 	case FAULT_RANGE:
-		err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, r->call.op,
+		err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
 		    "the answer is not the range that was asked for");
 		break;
 	default:
-		err_set(err, ERR_SYSTEM, REMEDY_NONE, r->call.op, "the bytes found no place");
+		err_set(err, ERR_SYSTEM, REMEDY_NONE, op, "the bytes found no place");
 		break;
 	}
+}
+
+/* How a call ended; 1: all is there. */
+static int
+settle(struct store_read *r, struct http_call *call, int ok, struct err *err)
+{
+	enum fault fault = (enum fault)*fault_of(r, call);
+	size_t received = (size_t)call->response.body_received;
+	struct arena mem = ARENA_EMPTY;
+
+	*received_of(r, call) = received;
+	if (received == r->len && fault == FAULT_NONE)
+		return (1);
+	if (ok && (received == r->len || r->short_ok))
+		return (1);
+	if (ok)
+		fault = FAULT_SHORT;
+	if (fault != FAULT_NONE)
+		describe_fault(fault, call->op, err);
+	else
+		blob_explain(r->store, &call->response, 0, err);
+	err_on(err, "%s", blob_url(r->store, r->name, NULL, &mem));
+	arena_done(&mem);
+	return (0);
+}
+
+/* Both have to be over; the first's failure ends the second. */
+static void
+one_over(struct store_read *r, struct http_call *call, int ok, struct err *err)
+{
+	struct blob_second *x = r->second;
+	int is_first = call == &r->call;
+
+	*(is_first ? &x->first_over : &x->over) = 1;
+	if (x->winner == NULL && is_first) {
+		x->winner = call;
+		http_cancel(r->store->http, &x->call);
+	}
+	if (x->winner == call) {
+		x->ok = settle(r, call, ok, err);
+		x->err = *err;
+	}
+	http_call_done(call);
+	if (!x->first_over || !x->over)
+		return;
+	r->second = NULL;
+	r->done(r, x->ok ? NULL : &x->err);
+	free(x);
 }
 
 static void
 read_over(struct http_call *call, int ok, struct err *err)
 {
 	struct store_read *r = call->arg;
-	struct arena mem = ARENA_EMPTY;
 
-	r->received = (size_t)call->response.body_received;
-	if (r->received == r->len && r->fault == FAULT_NONE)
-		ok = 1;
-	if (ok && r->received < r->len && !r->short_ok) {
-		r->fault = FAULT_SHORT;
-		ok = 0;
+	if (r->second != NULL) {
+		one_over(r, call, ok, err);
+		return;
 	}
-	if (!ok) {
-		if (r->fault != FAULT_NONE)
-			describe_fault(r, err);
-		else
-			blob_explain(r->store, &call->response, 0, err);
-		err_on(err, "%s", blob_url(r->store, r->name, NULL, &mem));
-		arena_done(&mem);
-	}
+	ok = settle(r, call, ok, err);
 	http_call_done(call);
 	r->done(r, ok ? NULL : err);
+}
+
+static void
+fill_call(struct store_read *r, struct http_call *call)
+{
+	call->op = "read";
+	call->prepare = read_prepare;
+	call->sink = read_sink;
+	call->judge = read_judge;
+	call->done = read_over;
+	call->arg = r;
+	call->resumable = 1;
+	call->priority = r->priority;
+	call->deadline_ms = r->deadline_ms != 0 ? r->deadline_ms : blob_deadline(r->store);
+	call->stall_ms = STALL_MS;
+}
+
+/* No answer for long. */
+static void
+read_slow(struct http_call *call)
+{
+	struct store_read *r = call->arg;
+	struct store *s = r->store;
+
+	if (call->priority != 0 || r->second != NULL || call->response.body_received > 0 ||
+	    s->repeats_left < 0)
+		return;
+	atomic_fetch_sub(&s->repeats_left, REPEAT_PRICE);
+	r->second = mem_zalloc(sizeof(*r->second));
+	fill_call(r, &r->second->call);
+	r->second->call.priority = 0;
+	http_submit(s->http, &r->second->call);
+}
+
+static int
+slow_ms(struct store *s)
+{
+	int ms = SLOW_TIMES * s->head_median / 16;
+
+	if (s->nheads < HEADS_MIN)
+		return (SLOW_UNKNOWN_MS);
+	return (ms > SLOW_MIN_MS ? ms : SLOW_MIN_MS);
 }
 
 static void
@@ -124,20 +277,19 @@ submit(struct store_read *r, int short_ok)
 	r->received = 0;
 	r->short_ok = short_ok;
 	r->fault = FAULT_NONE;
+	r->second = NULL;
 	if (r->len == 0) {
 		r->done(r, NULL);
 		return;
 	}
 	blob_request_id(r->request_id);
-	r->call.op = "read";
-	r->call.prepare = read_prepare;
-	r->call.sink = read_sink;
-	r->call.judge = read_judge;
-	r->call.done = read_over;
-	r->call.arg = r;
-	r->call.resumable = 1;
-	r->call.priority = r->priority;
-	r->call.deadline_ms = r->deadline_ms != 0 ? r->deadline_ms : blob_deadline(r->store);
+	fill_call(r, &r->call);
+	if (!short_ok) {
+		r->call.slow = read_slow;
+		r->call.slow_ms = slow_ms(r->store);
+		if (r->priority == 0 && r->store->repeats_left < REPEATS_MAX)
+			atomic_fetch_add(&r->store->repeats_left, REPEAT_EARNED);
+	}
 	http_submit(r->store->http, &r->call);
 }
 

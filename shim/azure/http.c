@@ -36,7 +36,8 @@ struct job {
 	struct http_try	 try;			/* first: found again from it */
 	struct job	*next, *prev;		/* inbox and spare: http.lock */
 	struct job	*next_cancelled;	/* http.lock */
-	int		 cancelled;		/* http.lock */
+	int		 cancelled, hurried;	/* http.lock */
+	struct job	*next_hurried;		/* http.lock */
 	struct http_call *call;
 	struct waiter	*waiter;		/* NULL: call->done is called */
 	enum job_state	 state;
@@ -45,6 +46,7 @@ struct job {
 	size_t		 timer_at;		/* place in the heap + 1; 0: in none */
 	int64_t		 base;			/* body_received when the try began */
 	int64_t		 began_us;		/* of the try, for the trace */
+	int		 told_slow;
 	int		 failures;		/* in a row, without progress */
 	int		 stalls;
 	struct err	 last;			/* why the last try failed */
@@ -59,9 +61,9 @@ struct http {
 	int		 max_connections, stall_timeout_ms;
 	pthread_t	 thread;
 
-	pthread_mutex_t	 lock;		/* guards the next five; innermost */
+	pthread_mutex_t	 lock;		/* guards the next six; innermost */
 	struct queue	 inbox;
-	struct job	*cancelled;
+	struct job	*cancelled, *hurried;
 	struct job	*spare;
 	int		 stopping;
 	int		 awake;		/* the thread was woken and has not looked yet */
@@ -177,6 +179,18 @@ unlink_cancelled(struct http *h, struct job *j)
 }
 
 static void
+unlink_hurried(struct http *h, struct job *j)
+{
+	struct job **p;
+
+	for (p = &h->hurried; *p != NULL; p = &(*p)->next_hurried)
+		if (*p == j) {
+			*p = j->next_hurried;
+			return;
+		}
+}
+
+static void
 waiter_tell(struct waiter *w, int ok, const struct err *err)
 {
 	pthread_mutex_lock(&w->lock);
@@ -208,6 +222,8 @@ finish(struct http *h, struct job *j, const struct err *failure)
 	call->engine = NULL;
 	if (j->cancelled)
 		unlink_cancelled(h, j);
+	if (j->hurried)
+		unlink_hurried(h, j);
 	j->next = h->spare;
 	h->spare = j;
 	pthread_mutex_unlock(&h->lock);
@@ -298,21 +314,39 @@ prepare(struct job *j, struct err *err)
 	return (check_request(call, q, err));
 }
 
+/* A body that began is waited for less long: the rest comes sooner over another connection. */
 static int64_t
 stall_ms(const struct http *h, const struct job *j)
 {
 	int doublings = j->stalls < STALL_DOUBLINGS ? j->stalls : STALL_DOUBLINGS;
+	int begun = j->call->resumable && j->call->response.body_received > j->base;
 
-	return ((int64_t)h->stall_timeout_ms << doublings);
+	return ((int64_t)(begun && j->call->stall_ms > 0 ? j->call->stall_ms :
+	    h->stall_timeout_ms) << doublings);
 }
 
-/* Look again when the first of deadline and stall can have come. */
+/* When this try is slow; INT64_MAX: that is not asked for, was told, or its answer began. */
+static int64_t
+slow_at(const struct job *j)
+{
+	const struct http_call *call = j->call;
+
+	if (call->slow == NULL || j->told_slow || call->response.head_ms >= 0)
+		return (INT64_MAX);
+	return (j->try.started_ms + call->slow_ms);
+}
+
+/* Look again when the first of deadline, stall and slowness can have come. */
 static void
 watch(struct http *h, struct job *j)
 {
-	int64_t stall = j->try.progress_ms + stall_ms(h, j);
+	int64_t when_ms = j->try.progress_ms + stall_ms(h, j), slow_ms = slow_at(j);
 
-	timer_set(h, j, stall < j->deadline_ms ? stall : j->deadline_ms);
+	if (j->call->stall_ms > 0 && when_ms > j->try.progress_ms + j->call->stall_ms)
+		when_ms = clock_ms() + j->call->stall_ms;	/* the body may begin meanwhile */
+	if (when_ms > slow_ms)
+		when_ms = slow_ms;
+	timer_set(h, j, when_ms < j->deadline_ms ? when_ms : j->deadline_ms);
 }
 
 static void
@@ -510,6 +544,10 @@ run_timers(struct http *h)
 			enqueue(h, j, 1);
 			break;
 		case JOB_RUNNING:
+			if (now_ms >= slow_at(j)) {
+				j->told_slow = 1;
+				j->call->slow(j->call);
+			}
 			if (now_ms >= j->deadline_ms ||
 			    now_ms >= j->try.progress_ms + stall_ms(h, j))
 				timed_out(h, j);
@@ -554,6 +592,35 @@ next_cancelled(struct http *h)
 	return (j);
 }
 
+/* A call that has left the inbox and is to be hurried, once; or NULL. */
+static struct job *
+next_hurried(struct http *h)
+{
+	struct job *j;
+
+	pthread_mutex_lock(&h->lock);
+	for (j = h->hurried; j != NULL && j->timer_at == 0; j = j->next_hurried)
+		continue;
+	if (j != NULL) {
+		unlink_hurried(h, j);
+		j->hurried = 0;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return (j);
+}
+
+static void
+hurry(struct http *h, struct job *j)
+{
+	int queued = j->state == JOB_QUEUED;
+
+	if (queued)
+		queue_remove(queue_of(h, j), j);
+	j->call->priority = 0;
+	if (queued)
+		queue_add(queue_of(h, j), j, 0);
+}
+
 /* Returns 0 when it is time to end. */
 static int
 read_inbox(struct http *h)
@@ -572,16 +639,18 @@ read_inbox(struct http *h)
 		next = j->next;
 		accept_job(h, j);
 	}
+	while ((j = next_hurried(h)) != NULL)
+		hurry(h, j);
 	while ((j = next_cancelled(h)) != NULL)
 		abandon(h, j, "cancelled");
 	return (!stopping);
 }
 
-/* Prefetch and background work leave an eighth of the calls to what somebody waits for. */
+/* Prefetch and background work leave an eighth of the calls to what somebody waits for, or one. */
 static int
 limit_of(const struct http *h, int priority)
 {
-	return (priority == 0 ? h->limit : h->limit - h->limit / 8);
+	return (priority == 0 || h->limit == 1 ? h->limit : h->limit - (h->limit + 7) / 8);
 }
 
 static void
@@ -769,6 +838,24 @@ http_cancel(struct http *h, struct http_call *call)
 		j->cancelled = 1;
 		j->next_cancelled = h->cancelled;
 		h->cancelled = j;
+		wake = needs_wake(h);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (wake)
+		http_lib_wake(h->lib);
+}
+
+void
+http_hurry(struct http *h, struct http_call *call)
+{
+	struct job *j;
+	int wake = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if ((j = call->engine) != NULL && !j->hurried) {
+		j->hurried = 1;
+		j->next_hurried = h->hurried;
+		h->hurried = j;
 		wake = needs_wake(h);
 	}
 	pthread_mutex_unlock(&h->lock);

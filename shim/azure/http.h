@@ -100,6 +100,7 @@ struct http_response {			/* of the last try */
 	struct buf error_body;
 	struct buf continuation;	/* x-ms-continuation */
 	int64_t	 body_received;		/* bytes given to sink or put into error_body */
+	int	 head_ms;		/* from the start of the try to its first line; -1: none yet */
 };
 
 struct http_call {
@@ -125,6 +126,13 @@ struct http_call {
 	 * describes the last failure otherwise (kind, resource, cause, status) and may be refined.
 	 */
 	void	(*done)(struct http_call *, int ok, struct err *);
+	/*
+	 * Optional: once, on the network thread, when a try has had no answer's first line
+	 * for slow_ms.  It may submit another call; must not block.
+	 */
+	void	(*slow)(struct http_call *);
+	int	 slow_ms;
+	int	 stall_ms;			/* resumable: no byte of a begun body; 0: as any stall */
 	void	*arg;				/* the caller's */
 	int64_t	 deadline_ms;			/* clock_ms(); 0: 5 minutes from submit */
 	size_t	 body_max;			/* kept without sink; 0: 1 MiB; more fails */
@@ -140,8 +148,10 @@ struct http_call {
 
 /* The call must live until done() was called.  Any thread. */
 void	http_submit(struct http *, struct http_call *);
-/* End early: done() comes soon with ERR_UNREACHABLE "cancelled".  Any thread but done()'s. */
+/* End early: done() comes soon with ERR_UNREACHABLE "cancelled".  Any thread, but not in done(). */
 void	http_cancel(struct http *, struct http_call *);
+/* Somebody waits for it now: priority 0.  As http_cancel(). */
+void	http_hurry(struct http *, struct http_call *);
 /* Submit and wait.  done is ours.  0, or -1 with *err.  Not on the network thread. */
 int	http_do(struct http *, struct http_call *, struct err *);
 /* What is thought of an answer without judge(); for judges that only know some cases. */

@@ -18,7 +18,7 @@ http_answer_reset(struct http_response *r)
 
 	memset(r, 0, sizeof(*r));
 	r->content_length = r->range_total = r->range_first = -1;
-	r->retry_after_ms = -1;
+	r->retry_after_ms = r->head_ms = -1;
 	r->error_body = body;
 	r->continuation = continuation;
 	r->body_received = received;

@@ -61,6 +61,8 @@ on_header(char *line, size_t one, size_t len, void *arg)
 
 	(void)one;
 	t->progress_ms = clock_ms();
+	if (t->call->response.head_ms < 0)
+		t->call->response.head_ms = (int)(t->progress_ms - t->started_ms);
 	http_answer_line(&t->call->response, line, len);
 	return (len);
 }

@@ -145,6 +145,12 @@ store_read_submit(struct store_read *r)
 	r->store->backend->read_submit(r);
 }
 
+void
+store_read_hurry(struct store_read *r)
+{
+	http_hurry(r->store->http, &r->call);
+}
+
 int
 store_read(struct store *s, const char *name, const char *etag, int64_t offset, void *buf,
     size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *err)

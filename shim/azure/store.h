@@ -109,8 +109,11 @@ struct store_read {
 	int		 short_ok, fault;
 	char		 request_id[40];
 	uint64_t	 generation;
+	struct blob_second *second;	/* the same once more, when the first was slow */
 };
 void	store_read_submit(struct store_read *);
+/* Somebody waits for it now: it goes before what nobody waits for.  Between submit and done. */
+void	store_read_hurry(struct store_read *);
 /* Whole small read, waits: len bytes at offset into buf; *ret_len is less at the blob's end. */
 int	store_read(struct store *, const char *name, const char *etag, int64_t offset, void *buf,
 	    size_t len, size_t *ret_len, struct store_attr *ret_attr, struct err *);

@@ -37,7 +37,8 @@ struct fetch {
 	int64_t		 first_page;
 	unsigned int	 npages, pages_done;
 	size_t		 len, got;
-	int		 ahead;
+	int		 ahead;			/* 1: nobody waited for it when it began */
+	int		 active, hurried;
 	unsigned int	 nchunks;
 	struct chunk	*chunks[FETCH_CHUNKS];
 };
@@ -47,7 +48,7 @@ struct blocks {
 	/*
 	 * Guards everything below and the structs above, but for a chunk's memory:
 	 * pending pages belong to their fetch, valid ones do not change while pinned.
-	 * Innermost but for the disk cache's.
+	 * Innermost but for the disk cache's and the network's.
 	 */
 	pthread_mutex_t	 lock;
 	struct chunks	 chunks;
@@ -392,6 +393,7 @@ on_done(struct store_read *r, struct err *err)
 	pages_end(x, x->npages, 0);
 	for (i = 0; i < x->nchunks; i++)
 		unpin(b, x->chunks[i]);
+	x->active = 0;
 	b->nfetches--;
 	b->nahead -= (unsigned int)x->ahead;
 	f->nfetches--;
@@ -465,6 +467,8 @@ fetch_new(struct blocks *b, struct blocks_file *f, int64_t first, int64_t end, i
 	if ((int64_t)x->len > f->size - first * BLOCKS_PAGE)
 		x->len = (size_t)(f->size - first * BLOCKS_PAGE);
 	x->ahead = first >= ahead_from;
+	x->active = 1;
+	x->hurried = 0;
 	f->nfetches++;
 	b->nfetches++;
 	b->nahead += (unsigned int)x->ahead;
@@ -735,6 +739,22 @@ blocks_start(struct blocks *b, struct blocks_file *f, const struct blocks_range 
 	return (failed);
 }
 
+/* What was fetched ahead is waited for now: it may stand behind what nobody waits for. */
+static void
+hurry(struct blocks *b, const struct blocks_file *f, const struct blocks_span *s)
+{
+	int64_t first = s->offset / BLOCKS_PAGE;
+	int64_t last = (s->offset + (int64_t)s->len - 1) / BLOCKS_PAGE;
+	struct fetch *x;
+
+	for (x = b->fetches; x < b->fetches + FETCHES; x++)
+		if (x->active && x->ahead && !x->hurried && x->file == f &&
+		    x->first_page <= last && first < x->first_page + x->npages) {
+			x->hurried = 1;
+			store_read_hurry(&x->read);
+		}
+}
+
 /* Lock held. */
 static int
 wait_for_chunk(struct blocks *b, const struct blocks_file *f, struct chunk *c,
@@ -759,6 +779,8 @@ blocks_wait(struct blocks *b, const struct blocks_span *s, struct blocks_wait *w
 	int failed = 0;
 
 	pthread_mutex_lock(&b->lock);
+	if (b->nahead > 0 && !is_valid(s))
+		hurry(b, s->file, s);
 	for (i = 0; i < s->n && !failed; i++) {
 		w->need = need_of(s, i);
 		failed = wait_for_chunk(b, s->file, s->chunks[i], w, err);
@@ -818,9 +840,9 @@ fetch_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t until
 		list = x;
 		page += x->npages;
 	}
+	/* Before anybody can hurry it. */
+	submit(list, fetch_deadline(b));
 	pthread_mutex_unlock(&b->lock);
-	if (list != NULL)
-		submit(list, fetch_deadline(b));
 	return (page * BLOCKS_PAGE < until ? page * BLOCKS_PAGE : until);
 }
 

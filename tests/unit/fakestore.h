@@ -59,6 +59,7 @@ static struct {
 	int		 puts_done, commits, block_lists, fail_puts, fail_commits;
 	int64_t		 put_bytes;
 	void		(*on_commit)(void);	/* before it */
+	int		 hurries;
 	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
 	int		 hns;		/* renames are one step */
 	int		 renames, accesses;
@@ -414,6 +415,7 @@ fake_reset(void)
 	fake.lists = fake.stats = fake.reads = fake.uploads = fake.deletes = 0;
 	fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
 	fake.renames = fake.accesses = fake.hns = fake.fail_renames = 0;
+	fake.hurries = fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
 	fake.fail_lists = fake.fail_reads = fake.fail_uploads = 0;
 	fake.fail_deletes = fake.fail_copies = fake.fail_puts = fake.fail_commits = 0;
 	fake.hold_puts = fake.puts_done = fake.commits = fake.block_lists = 0;
@@ -586,6 +588,15 @@ store_read_submit(struct store_read *r)
 	fake.reads++;
 	fake.queue[fake.nqueue++] = r;
 	pthread_cond_broadcast(&fake.changed);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void
+store_read_hurry(struct store_read *r)
+{
+	(void)r;
+	pthread_mutex_lock(&fake.lock);
+	fake.hurries++;
 	pthread_mutex_unlock(&fake.lock);
 }
 

@@ -518,6 +518,100 @@ test_read(void)
 	store_free(s);
 }
 
+/* ---- one that is slow is asked for twice --------------------------------- */
+
+enum slowness { QUICK, HELD, LATE, RACING, REFUSED, SECOND_REFUSED };
+static _Atomic enum slowness slowness;
+
+/* The first request of a read is slow, the second is not. */
+static enum origin_end
+slow(struct origin_conn *c)
+{
+	int is_first = c->nth == 0;
+
+	switch (slowness) {
+	case HELD:
+		if (is_first) {
+			origin_hold(c);
+			return (ORIGIN_CLOSE);
+		}
+		break;
+	case LATE:
+		if (is_first)
+			clock_sleep_ms(400);
+		break;
+	case RACING:
+		clock_sleep_ms(is_first ? clock_jitter(90, 130) : clock_jitter(0, 20));
+		break;
+	case REFUSED:
+		clock_sleep_ms(is_first ? 200 : 3000);
+		if (is_first)
+			return (answer(c, 404, "x-ms-error-code: BlobNotFound\r\n", ""));
+		break;
+	case SECOND_REFUSED:
+		if (!is_first)
+			return (answer(c, 404, "x-ms-error-code: BlobNotFound\r\n", ""));
+		clock_sleep_ms(400);
+		break;
+	default:
+		break;
+	}
+	return (readable(c));
+}
+
+/* As many as pay for one repeated request. */
+static void
+be_usual(struct store *s, int reads)
+{
+	struct reading t;
+
+	slowness = QUICK;
+	while (reads-- > 0)
+		if (run_read(s, &t, "\"e1\"", 10, 500) != 1)
+			abort();
+}
+
+static int
+run_slow(struct store *s, struct reading *t, enum slowness how)
+{
+	int over;
+
+	slowness = how;
+	over = run_read(s, t, "\"e1\"", 100, 700);
+	slowness = QUICK;
+	return (over == 1 && memcmp(t->got, content + 100, 700) != 0 ? -2 : over);
+}
+
+static void
+test_slow(void)
+{
+	struct store *s = begin(slow);
+	struct reading t;
+	int i, ok = 1;
+
+	reads_broken = FINE;
+	be_usual(s, 9);
+	check_int(run_slow(s, &t, HELD), 1);
+	check_int(steps(), 2);
+	check_str(said[0], "GET /data/dir/a%20b [bytes=100-799\"e1\"]");
+	check_str(said[1], said[0]);
+	check_int(run_slow(s, &t, LATE), 1);	/* that was its share: no second request */
+	check_int(steps(), 1);
+	be_usual(s, 40);
+	check_int(run_slow(s, &t, SECOND_REFUSED), 1);
+	check_int(steps(), 2);
+	be_usual(s, 40);
+	check_int(run_slow(s, &t, REFUSED), -1);	/* nobody waits for the second then */
+	check_int(t.err.kind, ERR_NOT_FOUND);
+	check_int(steps(), 2);
+	for (i = 0; i < 12; i++) {
+		be_usual(s, 34);
+		ok &= run_slow(s, &t, RACING) == 1;
+	}
+	check(ok);
+	store_free(s);
+}
+
 /* ---- a credential that has to be refreshed ------------------------------ */
 
 static void *
@@ -847,6 +941,7 @@ main(void)
 	test_list_failures();
 	test_stat();
 	test_read();
+	test_slow();
 	test_refresh();
 	test_upload();
 	test_rest();

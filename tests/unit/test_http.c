@@ -579,6 +579,51 @@ test_stalls(struct http *h, struct origin *o)
 }
 
 static void
+on_slow(struct http_call *call)
+{
+	struct ask *a = call->arg;
+
+	a->faults++;
+}
+
+/* A body that stands still is left sooner than an answer that has not begun. */
+static void
+test_body_stall(struct origin *o)
+{
+	struct http_options opt = { .stall_timeout_ms = 60000 };
+	struct http *h = http_new(&opt, NULL);
+	struct ask a;
+
+	reset_seen();
+	ask_init(&a, o, "/stall-body/11");
+	a.got = mem_zalloc(PATTERN_SIZE);
+	a.call.sink = sink;
+	a.call.resumable = 1;
+	a.call.stall_ms = 60;
+	check_str(get(h, &a), "");
+	check_int(atomic_load(&a.over), 1);
+	check_int(a.call.tries, 2);
+	http_call_done(&a.call);
+	free(a.got);
+
+	ask_init(&a, o, "/slow");		/* 80 ms */
+	a.call.slow = on_slow;
+	a.call.slow_ms = 20;
+	get(h, &a);
+	check_int(atomic_load(&a.over), 1);
+	check_int(a.faults, 1);
+	check(a.call.response.head_ms >= 70);
+	http_call_done(&a.call);
+	ask_init(&a, o, "/slow");
+	a.call.slow = on_slow;
+	a.call.slow_ms = 5000;
+	get(h, &a);
+	check_int(a.faults, 0);
+	http_call_done(&a.call);
+	http_free(h);
+}
+
+static void
 test_resume(struct http *h, struct origin *o)
 {
 	struct ask a;
@@ -704,24 +749,26 @@ static void
 test_priorities(struct origin *o)
 {
 	struct http *h = engine(1);
-	struct ask asks[5];
-	static const int priorities[] = { 0, 2, 1, 0, 0 };
+	struct ask asks[6];
+	static const int priorities[] = { 0, 2, 1, 0, 0, 2 };
 	int64_t until = clock_ms() + 5000;
 	int i;
 
 	atomic_store(&order_next, 0);
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 6; i++) {
 		ask_init(&asks[i], o, "/slow");
 		asks[i].call.priority = priorities[i];
 		http_submit(h, &asks[i].call);
 		while (i == 0 && atomic_load(&busy) == 0 && clock_ms() < until)
 			clock_sleep_ms(1);	/* then it has the only connection */
 	}
+	http_hurry(h, &asks[5].call);
 	check_int(place(&asks[0]), 0);
-	check_int(place(&asks[1]), 4);
-	check_int(place(&asks[2]), 3);
+	check_int(place(&asks[1]), 5);
+	check_int(place(&asks[2]), 4);
 	check_int(place(&asks[3]), 1);
 	check_int(place(&asks[4]), 2);
+	check_int(place(&asks[5]), 3);
 	http_free(h);
 }
 
@@ -925,6 +972,7 @@ main(void)
 	test_judge(h, &o);
 	test_stale(h, &o);
 	test_stalls(h, &o);
+	test_body_stall(&o);
 	test_resume(h, &o);
 	test_body_max(h, &o);
 	test_upload(h, &o);

@@ -222,6 +222,12 @@ blocks_size(const struct blocks_file *f)
 }
 
 int
+blocks_keeps(const struct blocks_file *f)
+{
+	return (f->entry != NULL);
+}
+
+int
 blocks_whole(struct blocks_file *f)
 {
 	return (f->entry != NULL ? disk_whole(f->entry) : -1);
@@ -269,7 +275,7 @@ pages_in(const struct blocks_file *f, int64_t index)
 }
 
 void
-blocks_kept(void *arg, void *token)
+blocks_kept(void *arg, void *token, int is_kept)
 {
 	struct chunk *c = token;
 	struct blocks_file *f = (struct blocks_file *)(void *)c->owner;
@@ -277,6 +283,8 @@ blocks_kept(void *arg, void *token)
 
 	(void)arg;
 	pthread_mutex_lock(&b->lock);
+	if (is_kept)
+		c->unread = 0;	/* its memory may go: it is near */
 	unpin(b, c);
 	pthread_mutex_unlock(&b->lock);
 }

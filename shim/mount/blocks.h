@@ -70,10 +70,12 @@ struct blocks_file *blocks_open(struct blocks *, uint64_t key, const char *name,
 	    const char *etag, int64_t size);
 void	blocks_close(struct blocks *, struct blocks_file *);
 int64_t	blocks_size(const struct blocks_file *);
+/* 1: the disk cache may keep it. */
+int	blocks_keeps(const struct blocks_file *);
 /* As disk_whole(); valid until the file is closed. */
 int	blocks_whole(struct blocks_file *);
 /* disk_options.kept, with any arg. */
-void	blocks_kept(void *arg, void *token);
+void	blocks_kept(void *arg, void *token, int is_kept);
 void	*blocks_user(struct blocks_file *);
 /* Nobody will read what is here of this key: it goes first. */
 void	blocks_forget(struct blocks *, uint64_t key);

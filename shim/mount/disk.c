@@ -663,7 +663,7 @@ serve(struct disk *d, const struct job *j, int stopping)
 		ok = write_chunk(d, j) == 0;
 		unlock_state(d);
 	}
-	d->opt.kept(d->opt.arg, j->token);
+	d->opt.kept(d->opt.arg, j->token, ok);
 	disk_close(j->entry);
 	pthread_mutex_lock(&d->lock);
 	*(ok ? &d->counts.kept : &d->counts.dropped) += 1;

@@ -48,8 +48,8 @@ struct disk_options {
 	unsigned int	 queue;			/* chunks; 0: DISK_QUEUE */
 	/* What a person should know; is_bad: something is broken.  From any thread. */
 	void		(*note)(void *arg, int is_bad, const char *text);
-	/* What disk_keep() took is not needed any more.  On the cache's thread. */
-	void		(*kept)(void *arg, void *token);
+	/* What disk_keep() took is not needed any more; it is on the disk, or is not going to be. */
+	void		(*kept)(void *arg, void *token, int is_kept);
 	void		*arg;
 };
 

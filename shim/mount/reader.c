@@ -8,6 +8,11 @@
 #define FIRST		(1 << 20)	/* of a stream; the kernel's first readahead is as long */
 #define QUICK		(16 << 20)	/* up to here the window grows fourfold */
 #define NEAR		(64 << 10)	/* a second read so close makes a stream of the first */
+#define ROUND		(64 << 10)	/* a third one around there fetches so much */
+#define ROW_MAX		64		/* reads of a row that are fetched ahead */
+#define ROW_BYTES	(8 << 20)	/* of those */
+#define PROMOTE_STEP	(4 << 20)
+#define PROMOTE_WINDOW	(32 << 20)
 #define BACK		(4 << 20)	/* readahead that was overtaken */
 #define GAP		(1 << 20)	/* skipped forward */
 #define STEP_MIN	(1 << 20)
@@ -34,7 +39,11 @@ struct plan {
 	struct reader_stream *stream;	/* NULL: small file */
 	unsigned int	 slot;
 	int		 is_new;	/* the first read of its stream: nothing ahead of it */
+	int		 is_random;
 	struct blocks_range range;
+	/* Of its row: those after it from one on, up to another. */
+	int64_t		 stride;
+	unsigned int	 row_from, row_until;
 };
 
 struct reader *
@@ -125,6 +134,64 @@ count_recent(struct reader *r, const void *file, unsigned int slot)
 	return (n);
 }
 
+/* The second random read around here: others will follow.  Lock held. */
+static int
+is_near(struct reader_streams *all, int64_t offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < READER_STREAMS; i++) {
+		struct reader_stream *s = &all->stream[i];
+
+		if (s->used != 0 && s->window == 0 && offset >= s->position - NEAR - BLOCKS_PAGE &&
+		    offset <= s->position + NEAR)
+			return (s->near++ > 0);
+	}
+	return (0);
+}
+
+/* Lock held. */
+static void
+plan_row(struct reader_row *row, struct plan *p)
+{
+	int64_t stride = p->range.offset - row->last, len = (int64_t)p->range.len;
+	int64_t n;
+
+	row->last = p->range.offset;
+	row->ahead -= row->ahead > 0;
+	if (stride != row->stride || stride == 0) {
+		row->stride = stride;
+		row->repeats = row->ahead = 0;
+		return;
+	}
+	row->repeats++;
+	n = row->repeats < 6 ? 1 << row->repeats : ROW_MAX;
+	n = max(min(n, ROW_BYTES / len), 1);
+	if (row->ahead > n / 2)
+		return;
+	p->stride = stride;
+	p->row_from = row->ahead + 1;
+	p->row_until = (unsigned int)n + 1;
+	row->ahead = (unsigned int)max(row->ahead, n);
+}
+
+/* It continues nothing: its pages, but for what is usual in such files.  Lock held. */
+static void
+plan_random(struct reader_streams *all, int64_t size, struct plan *p)
+{
+	int64_t end = p->range.offset + (int64_t)p->range.len;
+
+	p->is_random = 1;
+	plan_row(&all->row, p);
+	if (p->range.offset >= size - READER_TAIL) {
+		p->range.from = size - READER_TAIL;
+		p->range.until = size;
+	} else if (is_near(all, p->range.offset) && p->range.len <= ROUND) {
+		p->range.from = p->range.offset - p->range.offset % ROUND;
+		p->range.until = min(size, (end + ROUND - 1) / ROUND * ROUND);
+	}
+}
+
 /* Before the data is asked for.  Lock held. */
 static void
 plan_read(struct reader *r, struct reader_streams *all, int64_t size, struct plan *p)
@@ -141,11 +208,14 @@ plan_read(struct reader *r, struct reader_streams *all, int64_t size, struct pla
 		return;
 	}
 	p->slot = choose(all, p->range.offset, &p->is_new);
+	if (p->is_new && p->range.offset != 0)
+		plan_random(all, size, p);
 	s = p->stream = &all->stream[p->slot];
 	s->used = ++r->clock;
 	if (p->is_new) {
 		s->position = s->ahead = end;
 		s->window = 0;
+		s->near = 0;
 		if (p->range.offset != 0)
 			return;
 		s->window = FIRST;
@@ -194,6 +264,51 @@ plan_ahead(struct reader *r, struct blocks_file *f, struct plan *p, int missing,
 }
 
 static void
+fetch_row(struct reader *r, struct blocks_file *f, const struct plan *p)
+{
+	int64_t len = (int64_t)p->range.len, offset = p->range.offset, at;
+	unsigned int i;
+
+	if (p->row_from >= p->row_until)
+		return;
+	if (p->stride == -len) {
+		at = max(offset - (p->row_until - 1) * len, 0);
+		blocks_ahead(r->blocks, f, at, max(offset - (p->row_from - 1) * len, at),
+		    STEP_MIN);
+		return;
+	}
+	for (i = p->row_from; i < p->row_until; i++) {
+		at = offset + i * p->stride;
+		if (at < 0 || at >= blocks_size(f))
+			return;
+		blocks_ahead(r->blocks, f, at, min(at + len, blocks_size(f)), STEP_MIN);
+	}
+}
+
+/* What is promoted goes on with each random read, as far as there is room. */
+static void
+promote(struct reader *r, struct blocks_file *f, const struct plan *p, int missing)
+{
+	struct reader_row *row = &((struct reader_streams *)blocks_user(f))->row;
+	int64_t size = blocks_size(f), from = -1, reached;
+	int64_t most = blocks_keeps(f) ? READER_PROMOTE_MAX : blocks_memory(r->blocks) / 4;
+
+	pthread_mutex_lock(&r->lock);
+	if (missing == 2)
+		row->bytes += (int64_t)p->range.len;
+	if (size <= most && row->bytes > size / 2 && row->promoted < size)
+		from = row->promoted;
+	pthread_mutex_unlock(&r->lock);
+	if (from < 0)
+		return;
+	reached = blocks_ahead(r->blocks, f, from, min(size, from + PROMOTE_WINDOW),
+	    PROMOTE_STEP);
+	pthread_mutex_lock(&r->lock);
+	row->promoted = max(row->promoted, reached);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void
 fetch_ahead(struct reader *r, struct blocks_file *f, struct plan *p, int missing)
 {
 	int64_t from = 0, until = 0, reached;
@@ -232,6 +347,10 @@ reader_read(struct reader *r, struct blocks_file *f, int64_t offset, size_t len,
 	if (blocks_start(r->blocks, f, &p.range, w, ret, &missing, err) != 0)
 		return (-1);
 	fetch_ahead(r, f, &p, missing);
+	if (p.is_random) {
+		fetch_row(r, f, &p);
+		promote(r, f, &p, missing);
+	}
 	if (missing && blocks_wait(r->blocks, ret, w, err) != 0) {
 		blocks_put(r->blocks, ret);
 		return (-1);

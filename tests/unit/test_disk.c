@@ -33,9 +33,10 @@ on_note(void *arg, int is_bad, const char *text)
 }
 
 static void
-on_kept(void *arg, void *token)
+on_kept(void *arg, void *token, int is_kept)
 {
 	(void)arg;
+	(void)is_kept;
 	(void)token;
 	atomic_fetch_add(&kept, 1);
 }

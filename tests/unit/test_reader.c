@@ -113,9 +113,117 @@ test_random(void)
 	check(ok);
 	check_int(bytes_asked(), 100 * 4096);
 	check_int(fake_get(reads), 100);
-	check_int(read_at(64 * MIB - 1000, 4096), 1000);	/* a footer: the tail alone */
-	check_int(bytes_asked(), 101 * 4096);
 	end();
+}
+
+/* An index at the end, read from its last bytes on back. */
+static void
+test_tail(void)
+{
+	begin(64 * MIB + 123, 32 * MIB);
+	check_int(read_at(64 * MIB + 115, 8), 8);
+	check(bytes_asked() >= READER_TAIL && bytes_asked() <= READER_TAIL + 4096);
+	check_int(read_at(64 * MIB + 123 - READER_TAIL, 4096), 4096);
+	check_int(read_at(64 * MIB - 20000, 20000), 20000);
+	check_int(fake_get(reads), 1);
+	end();
+}
+
+/* Reads at equal distances, in both directions. */
+static void
+test_rows(void)
+{
+	int64_t stride, at;
+	int i, k, ok = 1;
+
+	for (k = 0; k < 2; k++) {
+		begin(32 * MIB, 64 * MIB);
+		stride = k == 0 ? 100 * 4096 : -100 * 4096;
+		at = k == 0 ? 4096 : 31 * MIB - 4096;
+		for (i = 0; i < 3; i++)
+			ok &= read_at(at + i * stride, 5000) == 5000;
+		settle();
+		fake_set(reads, 0);
+		ok &= read_at(at + 3 * stride, 5000) == 5000;
+		ok &= read_at(at + 4 * stride, 5000) == 5000;
+		settle();
+		for (i = 5; i < 60; i++)
+			ok &= read_at(at + i * stride, 5000) == 5000;
+		check(ok);
+		settle();
+		/* Nothing but the reads' pages, and at most ROW_MAX of those too many. */
+		check(bytes_asked() <= (60 + 64) * 8192);
+		check(bytes_asked() > 70 * 8192);
+		end();
+	}
+}
+
+/* A file from its end to its beginning: not a request for each read. */
+static void
+test_backwards(void)
+{
+	int64_t at;
+	int ok = 1;
+
+	begin(40 * MIB, 64 * MIB);
+	for (at = 39 * MIB; at >= 0; at -= 65536)
+		ok &= read_at(at, 65536) == 65536;
+	check(ok);
+	check(bytes_asked() <= 40 * MIB);
+	check(fake_get(reads) < 39 * 16 / 4);
+	end();
+}
+
+/* Several reads around one place: larger pieces, but not a stream. */
+static void
+test_near(void)
+{
+	begin(64 * MIB, 32 * MIB);
+	check_int(read_at(20 * MIB + 40960, 4096), 4096);
+	check_int(read_at(20 * MIB + 20480, 4096), 4096);
+	check_int(bytes_asked(), 2 * 4096);
+	check_int(read_at(20 * MIB + 4096, 4096), 4096);
+	check(bytes_asked() > 3 * 4096 && bytes_asked() <= 65536);
+	check_int(read_at(20 * MIB, 4096), 4096);
+	check_int(fake_get(reads), 3);
+	end();
+}
+
+/* More than half of it was read at random: the rest comes by itself, if there is room for it. */
+static void
+promote(int64_t size, int64_t memory, int is_wanted)
+{
+	unsigned int order[512], i, k, swap, n = (unsigned int)(size / 262144), ok = 1, r = 77;
+	int64_t until_ms = clock_ms() + 5000;
+
+	begin(size, memory);
+	for (i = 0; i < n; i++)
+		order[i] = i;
+	for (i = n - 1; i > 0; i--) {
+		r = r * 1103515245 + 12345;
+		k = (r >> 8) % (i + 1);
+		swap = order[i];
+		order[i] = order[k];
+		order[k] = swap;
+	}
+	for (i = 0; i < n * 5 / 8; i++)
+		ok &= read_at((int64_t)order[i] * 262144, 131072) == 131072;
+	check(ok);
+	for (i = 0; i < n * 5 / 8; i++)
+		ok &= read_at((int64_t)order[i] * 262144 + 131072, 131072) == 131072;
+	check(ok);
+	while (is_wanted && fake_get(read_bytes) < size && clock_ms() < until_ms)
+		clock_sleep_ms(5);
+	settle();
+	check(is_wanted ? fake_get(read_bytes) == size : fake_get(read_bytes) < size * 7 / 8);
+	end();
+}
+
+static void
+test_promotion(void)
+{
+	promote(24 * MIB + 65536, 128 * MIB, 1);
+	promote(24 * MIB + 65536, 64 * MIB, 0);
 }
 
 static void
@@ -212,6 +320,11 @@ main(void)
 	fake_begin();
 	test_small();
 	test_random();
+	test_tail();
+	test_rows();
+	test_backwards();
+	test_near();
+	test_promotion();
 	test_sequential();
 	test_window();
 	test_streams();

@@ -184,6 +184,174 @@ $BIG_SIZE"
 	assert_equal "$out" 0
 }
 
+# ---- the disk cache
+
+# cached_job FLAG...: all of the folder "cached", twice over, is what $T/cached holds.
+cached_job() {
+	job_of cached "cmp \${{inputs.data}}/big $T/cached/big && cat \${{inputs.data}}/small/* | cmp - $T/all"
+	job_run 0 plain --memory 32M "$@"
+}
+
+cached_files() {
+	mkdir -p "$T/cached/small"
+	noise 9000001 "$T/cached/big"
+	for i in $(seq 10 29); do
+		noise $((i * 1777)) "$T/cached/small/f$i"
+	done
+	cat "$T/cached/small"/* >"$T/all"
+	azsim_put data "$T/cached"
+}
+
+@test "disk cache: another run reads without fetching; no name is on the disk; damage is mended" {
+	cached_files
+	cached_job --disk-cache 64M
+	silent
+	assert_equal "$(stat -c %a "$JOB/cache/.blocks")" 700
+	refute grep -rqa -e small -e f10 <(ls -R "$JOB/cache")
+	azsim_forget
+	cached_job --disk-cache 64M
+	silent
+	azsim_assert 0 op=GetBlob
+	azsim_assert + op=ListBlobs
+	for file in "$JOB/cache/.blocks"/*; do
+		case $file in
+		*.sum) ;;
+		*) printf '\0\1' | dd of="$file" bs=1 seek=3000 conv=notrunc status=none ;;
+		esac
+	done
+	cached_job --disk-cache 64M
+	assert_in "$err" "a damaged block was dropped and is fetched again"
+	azsim_forget
+	cached_job --disk-cache 64M
+	silent
+	azsim_assert 0 op=GetBlob
+	cached_job			# without: all is as ever
+	azsim_assert + op=GetBlob
+}
+
+@test "disk cache: its bound holds, for what two inputs and later runs read" {
+	mkdir "$T/one" "$T/two"
+	for i in 1 2 3 4; do
+		noise $((7000000 + i)) "$T/one/$i"
+		noise $((7100000 + i)) "$T/two/$i"
+	done
+	azsim_put data/bound "$T/one" "$T/two"
+	job_write <<-END
+		command: cat \${{inputs.one}}/* | cmp - $T/1 && cat \${{inputs.two}}/* | cmp - $T/2
+		inputs:
+		  one: {type: uri_folder, path: azureml://datastores/store/paths/bound/one/}
+		  two: {type: uri_folder, path: azureml://datastores/store/paths/bound/two/}
+	END
+	cat "$T/one"/* >"$T/1"
+	cat "$T/two"/* >"$T/2"
+	for size in 20M 64M 16M; do
+		job_run 0 plain --disk-cache $size
+		used=$(du -s --block-size=1 "$JOB/cache/.blocks" | cut -f1)
+		echo "$size: $used"
+		[ "$used" -le $((${size%M} << 20)) ]
+		[ "$used" -gt 7000000 ]
+	done
+}
+
+@test "disk cache: what it has whole, the kernel reads without the mount process" {
+	cached_files
+	cached_job --disk-cache 64M
+	script <<-END
+		exec 3<\$1/big
+		for pid in \$(pgrep -P "\$(sed -n 's/^PPid:[^0-9]*//p' /proc/\$\$/status)"); do
+			case \$(cat /proc/\$pid/comm) in
+			amlshim:mount*) mount=\$pid ;;
+			esac
+		done
+		kill -STOP \$mount
+		timeout 20 cmp - $T/cached/big <&3 && echo "read while it stood still"
+		kill -CONT \$mount
+		exec 3<&-
+		cmp \$1/big $T/cached/big && echo "and again"
+	END
+	job_of cached "sh $T/script.sh \${{inputs.data}}"
+	job_run 0 plain --disk-cache 64M -v
+	case $err in
+	*"does not read from the disk cache by itself"*) skip "this kernel or machine cannot" ;;
+	esac
+	assert_equal "$out" "read while it stood still
+and again"
+	assert_equal "$(job_mounts)" ""
+}
+
+# ---- slow answers
+
+# slow_job FAULT-WORDS: random places of a file, so that it is known what is usual; then the fault,
+# and one read more.
+slow_job() {
+	noise 41000003 "$T/noise"
+	azsim_put data/slow "$T/noise"
+	script <<-END
+		for i in 5 40 9 33 14 28 19 36 2 30; do
+			dd if=\$1/noise bs=4096 skip=\$((i * 250)) count=1 iflag=direct status=none
+		done >/dev/null
+		"\$AZSIM" ctl \$AZSIM_PORT DELETE /_azsim/log >/dev/null
+		"\$AZSIM" ctl \$AZSIM_PORT POST "/_azsim/fault?op=GetBlob&count=1&$1" >/dev/null
+		dd if=\$1/noise bs=1M skip=24 count=1 iflag=direct status=none | cmp - $T/piece && echo right
+	END
+	dd if="$T/noise" of="$T/piece" bs=1M skip=24 count=1 status=none
+	job_of slow "sh $T/script.sh \${{inputs.data}}"
+	job_run 0 plain -v
+	assert_in "$out" right
+}
+
+@test "slow: a read without an answer is asked for once more, the first answer counts" {
+	slow_job 'delay=4000'
+	assert_in "$err" " 0 retries"
+	# The slow one is recorded when it is over: the same read, by the same name.
+	wait_for 30 azsim_assert 2 op=GetBlob range=bytes=25165824-26214399
+	assert_equal "$(azsim_log op=GetBlob | sed 's/.*"client_request_id":"\([^"]*\)".*/\1/' | sort -u | wc -l)" 1
+	azsim_assert 1 op=GetBlob fault=true
+}
+
+@test "slow: a body that stands still goes on over another connection, from where it was" {
+	slow_job 'stall=60000&after=300000'
+	assert_in "$err" " 1 retries"
+	azsim_log op=GetBlob | grep -c 'range":"bytes=25[0-9]*-26214399' | grep -qx 1
+}
+
+@test "read: a hundred GiB at random places, 64 files at once, 4,096 open: memory stays within its bound" {
+	azsim_ctl POST "/_azsim/synthetic?account=$AZSIM_ACCOUNT&container=data&name=vast/wide.bin&size=$((100 << 30))" >/dev/null
+	azsim_ctl POST "/_azsim/synthetic?account=$AZSIM_ACCOUNT&container=data&name=vast/part&size=$((3 << 20))&count=64" >/dev/null
+	azsim_ctl POST "/_azsim/synthetic?account=$AZSIM_ACCOUNT&container=data&name=vast/tiny&size=9&count=4096" >/dev/null
+	script_tools
+	script <<-END
+		. $T/tools.sh
+		ulimit -n 5000
+		python3 - \$1 <<-'PY'
+			import os, sys
+			top = sys.argv[1]
+			held = [open(f"{top}/tiny{i:06}", "rb") for i in range(4096)]
+			print(sum(len(f.read()) for f in held))
+			wide = os.open(f"{top}/wide.bin", os.O_RDONLY)
+			places = [i * 999999937 % (100 << 30) for i in range(1, 40)]
+			again = [os.pread(wide, 100, p) for p in places]
+			print(all(len(b) == 100 for b in again), len(set(again)) == len(places))
+			open("$T/places", "w").writelines(f"{p} {b.hex()}\\n" for p, b in zip(places, again))
+		PY
+		ls \$1/part* | xargs -P 64 -n 1 md5sum | cut -d' ' -f1 | sort | md5sum
+		memory_peak
+	END
+	job_of vast "sh $T/script.sh \${{inputs.data}}"
+	job_run 0 plain --memory 16M
+	assert_equal "$(head -n 2 <<<"$out")" "36864
+True True"
+	token=$(azsim_token "oid=$FIRST_OID")
+	while read -r place bytes; do
+		got=$(curl -sf --cacert "$AZSIM_CA" -r "$place-$((place + 99))" -H "Authorization: Bearer $token" -H "x-ms-version: 2021-12-02" \
+		    "$AZSIM_ENDPOINT/data/vast/wide.bin" | od -An -tx1 | tr -d " \n")
+		assert_equal "$got" "$bytes"
+	done < <(head -n 8 "$T/places")
+	peak=$(tail -n 1 <<<"$out")
+	echo "resident at most: $peak KiB"
+	[ "$peak" -le $(((16 + 40) * 1024)) ]
+}
+
 # ---- one version
 
 @test "read: a blob replaced while it is read is an error, never mixed bytes" {

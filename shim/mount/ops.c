@@ -18,6 +18,7 @@
 #define PLUS_MAX	200000	/* so many names of a directory the kernel gets with attributes */
 #define READ_AHEAD	(16 << 20)	/* at most; the bdi's value may be less */
 #define BACKGROUND	256
+#define NO_BACKING	"the kernel does not read from the disk cache by itself: %s"
 
 static struct ops *
 ops_of(fuse_req_t req)
@@ -499,8 +500,7 @@ backing_works(struct ops *o, fuse_req_t req)
 	if (o->backing_works == 0) {
 		o->backing_works = backing_try(req, disk_probe_fd(o->disk)) ? 1 : -1;
 		if (o->backing_works < 0)
-			log_info("the kernel does not read from the disk cache by itself: %s",
-			    strerror(errno));
+			log_info(NO_BACKING, strerror(errno));
 	}
 	return (o->backing_works > 0);
 }
@@ -789,6 +789,18 @@ op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t
 /* ---- the tables ---------------------------------------------------------------------- */
 
 static void
+init_backing(struct ops *o, struct fuse_conn_info *c)
+{
+	if (fuse_set_feature_flag(c, FUSE_CAP_PASSTHROUGH)) {
+		c->max_backing_stack_depth = disk_is_stacked(o->disk) ?
+		    FUSE_BACKING_STACKED_OVER : FUSE_BACKING_STACKED_UNDER;
+		return;
+	}
+	o->backing_works = -1;
+	log_info(NO_BACKING, "it is older than Linux 6.9, or was built without");
+}
+
+static void
 op_init(void *arg, struct fuse_conn_info *c)
 {
 	struct ops *o = arg;
@@ -802,11 +814,8 @@ op_init(void *arg, struct fuse_conn_info *c)
 	if (o->writer != NULL)
 		fuse_set_feature_flag(c, FUSE_CAP_SPLICE_WRITE);
 	o->no_open = (c->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
-	if (o->backing != NULL && fuse_set_feature_flag(c, FUSE_CAP_PASSTHROUGH))
-		c->max_backing_stack_depth = disk_is_stacked(o->disk) ?
-		    FUSE_BACKING_STACKED_OVER : FUSE_BACKING_STACKED_UNDER;
-	else
-		o->backing_works = -1;
+	if (o->backing != NULL)
+		init_backing(o, c);
 	/* The kernel takes the smaller of this and the bdi's, which init may have raised. */
 	c->max_readahead = READ_AHEAD;
 	c->max_background = BACKGROUND;

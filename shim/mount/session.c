@@ -222,7 +222,8 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 	int rc;
 
 	s->ops = (struct ops){ .tree = tree, .blocks = s->opt.blocks, .reader = s->opt.reader,
-	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report, .timeout_ms = s->opt.timeout_ms,
+	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report,
+	    .timeout_ms = s->opt.timeout_ms,
 	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
 	if (s->opt.disk != NULL && writer == NULL)
 		s->ops.backing = backing_new();

@@ -413,9 +413,8 @@ fake_reset(void)
 	fake.hold = 0;
 	fake.hold_after = -1;
 	fake.lists = fake.stats = fake.reads = fake.uploads = fake.deletes = 0;
-	fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
-	fake.renames = fake.accesses = fake.hns = fake.fail_renames = 0;
 	fake.hurries = fake.mkdirs = fake.copies = fake.delay_ms = fake.cut_reads = 0;
+	fake.renames = fake.accesses = fake.hns = fake.fail_renames = 0;
 	fake.fail_lists = fake.fail_reads = fake.fail_uploads = 0;
 	fake.fail_deletes = fake.fail_copies = fake.fail_puts = fake.fail_commits = 0;
 	fake.hold_puts = fake.puts_done = fake.commits = fake.block_lists = 0;

@@ -588,6 +588,35 @@ test_stress(void)
 	end_disk();
 }
 
+/* Who waits for what was fetched ahead makes it urgent: that GET alone, once. */
+static void
+test_hurry(void)
+{
+	struct job j = { .offset = 3 * MIB + 70000, .len = 5000 };
+	int64_t until_ms = clock_ms() + 5000;
+	struct blocks_file *f;
+	pthread_t thread;
+
+	begin();
+	fake_put_pattern("f", 8 * MIB);
+	fake_set(hold, 1);
+	f = open_blob("f", 1);
+	check_int(blocks_ahead(pool, f, MIB, 5 * MIB, (size_t)MIB), 5 * MIB);
+	check_int(fake_get(hurries), 0);
+	j.file = f;
+	pthread_create(&thread, NULL, reader_main, &j);
+	while (fake_get(hurries) == 0 && clock_ms() < until_ms)
+		clock_sleep_ms(1);
+	check_int(fake_get(hurries), 1);
+	fake_set(hold, 0);
+	pthread_join(thread, NULL);
+	check(j.ok);
+	check(read_ok(f, 3 * MIB, MIB) && read_ok(f, MIB, MIB));
+	check_int(fake_get(reads), 4);
+	blocks_close(pool, f);
+	end();
+}
+
 /* What one run read the next has without a request. */
 static void
 test_disk(void)
@@ -695,6 +724,7 @@ main(void)
 	test_versions();
 	test_ahead();
 	test_user_memory();
+	test_hurry();
 	test_disk();
 	test_disk_damage();
 	test_stress();

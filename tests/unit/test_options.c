@@ -78,6 +78,12 @@ test_values(void)
 	check_int(opt.parent_death_signal, SIGKILL);
 	check(opt.exit_as_zero[143] && opt.exit_as_zero[3] && !opt.exit_as_zero[0]);
 	check_int(opt.tuning.memory_bytes, 64 << 20);
+	check_int(opt.tuning.disk_cache_bytes, 0);
+	check_int(parse(&opt, WORDS(a0, W("--disk-cache=0"), W("x")),
+	    WORDS(W("AMLSHIM_DISK_CACHE=2G"))), 0);
+	check_int(opt.tuning.disk_cache_bytes, 0);
+	check_int(parse(&opt, WORDS(a0, W("x")), WORDS(W("AMLSHIM_DISK_CACHE=2G"))), 0);
+	check_int(opt.tuning.disk_cache_bytes, INT64_C(2) << 30);
 }
 
 static void
@@ -105,7 +111,8 @@ static void
 test_refusals(void)
 {
 	static const char *const bad[] = { "--nope", "-z", "--grace=soon", "--grace=",
-	    "--memory=1", "--memory=9999999999999999999G", "--fuse=maybe", "--log-format=xml",
+	    "--memory=1", "--disk-cache=1M", "--memory=9999999999999999999G", "--fuse=maybe",
+	    "--log-format=xml",
 	    "-pNOSUCH", "-e300", "--verbose=much", "-e1,", "--json=perhaps",
 	    "--leftover=99999999999s" };
 	struct options opt;

@@ -160,9 +160,9 @@ has_our_blocks(void *arg, const struct store_attr *now, int64_t since_s)
 {
 	struct commit *c = arg;
 	struct arena mem = ARENA_EMPTY;
-	struct store_block *have;
+	struct store_block *have = NULL;
 	char etag[HTTP_ETAG_MAX];
-	size_t n, i = 0;
+	size_t n = 0, i = 0;
 
 	(void)since_s;
 	if (blob_list_blocks(c->store, c->name, &mem, &have, &n, etag, NULL) == 0 &&

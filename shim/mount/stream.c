@@ -73,7 +73,7 @@ end_of(const struct part *p)
 static int64_t
 covered(const struct stream *s)
 {
-	return (s->n > 0 ? end_of(&s->parts[s->n - 1]) : 0);
+	return (s->parts != NULL && s->n > 0 ? end_of(&s->parts[s->n - 1]) : 0);
 }
 
 static struct part *

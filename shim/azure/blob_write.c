@@ -348,7 +348,7 @@ blob_upload(struct store *s, const char *name, int fd, int64_t size, const char 
 	struct err e = ERR_EMPTY;
 	int rc = upload(s, name, fd, size, if_match, etag, progress, arg, &e);
 
-	if (rc != 0 && size > STORE_SINGLE_MAX && dfs_takes_no_blocks(s, &e))
+	if (rc != 0 && size > STORE_SINGLE_MAX && store_takes_no_blocks(s, &e))
 		rc = upload_beside(s, name, fd, size, if_match, etag, progress, arg, &e);
 	if (rc != 0 && err != NULL)
 		*err = e;

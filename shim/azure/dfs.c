@@ -253,11 +253,3 @@ dfs_set_access(struct store *s, const char *name, const struct store_access *a,
 	blob_op_done(&op);
 	return (rc);
 }
-
-/* None of the refusals that are about something else. */
-int
-dfs_takes_no_blocks(const struct store *s, const struct err *e)
-{
-	return (store_hns(s) && (e->http_status == 400 || e->http_status == 409) &&
-	    e->kind == ERR_PROTOCOL);
-}

@@ -43,7 +43,4 @@ int	dfs_check_managed(const struct store *, const char *name, struct err *);
 void	dfs_read_access(const char *permissions, const char *owner, const char *group,
 	    struct store_access *ret);
 
-/* An upload in blocks failed so: is it because of what stands there? */
-int	dfs_takes_no_blocks(const struct store *, const struct err *);
-
 #endif

@@ -185,6 +185,14 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
 	return (s->backend->copy(s, from, to, ret_etag, err));
 }
 
+/* None of the refusals that are about something else. */
+int
+store_takes_no_blocks(const struct store *s, const struct err *e)
+{
+	return (store_hns(s) && (e->http_status == 400 || e->http_status == 409) &&
+	    e->kind == ERR_PROTOCOL);
+}
+
 int
 store_hns(const struct store *s)
 {

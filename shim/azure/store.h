@@ -145,6 +145,11 @@ int	store_upload(struct store *, const char *name, int fd, int64_t size, const c
 #define STORE_BLOCK_ID_SIZE	89	/* base64 of at most 64 bytes, and a NUL */
 
 int	store_has_blocks(const struct store *);
+/*
+ * Blocks or their list were refused so: 1, what stands there takes none (another endpoint of a
+ * hierarchical account wrote it), but store_upload() knows a way.
+ */
+int	store_takes_no_blocks(const struct store *, const struct err *);
 /* Of block i of a new blob: 8 MiB, twice as much after each 5,000, so that 38 TiB fit. */
 int64_t	store_block_size(size_t i);
 

@@ -548,25 +548,30 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, const char *
 	uint64_t generation = s->written;
 	struct err why = ERR_EMPTY;
 	struct stat st;
-	int failed;
+	int failed = 0, blocks, refused = 0;
 
 	if (have_fd(w, s, err) != 0)
 		return (-1);
 	if (fstat(s->fd, &st) != 0)
 		return (err_errno(err, "upload", blob));
-	if (has_blocks(w, st.st_size)) {
+	blocks = has_blocks(w, st.st_size);
+	if (blocks)
 		have_stream(w, s);
-		pthread_mutex_unlock(&s->lock);
-		failed = stream_commit(s->stream, blob, s->fd, st.st_size, if_match, etag, &why);
-	} else {
+	else
 		drop_stream(s);
-		pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->lock);
+	if (blocks) {
+		failed = stream_commit(s->stream, blob, s->fd, st.st_size, if_match, etag, &why);
+		refused = failed && store_takes_no_blocks(w->opt.store, &why);
+	}
+	if (!blocks || refused)
 		failed = store_upload(w->opt.store, blob, s->fd, st.st_size, if_match, etag, NULL,
 		    NULL, &why);
-	}
 	if (!failed && w->opt.access)
 		access_keep(w, s->inode, blob, etag);
 	pthread_mutex_lock(&s->lock);
+	if (refused)
+		drop_stream(s);		/* what it knows is not what is there now */
 	if (!failed) {
 		set_uploaded(w, s, etag, generation);
 		return (0);

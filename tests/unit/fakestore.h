@@ -744,6 +744,13 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
 }
 
 int
+store_takes_no_blocks(const struct store *s, const struct err *err)
+{
+	(void)s;
+	return (fake_get(hns) && err->http_status == 409 && err->kind == ERR_PROTOCOL);
+}
+
+int
 store_hns(const struct store *s)
 {
 	(void)s;

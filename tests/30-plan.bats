@@ -305,6 +305,10 @@ golden() { # CASE
 	golden cloud-stranger
 }
 
+@test "plan: an adl host that is no store of a known cloud gets no token" {
+	golden stranger-adl
+}
+
 @test "plan: an abfss host that is no storage of any known cloud gets no token" {
 	golden stranger-hadoop
 }
@@ -317,11 +321,11 @@ golden() { # CASE
 	golden cloud-gen1
 }
 
-@test "plan: ADLS Gen1 is an error that names its retirement" {
+@test "plan: ADLS Gen1 is planned, and its retirement is named" {
 	golden gen1
 }
 
-@test "plan: a raw adl URI is an error that names the retirement" {
+@test "plan: a raw adl URI likewise" {
 	golden gen1-uri
 }
 

@@ -323,6 +323,22 @@ auth_storage_request(const struct auth *a, struct http_request *q, const char *r
 	return (0);
 }
 
+int
+auth_bearer_request(const struct auth *a, struct http_request *q, const char *request_id,
+    struct arena *scratch, uint64_t *ret_generation, struct err *err)
+{
+	enum wire_cred_kind kind;
+	const char *text;
+
+	cred_current(a->cred, &kind, ret_generation, &text, scratch);
+	if (kind != WIRE_CRED_BEARER)
+		return (err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "sign request",
+		    "this service takes tokens of Entra ID only"));
+	if (add_header(q, "x-ms-client-request-id", request_id, err) != 0)
+		return (-1);
+	return (add_bearer(q, text, scratch, err));
+}
+
 int64_t
 auth_sas_expiry(const char *sas)
 {

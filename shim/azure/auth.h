@@ -31,6 +31,13 @@ struct auth {
 int	auth_storage_request(const struct auth *, struct http_request *, const char *request_id,
 	    struct arena *scratch, uint64_t *ret_generation, struct err *);
 
+/*
+ * The same for ADLS Gen1, which takes bearer tokens and none of the x-ms- headers but the id.
+ * Another kind of credential: ERR_USAGE.
+ */
+int	auth_bearer_request(const struct auth *, struct http_request *, const char *request_id,
+	    struct arena *scratch, uint64_t *ret_generation, struct err *);
+
 /* The signature alone, for tests: base64 of HMAC-SHA256. */
 int	auth_string_to_sign(const char *account, const struct http_request *, struct buf *ret);
 int	auth_hmac_sha256_base64(const char *key_base64, const char *text, size_t len,

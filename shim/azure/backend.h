@@ -47,13 +47,13 @@ struct store_backend {
 
 enum store_namespace { NAMESPACE_UNKNOWN, NAMESPACE_FLAT, NAMESPACE_HIERARCHICAL };
 
-extern const struct store_backend blob_backend;
+extern const struct store_backend blob_backend, gen1_backend;
 
 struct store {
 	const struct store_backend *backend;
 	char		*root;		/* "https://ACCT.blob.SUFFIX", no '/' at the end */
 	char		*dfs_root;	/* the same of the dfs endpoint */
-	char		*container;	/* encoded */
+	char		*container;	/* encoded; "" for Gen1 */
 	char		*account, *version;
 	char		*datastore, *identity;	/* for errors; NULL: not told */
 	_Atomic int	 namespace;	/* enum store_namespace */

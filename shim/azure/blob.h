@@ -6,8 +6,9 @@
  *
  * blob.c builds and runs single requests, blob_list.c pages through listings,
  * blob_read.c reads ranges, blob_write.c uploads whole files, blob_block.c has the
- * blocks of large ones, dfs.c does what only the dfs endpoint can.  Nobody else includes
- * this.
+ * blocks of large ones, dfs.c does what only the dfs endpoint can.  Beside them only gen1.h
+ * includes this, for what is not of Blob alone: request ids, deadlines, refused credentials,
+ * reasons.
  */
 
 #include <stdint.h>

@@ -87,6 +87,14 @@ static const struct row rows[] = {
 	{ 0, "ServerBusy", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 0, "InternalError", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 0, "OperationTimedOut", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
+	/* ADLS Gen1: org.apache.hadoop and java names without their package. */
+	{ 0, "AccessControlException", ERR_DENIED, REMEDY_GRANT_GEN1_ACL, EACCES },
+	{ 0, "SecurityException", ERR_DENIED, REMEDY_TOKEN_AUDIENCE, EACCES },
+	{ 0, "FileNotFoundException", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
+	{ 0, "FileAlreadyExistsException", ERR_CHANGED, REMEDY_NONE, EEXIST },
+	{ 0, "BadOffsetException", ERR_PROTOCOL, REMEDY_NONE, EIO },
+	{ 0, "ThrottledException", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
+	{ 0, "IOException", ERR_PROTOCOL, REMEDY_NONE, EIO },
 	/* Without a code it is no storage service that speaks: a proxy, a firewall. */
 	{ 401, NULL, ERR_DENIED, REMEDY_CHECK_ENDPOINT, EACCES },
 	{ 403, NULL, ERR_DENIED, REMEDY_CHECK_ENDPOINT, EACCES },
@@ -156,8 +164,9 @@ static void
 read_json(const struct buf *body, struct told *t)
 {
 	struct json *root = json_parse(body->data, body->len);
-	const struct json *e = json_get(root, "error");
-	const char *code = json_string(json_get(e, "code"));
+	const struct json *remote = json_get(root, "RemoteException");
+	const struct json *e = remote != NULL ? remote : json_get(root, "error");
+	const char *code = json_string(json_get(e, remote != NULL ? "exception" : "code"));
 	const char *message = json_string(json_get(e, "message"));
 
 	if (code != NULL)
@@ -179,6 +188,15 @@ read_body(const struct http_response *r, struct told *t)
 		read_xml(body, t);
 	if (r->error_code[0] != '\0')
 		copy_line(t->code, sizeof(t->code), r->error_code);
+}
+
+void
+refusal_code(const struct http_response *r, char code[96])
+{
+	struct told told;
+
+	read_body(r, &told);
+	memcpy(code, told.code, sizeof(told.code));
 }
 
 /* ---- looking closer ---------------------------------------------------- */
@@ -268,7 +286,8 @@ special(const struct http_response *r, const struct told *t, const struct refusa
 		return (REMEDY_SAME_TENANT);
 	if (strcmp(t->code, "AuthenticationFailed") == 0)
 		return (failed_authentication(t, ctx, skew_s));
-	if (strcmp(t->code, "InvalidAuthenticationInfo") == 0 && r->status == 401)
+	if (r->status == 401 && (strcmp(t->code, "InvalidAuthenticationInfo") == 0 ||
+	    strcmp(t->code, "SecurityException") == 0))
 		return (refused_token(t, skew_s, otherwise));
 	if (otherwise == REMEDY_KEEP_INPUT_STILL && ctx->writing)
 		return (REMEDY_NONE);		/* another writer was quicker: the caller decides */

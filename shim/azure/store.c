@@ -61,7 +61,7 @@ check_options(const struct store_options *o, struct err *err)
 	if (!ok)
 		return (err_set(err, ERR_USAGE, REMEDY_CHECK_ENDPOINT, "open the store",
 		    "the endpoint is no http or https URL"));
-	if (o->container == NULL || o->container[0] == '\0')
+	if (o->kind != SPEC_GEN1 && (o->container == NULL || o->container[0] == '\0'))
 		return (err_set(err, ERR_USAGE, REMEDY_CHECK_NAME, "open the store",
 		    "no container is named"));
 	return (0);
@@ -82,12 +82,12 @@ store_new(const struct store_options *o, struct err *err)
 	if (check_options(o, err) != 0)
 		return (NULL);
 	s = mem_zalloc(sizeof(*s));
-	s->backend = &blob_backend;
+	s->backend = o->kind == SPEC_GEN1 ? &gen1_backend : &blob_backend;
 	s->root = mem_strdup(o->base_url);
 	for (len = strlen(s->root); len > 0 && s->root[len - 1] == '/'; len--)
 		s->root[len - 1] = '\0';
 	s->dfs_root = store_dfs_url(s->root);
-	s->container = encode_container(o->container);
+	s->container = o->kind == SPEC_GEN1 ? mem_strdup("") : encode_container(o->container);
 	s->account = mem_strdup(o->account != NULL ? o->account : "");
 	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
 	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;

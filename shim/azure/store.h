@@ -7,7 +7,8 @@
  * The seam between the mount and the services.  store.c finds the implementation
  * (backend.h); blob.c is the one over the Blob endpoint, also for ADLS Gen2 accounts
  * and OneLake, whose data it serves; what only the dfs endpoint can do with names there
- * is in dfs.c.  Names are decoded blob names from the container's root.
+ * is in dfs.c.  gen1.h is the one of ADLS Gen1, whose account is one tree without containers.
+ * Names are decoded blob names from the container's root.
  * Everything is synchronous but store_read_submit, which the read path uses to keep
  * many ranges in flight.
  * Retries, tokens and signing happen below.
@@ -22,10 +23,12 @@
 #include "azure/auth.h"
 #include "azure/http.h"
 #include "base/err.h"
+#include "spec/spec.h"
 
 struct store_options {
+	enum spec_store_type kind;	/* SPEC_GEN1: WebHDFS; any other: the Blob endpoint */
 	const char	*base_url;	/* "https://ACCT.blob.SUFFIX" or ".../ACCT" */
-	const char	*account, *container;
+	const char	*account, *container;	/* Gen1 has no container */
 	int		 hns;		/* it is known to have a hierarchical namespace */
 	int		 onelake;	/* items and their first folders are not ours to change */
 	int		 access;	/* modes and owners are asked for, where there are any */
@@ -107,6 +110,8 @@ struct store_read {
 	struct http_call call;
 	size_t		 received;
 	int		 short_ok, fault;
+	char		*held;		/* bytes, and ... */
+	struct err	*failure;	/* kept while it is looked whether the file changed */
 	char		 request_id[40];
 	uint64_t	 generation;
 	struct blob_second *second;	/* the same once more, when the first was slow */

@@ -178,6 +178,9 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_RETIRED_GEN1] =
 	    "migrate the data to Azure Data Lake Storage Gen2: Gen1 was retired on 29 February "
 	    "2024, and only a server that speaks WebHDFS can stand for it",
+	[REMEDY_GRANT_GEN1_ACL] =
+	    "give %i by access control lists r-x on %r (rwx to write) and --x on each directory "
+	    "above it (az dls fs access set-entry): ADLS Gen1 has no data roles",
 	[REMEDY_REHYDRATE] =
 	    "rehydrate %r: move it out of the archive tier (az storage blob set-tier --tier "
 	    "Hot) and wait until that is done",

@@ -30,7 +30,9 @@ static void
 add_failure(struct visit *v, const char *check, struct err *err, int writing)
 {
 	const struct facts *f = &v->doctor->story->facts;
-	struct advice_case c = { .remedy = err->remedy, .account = v->access->account,
+	/* No az command is left for Gen1. */
+	struct advice_case c = { .remedy = err->remedy,
+	    .account = v->access->store != SPEC_GEN1 ? v->access->account : NULL,
 	    .container = v->access->container, .writing = writing || v->access->is_output,
 	    .object_id = v->who.oid, .is_user = v->who.is_user,
 	    .compute = v->doctor->story->spec.compute.name, .resource_group = f->resource_group,
@@ -193,7 +195,7 @@ look(struct visit *v, struct err *err)
 	if (found || a->is_output || a->prefix[0] == '\0')
 		return (0);
 	err_set(err, ERR_NOT_FOUND, REMEDY_CHECK_NAME, "find", "nothing is stored under this path");
-	return (err_on(err, "%s/%s/%s", a->base_url, a->container, a->prefix));
+	return (err_on(err, "%s", plan_place(a, a->prefix, &v->out->mem)));
 }
 
 /* A refusal for the network's sake, and how the name resolves. */
@@ -223,8 +225,8 @@ check_list(struct visit *v)
 		add_network_hint(v, &err);
 		return (-1);
 	}
-	findings_add(v->out, FINDING_OK, "storage", a->name, "%s %s/%s/%s%s%s",
-	    a->is_file ? "sees" : "lists", a->base_url, a->container, a->prefix,
+	findings_add(v->out, FINDING_OK, "storage", a->name, "%s %s%s%s",
+	    a->is_file ? "sees" : "lists", plan_place(a, a->prefix, &v->out->mem),
 	    h != NULL && h->tenant[0] != '\0' ? "; the account's tenant is " : "",
 	    h != NULL ? h->tenant : "");
 	return (0);
@@ -307,8 +309,9 @@ static void
 visit_store(struct visit *v)
 {
 	const struct plan_access *a = v->access;
-	const struct store_options store = { .base_url = a->base_url, .account = a->account,
-	    .container = a->container, .hns = a->hns, .onelake = a->store == SPEC_ONELAKE, .cred = v->cred, .http = v->doctor->http,
+	const struct store_options store = { .kind = a->store, .base_url = a->base_url,
+	    .account = a->account, .container = a->container, .hns = a->hns,
+	    .onelake = a->store == SPEC_ONELAKE, .cred = v->cred, .http = v->doctor->http,
 	    .timeout_ms = DOCTOR_CHECK_MS, .datastore = a->datastore,
 	    .identity = a->identity.label, .is_output = a->is_output };
 	struct err err = ERR_EMPTY;

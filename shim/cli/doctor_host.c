@@ -41,8 +41,20 @@ doctor_find_host(const struct doctor *d, const char *base_url)
 	return (NULL);
 }
 
+/* Unsigned, it is refused, with the account's tenant. */
+static const char *
+url_to_ask(const struct doctor_host *h, const char *base_url, const char *scheme, struct arena *mem)
+{
+	if (h->is_gen1)
+		return (arena_printf(mem, "%s/webhdfs/v1/?op=LISTSTATUS&listSize=1", base_url));
+	if (h->is_storage)
+		return (arena_printf(mem, "%s/?%s", base_url,
+		    strstr(h->host, ".dfs.") != NULL ? "resource=account" : "comp=list"));
+	return (arena_printf(mem, "%s://%s/", scheme, h->name));
+}
+
 static void
-add_host(struct doctor *d, const char *base_url, int is_storage)
+add_host(struct doctor *d, const char *base_url, int is_storage, int is_gen1)
 {
 	struct arena *mem = &d->found.mem;
 	struct doctor_host *h = &d->hosts[d->nhosts];
@@ -51,13 +63,10 @@ add_host(struct doctor *d, const char *base_url, int is_storage)
 	if (base_url == NULL || uri_parse(&u, base_url, mem) != 0 ||
 	    doctor_find_host(d, base_url) != NULL)
 		return;
-	*h = (struct doctor_host){ .doctor = d, .is_storage = is_storage,
+	*h = (struct doctor_host){ .doctor = d, .is_storage = is_storage, .is_gen1 = is_gen1,
 	    .host = u.host };
 	h->name = u.port != 0 ? arena_printf(mem, "%s:%d", u.host, u.port) : u.host;
-	/* Listing the containers without a credential is refused, with the account's tenant. */
-	h->url = is_storage ? arena_printf(mem, "%s/?%s", base_url,
-	    strstr(u.host, ".dfs.") != NULL ? "resource=account" : "comp=list") :
-	    arena_printf(mem, "%s://%s/", u.scheme, h->name);
+	h->url = url_to_ask(h, base_url, u.scheme, mem);
 	d->nhosts++;
 }
 
@@ -67,7 +76,7 @@ add_dfs_host(struct doctor *d, const char *base_url)
 {
 	auto_free char *url = store_dfs_url(base_url);
 
-	add_host(d, arena_strdup(&d->found.mem, url), 1);
+	add_host(d, arena_strdup(&d->found.mem, url), 1, 0);
 }
 
 void
@@ -79,12 +88,13 @@ doctor_list_hosts(struct doctor *d)
 	d->hosts = mem_zalloc((3 * plan->naccesses + 1) * sizeof(*d->hosts));
 	for (; a < plan->accesses + plan->naccesses; a++) {
 		if (a->action != PLAN_PASS)
-			add_host(d, a->base_url, 1);
-		if (a->hns && (a->action == PLAN_MOUNT_RW || plan->tuning.acl))
+			add_host(d, a->base_url, 1, a->store == SPEC_GEN1);
+		if (a->hns && a->store != SPEC_GEN1 &&
+		    (a->action == PLAN_MOUNT_RW || plan->tuning.acl))
 			add_dfs_host(d, a->base_url);
 		if (a->identity.kind == PLAN_ID_SERVICE_PRINCIPAL ||
 		    a->identity.kind == PLAN_ID_CERTIFICATE)
-			add_host(d, a->identity.authority_url, 0);
+			add_host(d, a->identity.authority_url, 0, 0);
 	}
 }
 
@@ -186,7 +196,7 @@ prepare(struct http_call *call, struct http_request *req, struct err *err)
 	(void)err;
 	req->method = "GET";
 	req->url = h->url;
-	if (h->is_storage)
+	if (h->is_storage && !h->is_gen1)
 		req->headers[req->nheaders++] = (struct http_header){ "x-ms-version",
 		    AUTH_STORAGE_VERSION };
 	return (0);
@@ -247,6 +257,18 @@ proxy_text(int is_https, char *buf, size_t size)
 	return ("a proxy");
 }
 
+/* The name of the retired service: that nothing answers is no fault of the network. */
+static struct finding *
+tell_failure(const struct doctor_host *h, const char *check, const struct err *err,
+    struct findings *out)
+{
+	struct err e = *err;
+
+	if (h->is_gen1 && strstr(h->host, cloud_public.gen1_suffix) != NULL)
+		e.remedy = REMEDY_RETIRED_GEN1;
+	return (findings_err(out, 1, check, h->name, &e));
+}
+
 static void
 tell_dns(struct doctor_host *h, const struct http_response *r, struct findings *out)
 {
@@ -260,7 +282,7 @@ tell_dns(struct doctor_host *h, const struct http_response *r, struct findings *
 		findings_add(out, FINDING_SKIP, "dns", h->name,
 		    "does not resolve here; the proxy does that");
 	else
-		findings_err(out, 1, "dns", h->name, &err);
+		tell_failure(h, "dns", &err, out);
 }
 
 static void
@@ -271,7 +293,7 @@ tell_proxy(const struct doctor_host *h, enum stage failed, const struct http_res
 	const char *proxy = proxy_text(str_starts(h->url, "https://"), text, sizeof(text));
 
 	if (failed == STAGE_PROXY)
-		findings_err(out, 1, "proxy", h->name, err)->seen = arena_strdup(&out->mem, proxy);
+		tell_failure(h, "proxy", err, out)->seen = arena_strdup(&out->mem, proxy);
 	else if (r->used_proxy)
 		findings_add(out, FINDING_OK, "proxy", h->name, "%s", proxy);
 }
@@ -283,7 +305,7 @@ tell_connect(const struct doctor_host *h, enum stage failed, const struct http_r
 	if (failed < STAGE_CONNECT)
 		findings_add(out, FINDING_SKIP, "connect", h->name, "not tried");
 	else if (failed == STAGE_CONNECT)
-		findings_err(out, 1, "connect", h->name, err);
+		tell_failure(h, "connect", err, out);
 	else
 		findings_add(out, FINDING_OK, "connect", h->name, "%s%s answers",
 		    r->used_proxy ? "through the proxy " : "", r->peer);
@@ -303,7 +325,7 @@ tell_tls(const struct doctor_host *h, enum stage failed, const struct http_respo
 	if (failed < STAGE_TLS)
 		findings_add(out, FINDING_SKIP, "tls", h->name, "not tried");
 	else if (failed == STAGE_TLS)
-		findings_err(out, 1, "tls", h->name, err)->seen = arena_printf(&out->mem,
+		tell_failure(h, "tls", err, out)->seen = arena_printf(&out->mem,
 		    "trusted are %s; the certificate ends %s", h->doctor->roots,
 		    date[0] != '\0' ? date : "at a date that was not seen");
 	else

@@ -50,6 +50,7 @@ struct doctor_host {
 	const char	*name;		/* host[:port] */
 	const char	*host;
 	int		 is_storage;	/* of the cloud's storage suffix or a datastore's */
+	int		 is_gen1;	/* ... and speaks WebHDFS */
 	/* Found. */
 	int		 reached;
 	enum address_class class;

@@ -209,8 +209,8 @@ attach(struct worker *self, struct ends *ends, struct err *err)
 
 	if (!is_mount(access))
 		return (0);
-	if (mountd_attach(access->target, access->container, access->action == PLAN_MOUNT_RO,
-	    &ends->fuse_fd, err) != 0)
+	if (mountd_attach(access->target, *access->container != '\0' ? access->container :
+	    access->account, access->action == PLAN_MOUNT_RO, &ends->fuse_fd, err) != 0)
 		return (err_doing(err, "mount"));
 	self->mounted = 1;
 	if (mountd_raise_readahead(access->target, MOUNT_READAHEAD_KIB) != 0)

@@ -163,9 +163,9 @@ connect_store(struct mountd *m, struct err *err)
 {
 	const struct plan_access *a = m->opt->access;
 	struct http_options http = { .max_connections = 0 };
-	struct store_options store = { .base_url = a->base_url, .account = a->account,
-	    .container = a->container, .hns = a->hns, .datastore = a->datastore,
-	    .identity = a->identity.label, .is_output = a->is_output,
+	struct store_options store = { .kind = a->store, .base_url = a->base_url,
+	    .account = a->account, .container = a->container, .hns = a->hns,
+	    .datastore = a->datastore, .identity = a->identity.label, .is_output = a->is_output,
 	    .onelake = a->store == SPEC_ONELAKE, .access = m->opt->tuning->acl };
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
@@ -242,6 +242,7 @@ static int
 make_tree(struct mountd *m, struct err *err)
 {
 	const struct plan_access *a = m->opt->access;
+	struct arena mem = ARENA_EMPTY;
 	struct tree_options tree = { .store = m->store, .prefix = a->prefix, .is_file = a->is_file,
 	    .writable = m->opt->writable_root, .uid = m->opt->job_uid, .gid = m->opt->job_gid,
 	    .ttl_ms = m->opt->writable_root ? TTL_WRITABLE_MS : TTL_READ_ONLY_MS,
@@ -263,7 +264,9 @@ make_tree(struct mountd *m, struct err *err)
 		store_set_timeout(m->store, 0);
 		return (0);
 	}
-	return (err_on(err, "%s/%s/%s", a->base_url, a->container, a->prefix));
+	err_on(err, "%s", plan_place(a, a->prefix, &mem));
+	arena_done(&mem);
+	return (-1);
 }
 
 void

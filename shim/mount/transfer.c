@@ -104,8 +104,8 @@ static void
 begin(struct transfer *t, const struct transfer_options *opt)
 {
 	const struct plan_access *access = opt->access;
-	struct store_options store = { .base_url = access->base_url, .account = access->account,
-	    .container = access->container, .hns = access->hns,
+	struct store_options store = { .kind = access->store, .base_url = access->base_url,
+	    .account = access->account, .container = access->container, .hns = access->hns,
 	    .onelake = access->store == SPEC_ONELAKE, .datastore = access->datastore,
 	    .identity = access->identity.label, .is_output = access->is_output };
 	struct http_options http = { .max_connections = THREADS_MAX + UPLOADERS };
@@ -186,7 +186,7 @@ list_one(void *arg, const char *name, size_t len, const struct store_attr *attr)
 	if (!name_is_safe_path(relative)) {
 		err_set(&err, ERR_PROTOCOL, REMEDY_CHECK_NAME, "download",
 		    "the blob's name cannot be a file name");
-		err_on(&err, "%s/%s/%s", t->access->base_url, t->access->container, blob);
+		err_on(&err, "%s", plan_place(t->access, blob, &t->mem));
 		keep_failure(t, &err);
 		return (1);
 	}

@@ -318,12 +318,20 @@ suffix_of(const char *account, const char *endpoint)
  * in the path.
  */
 static const char *
-service_url(const struct deciding *d, const char *scheme, const char *account, const char *endpoint)
+service_url(const struct deciding *d, enum spec_store_type store, const char *scheme,
+    const char *account, const char *endpoint)
 {
 	endpoint = suffix_of(account, endpoint);
 	if (plan_is_path_style(endpoint))
 		return (arena_printf(d->mem, "%s://%s/%s", scheme, endpoint, account));
-	return (arena_printf(d->mem, "%s://%s.blob.%s", scheme, account, endpoint));
+	return (arena_printf(d->mem, "%s://%s.%s%s", scheme, account,
+	    store == SPEC_GEN1 ? "" : "blob.", endpoint));
+}
+
+static int
+is_hierarchical(enum spec_store_type store)
+{
+	return (store == SPEC_GEN2 || store == SPEC_ONELAKE || store == SPEC_GEN1);
 }
 
 /* The datastore's, else the cloud's; Gen1 in a cloud without it is policy's to refuse. */
@@ -365,8 +373,9 @@ use_datastore(struct deciding *d, struct part *p, const struct dsuri *uri, struc
 	a->store = ds->type;
 	a->account = ds->account;
 	a->container = ds->container != NULL ? ds->container : "";
-	a->hns = ds->type == SPEC_GEN2 || ds->type == SPEC_ONELAKE;
-	a->base_url = service_url(d, ds->protocol != NULL && str_same(ds->protocol, "http") ?
+	a->hns = is_hierarchical(a->store);
+	a->base_url = service_url(d, a->store, ds->protocol != NULL &&
+	    str_same(ds->protocol, "http") ?
 	    "http" : "https", ds->account != NULL ? ds->account : "",
 	    endpoint_of(d, ds));
 	return (0);
@@ -387,8 +396,8 @@ use_raw(struct deciding *d, struct part *p, const struct dsuri *uri, struct err 
 	    uri->form == DSURI_GEN2 ? SPEC_GEN2 : SPEC_BLOB;
 	a->account = uri->account;
 	a->container = uri->container != NULL ? uri->container : "";
-	a->hns = a->store == SPEC_GEN2 || a->store == SPEC_ONELAKE;
-	a->base_url = service_url(d, uri->scheme != NULL ? uri->scheme : "https",
+	a->hns = is_hierarchical(a->store);
+	a->base_url = service_url(d, a->store, uri->scheme != NULL ? uri->scheme : "https",
 	    uri->account != NULL ? uri->account : "",
 	    uri->suffix != NULL ? uri->suffix : facts_cloud(d->facts)->storage_suffix);
 	return (0);
@@ -570,6 +579,17 @@ is_bearer(enum plan_identity_kind kind)
 	    kind == PLAN_ID_SERVICE_PRINCIPAL || kind == PLAN_ID_CERTIFICATE);
 }
 
+/* It may be another server that has the name; that nothing answers is for the mount to see. */
+static void
+warn_of_gen1(struct deciding *d, const struct part *p)
+{
+	if (p->access.store == SPEC_GEN1 &&
+	    strstr(p->access.base_url, cloud_public.gen1_suffix) != NULL)
+		deciding_warn(d, "gen1-retired", "%s %s: ADLS Gen1 was retired on 29 February "
+		    "2024, and nothing answers for %s but a server that stands in for it",
+		    p->is_output ? "output" : "input", p->io->name, p->access.base_url);
+}
+
 static int
 decide_identity(struct deciding *d, struct part *p, struct err *err)
 {
@@ -583,6 +603,7 @@ decide_identity(struct deciding *d, struct part *p, struct err *err)
 		return (on_io(err, p, ""));
 	if (warning.text != NULL)
 		deciding_warn(d, warning.rule, "%s", warning.text);
+	warn_of_gen1(d, p);
 	if (is_bearer(a->identity.kind) && str_starts(a->base_url, "http://")) {
 		err_set(err, ERR_USAGE, REMEDY_USE_HTTPS, "plan",
 		    "tokens are sent over https only, and this is %s", a->base_url);

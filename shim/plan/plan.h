@@ -63,11 +63,11 @@ struct plan_access {		/* one input or output that is data */
 	enum spec_store_type store;
 	const char	*uri;		/* as the job names it */
 	/* The service side.  base_url: "https://ACCT.blob.core.windows.net" or, path-style,
-	   "https://HOST:PORT/ACCT"; no trailing '/'. */
+	   "https://HOST:PORT/ACCT"; no trailing '/'.  Gen1 has no container: "". */
 	const char	*base_url, *account, *container;
 	const char	*prefix;	/* decoded, no '/' at either end; "" = whole container */
 	int		 is_file;	/* prefix names one blob */
-	int		 hns;		/* ADLS Gen2, OneLake: known to be hierarchical */
+	int		 hns;		/* ADLS, OneLake: known to be hierarchical */
 	/* The local side. */
 	const char	*target;	/* absolute: the directory mounted, filled or collected */
 	const char	*value;		/* what ${{...}} and AZURE_ML_..._NAME give: path or URI */
@@ -183,6 +183,8 @@ int	plan_needs_agent(const struct plan *);
 
 /* A table for people or JSON for programs; no secret in either. */
 int	plan_print(const struct plan *, int json, FILE *);
+/* "URL/CONTAINER/PATH" of something in an access's container, for messages. */
+const char *plan_place(const struct plan_access *, const char *path, struct arena *);
 const char *plan_action_name(enum plan_action);
 const char *plan_identity_kind_name(enum plan_identity_kind);
 

@@ -15,9 +15,9 @@ struct sorted {
 enum {	/* credential: stored with the datastore */
 	CRED_NONE = 1, CRED_CACHED = 2,
 };
-enum {	/* store: what the data lives in; a Gen1 server on this machine counts as served */
-	STORE_SERVED = 1, STORE_GEN1 = 2, STORE_FILE = 4,
-	STORE_GEN1_NEVER = 16,		/* in a cloud that has no Gen1 */
+enum {	/* store: what the data lives in */
+	STORE_SERVED = 1, STORE_FILE = 2,
+	STORE_GEN1_NEVER = 4,		/* Gen1 in a cloud that has none */
 };
 enum {	/* job: identity.type */
 	JOB_NONE = 1, JOB_USER = 2, JOB_MANAGED = 4, JOB_TOKEN = 8,
@@ -92,17 +92,13 @@ static const struct row rows[] = {
 	    "this cloud has no ADLS Gen1: it was a service of the public cloud alone" },
 	    { .store = STORE_GEN1_NEVER },
 	    USE_NOTHING, ERR_USAGE, REMEDY_RETIRED_GEN1, 0, NULL },
-	{ { "gen1-retired", "any", "any", "any", "error",
-	    "no service answers for data in ADLS Gen1 any more" },
-	    { .store = STORE_GEN1 },
-	    USE_NOTHING, ERR_USAGE, REMEDY_RETIRED_GEN1, 0, NULL },
 	{ { "file-share-identity", "none", "any", "any", "error",
 	    "identity-based access is not supported for file shares (azure_file): only Blob and "
 	    "ADLS Gen1 and Gen2 have it" },
 	    { .store = STORE_FILE, .credential = CRED_NONE },
 	    USE_NOTHING, ERR_USAGE, REMEDY_FIX_SPEC, 0, NULL },
 	{ { "file-share", "any", "any", "any", "error",
-	    "file shares (azure_file) have a protocol of their own: only Blob, ADLS Gen2 and "
+	    "file shares (azure_file) have a protocol of their own: only Blob, ADLS and "
 	    "OneLake datastores can be mounted or copied" },
 	    { .store = STORE_FILE },
 	    USE_NOTHING, ERR_USAGE, REMEDY_FIX_SPEC, 0, NULL },
@@ -446,9 +442,8 @@ sort_store(const struct policy_question *q)
 
 	switch (q->store) {
 	case SPEC_GEN1:
-		if (endpoint != NULL && plan_is_path_style(endpoint))
-			return (STORE_SERVED);
-		return (facts_cloud(q->facts)->gen1_suffix != NULL ? STORE_GEN1 :
+		return ((endpoint != NULL && plan_is_path_style(endpoint)) ||
+		    facts_cloud(q->facts)->gen1_suffix != NULL ? STORE_SERVED :
 		    STORE_GEN1_NEVER);
 	case SPEC_FILE_SHARE:
 		return (STORE_FILE);

@@ -182,6 +182,13 @@ words_of(enum plan_action action)
 	return (words[action]);
 }
 
+const char *
+plan_place(const struct plan_access *a, const char *path, struct arena *mem)
+{
+	return (arena_printf(mem, "%s%s%s/%s", a->base_url, *a->container != '\0' ? "/" : "",
+	    a->container, path));
+}
+
 static void
 add_place(struct buf *to, const struct plan_access *a)
 {

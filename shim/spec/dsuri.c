@@ -316,6 +316,13 @@ is_storage_suffix(const struct reading *r, const char *suffix)
 	return (is_host(suffix, r->cloud->storage_suffix));
 }
 
+static int
+is_gen1_suffix(const struct reading *r, const char *suffix)
+{
+	return (is_host(suffix, cloud_public.gen1_suffix) ||
+	    (r->cloud->gen1_suffix != NULL && is_host(suffix, r->cloud->gen1_suffix)));
+}
+
 /* A host that is no storage account of a known cloud: an address, and nothing of ours. */
 static int
 set_stranger(struct reading *r, const struct uri *uri)
@@ -359,10 +366,12 @@ parse_adl(struct reading *r, const char *text)
 	dot = strchr(uri.host, '.');
 	if (dot == NULL || dot == uri.host || dot[1] == '\0' || *uri.user != '\0')
 		return (usage(r, "expected adl://STORE.azuredatalakestore.net/PATH"));
-	r->u->form = DSURI_GEN1;
 	r->u->scheme = "https";
-	r->u->account = arena_strndup(r->arena, uri.host, (size_t)(dot - uri.host));
 	r->u->suffix = authority(r, &uri) + (dot + 1 - uri.host);
+	if (!is_gen1_suffix(r, r->u->suffix))
+		return (set_stranger(r, &uri));
+	r->u->form = DSURI_GEN1;
+	r->u->account = arena_strndup(r->arena, uri.host, (size_t)(dot - uri.host));
 	return (set_path(r, uri.path));
 }
 

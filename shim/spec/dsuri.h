@@ -41,9 +41,10 @@ struct dsuri {
 	/* A data asset of a workspace, by version or by label; else asset_name is NULL. */
 	const char	*asset_name, *asset_version, *asset_label;
 	const char	*workspace_id;		/* .../locations/L/workspaces/ID/...: a GUID */
-	const char	*scheme;		/* "https" or "http" for BLOB, GEN2 */
+	const char	*scheme;		/* "https" or "http" for BLOB, GEN2, GEN1 */
 	const char	*account;
-	const char	*suffix;		/* "core.windows.net" or HOST:PORT (path-style) */
+	const char	*suffix;		/* "core.windows.net", "azuredatalakestore.net" or
+						   HOST:PORT (path-style) */
 	const char	*container;
 	const char	*path;			/* "" if none; may end in '/' for a folder */
 };

@@ -132,6 +132,8 @@ acl_allows(struct acls *acls, const char *oid, const char *account, const char *
 	case ACL_READ:
 		allowed = allowed && has(acls, &who, path, len, "r");
 		break;
+	case ACL_TRAVERSE:	/* to what stands there */
+		break;
 	case ACL_LIST:
 		allowed = allowed && has(acls, &who, path, len, "rx");
 		break;

@@ -31,7 +31,7 @@ struct acls {
 int	acl_add(struct acls *, const char *text);
 void	acl_drop_all(struct acls *);
 
-enum acl_need { ACL_READ, ACL_WRITE, ACL_LIST };
+enum acl_need { ACL_READ, ACL_WRITE, ACL_LIST, ACL_TRAVERSE };
 /* path: of the blob, or of the directory that is listed.  1: allowed. */
 int	acl_allows(struct acls *, const char *oid, const char *account, const char *container,
 	    const char *path, enum acl_need);

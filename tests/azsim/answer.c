@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "dfs.h"
 #include "exchange.h"
+#include "gen1.h"
 
 #define BOM	"\xef\xbb\xbf"
 
@@ -268,9 +269,13 @@ add_common_headers(struct exchange *ex)
 		answer_header(ex, "Server", "azsim");
 		return;
 	}
+	answer_header(ex, "x-ms-request-id", "%s", ex->request_id);
+	if (ex->service == SERVICE_GEN1) {
+		answer_header(ex, "x-ms-webhdfs-version", "17.04.24.00");
+		return;
+	}
 	answer_header(ex, "Server", "%s/1.0 Microsoft-HTTPAPI/2.0",
 	    ex->service == SERVICE_DFS ? "Windows-Azure-HDFS" : "Windows-Azure-Blob");
-	answer_header(ex, "x-ms-request-id", "%s", ex->request_id);
 	if (id != NULL && strlen(id) <= 1024)
 		answer_header(ex, "x-ms-client-request-id", "%s", id);
 	if (ex->version != NULL && ex->version[0] != '\0')
@@ -288,6 +293,24 @@ wait_for_latency(const struct exchange *ex)
 		wait += ex->fault.delay_ms;
 	if (wait > 0)
 		clock_sleep_ms(wait);
+}
+
+/* One chunk, and the end. */
+static int
+send_chunked(struct exchange *ex, struct buf *head, const struct body *b)
+{
+	static const char end[] = "\r\n0\r\n\r\n";
+
+	if (b->len == 0) {
+		buf_adds(head, end + 2);
+		return (peer_send(ex->peer, head->data, head->len));
+	}
+	ex->body_out = b->len;
+	buf_printf(head, "%" PRIx64 "\r\n", (uint64_t)b->len);
+	if (peer_send_more(ex->peer, head->data, head->len) != 0 ||
+	    (ex->has_fault ? send_faulty(ex, b) : send_part(ex, b, 0, b->len)) != 0)
+		return (-1);
+	return (peer_send(ex->peer, end, sizeof(end) - 1));
 }
 
 /* announced: Content-Length, or -1 for none. */
@@ -310,11 +333,15 @@ send_answer(struct exchange *ex, int status, int64_t announced, const struct bod
 		req->keep_alive = 0;
 	buf_printf(&out, "HTTP/1.1 %d %s\r\n", status, httpd_reason(status));
 	buf_add(&out, buf_str(&ex->head), ex->head.len);
-	if (announced >= 0)
+	if (ex->chunked)
+		buf_adds(&out, "Transfer-Encoding: chunked\r\n");
+	else if (announced >= 0)
 		buf_printf(&out, "Content-Length: %" PRId64 "\r\n", announced);
 	if (!req->keep_alive)
 		buf_adds(&out, "Connection: close\r\n");
 	buf_adds(&out, "\r\n");
+	if (ex->chunked)
+		return (send_chunked(ex, &out, b));
 	if (b == NULL || b->len == 0)
 		return (peer_send(ex->peer, out.data, out.len));
 	ex->body_out = b->len;
@@ -427,6 +454,17 @@ add_challenge(struct exchange *ex)
 	    "resource_id=https://storage.azure.com", tenant);
 }
 
+/* With its request id, a challenge, and when to come back. */
+static void
+refuse_gen1(struct exchange *ex)
+{
+	if (strcmp(ex->code, "SecurityException") == 0)
+		add_challenge(ex);
+	if (ex->has_fault && ex->fault.retry_after_s >= 0)
+		answer_header(ex, "Retry-After", "%d", ex->fault.retry_after_s);
+	gen1_answer_refusal(ex, ex->has_fault ? ex->fault.status : 0);
+}
+
 void
 answer_refusal(struct exchange *ex)
 {
@@ -437,6 +475,10 @@ answer_refusal(struct exchange *ex)
 
 	if (ex->has_fault && ex->fault.status != 0)
 		status = ex->fault.status;
+	if (ex->service == SERVICE_GEN1) {
+		refuse_gen1(ex);
+		return;
+	}
 	str_format(code, sizeof(code), "%.*s", (int)strcspn(ex->code, ":"), ex->code);
 	clock_format_iso8601(sim_now(ex->sim), now);
 	if (status != 416)		/* that one has its Content-Range */

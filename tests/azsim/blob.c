@@ -180,7 +180,7 @@ blob_route(struct exchange *ex)
 	if (account == NULL)
 		return (refuse(ex, "InvalidUri"));
 	ex->account = model_account(&ex->sim->model, account);
-	if (ex->account == NULL)
+	if (ex->account == NULL || ex->account->gen1)
 		return (refuse(ex, "ResourceNotFound"));
 	if (*path != '\0') {
 		ex->container = take_segment(ex, &path);

@@ -1,4 +1,5 @@
 #include "control.h"
+#include "gen1.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -221,13 +222,14 @@ int
 control_add_account(struct sim *sim, const char *text)
 {
 	static const char *const known[] = { "name", "key", "tenant", "hns", "shared_key",
-	    "network", "public", "https_only", "onelake", "dfs", NULL };
+	    "network", "public", "https_only", "onelake", "dfs", "gen1", NULL };
 	/* Published with the storage emulator; everyone's test key. */
 	static const char emulator_key[] = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"
 	    "IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 	struct pairs words = { NULL, 0 };
 	const char *name, *tenant;
-	_Atomic int hns = 0, onelake = 0;
+	_Atomic int hns = 0, onelake = 0, gen1 = 0;
+	struct container *c;
 	struct account *a;
 	int failed;
 
@@ -239,11 +241,14 @@ control_add_account(struct sim *sim, const char *text)
 		a->tenant = mem_strdup(tenant != NULL ? tenant : sim->people.tenant);
 		failed = account_set_key(a, emulator_key) | set_account(a, &words) |
 		    set_flag(&words, "hns", &hns);
-		failed |= set_flag(&words, "onelake", &onelake);
+		failed |= set_flag(&words, "onelake", &onelake) | set_flag(&words, "gen1", &gen1);
 		a->onelake = onelake;
-		a->hns = hns || onelake;
+		a->gen1 = gen1;
+		a->hns = hns || onelake || gen1;
 		if (onelake)
 			a->shared_key = 0;
+		if (gen1)
+			model_create_container(a, GEN1_CONTAINER, &c);
 	}
 	pairs_done(&words);
 	return (failed != 0 || name == NULL ? -1 : 0);

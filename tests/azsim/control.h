@@ -42,7 +42,7 @@
 int	control_handle(struct exchange *);
 /* "ACCOUNT/CONTAINER/NAME=SIZE", or with many != 0 "ACCOUNT/CONTAINER/PREFIX=COUNT,SIZE". */
 int	control_add_synthetic(struct sim *, const char *text, int many);
-/* "name=,key=,tenant=,hns=,shared_key=,network=,public=,https_only="; -1: bad words. */
+/* "name=,key=,tenant=,hns=,gen1=,shared_key=,network=,public=,https_only="; -1: bad words. */
 int	control_add_account(struct sim *, const char *text);
 
 #endif

@@ -14,6 +14,7 @@
 #include "blob.h"
 #include "control.h"
 #include "dfs.h"
+#include "gen1.h"
 #include "identity.h"
 #include "registry.h"
 #include "vault.h"
@@ -23,6 +24,7 @@
 static const char *const service_names[] = {
 	[SERVICE_BLOB] = "blob",
 	[SERVICE_DFS] = "dfs",
+	[SERVICE_GEN1] = "gen1",
 	[SERVICE_IMDS] = "imds",
 	[SERVICE_AML] = "aml",
 	[SERVICE_APPSERVICE] = "appservice",
@@ -59,7 +61,8 @@ exchange_header(const struct exchange *ex, const char *name)
 int
 exchange_is_storage(const struct exchange *ex)
 {
-	return (ex->service == SERVICE_BLOB || ex->service == SERVICE_DFS);
+	return (ex->service == SERVICE_BLOB || ex->service == SERVICE_DFS ||
+	    ex->service == SERVICE_GEN1);
 }
 
 int
@@ -235,6 +238,8 @@ run(struct exchange *ex)
 		handler = vault_handle;
 	} else if (arm_route(ex) == 0) {
 		handler = arm_handle;
+	} else if (gen1_route(ex) == 0) {
+		handler = gen1_handle;
 	} else if (dfs_route(ex) == 0) {
 		handler = dfs_handle;
 	} else if (blob_route(ex) == 0) {

@@ -28,6 +28,7 @@ enum auth_kind {
 enum service {
 	SERVICE_BLOB,
 	SERVICE_DFS,
+	SERVICE_GEN1,
 	SERVICE_IMDS,
 	SERVICE_AML,
 	SERVICE_APPSERVICE,
@@ -73,6 +74,7 @@ struct exchange {
 	const char *code;		/* of the refusal; NULL: none */
 	struct buf detail;		/* XML elements that go into the refusal */
 	struct buf head;		/* header lines of the answer */
+	int	 chunked;		/* the answer's body, without a length */
 	int64_t	 body_in, body_out;
 	char	 range[48];		/* of a read, for the journal */
 	int	 has_fault;

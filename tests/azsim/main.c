@@ -1,7 +1,7 @@
 /*
  * azsim -- a strict simulator of Azure's token endpoints, Blob service, Resource Manager and Key
  * Vault, for tests, demonstrations and benchmarks.  See "azsim --help" and the headers: identity.h,
- * blob.h, arm.h, vault.h, control.h, fault.h.
+ * blob.h, gen1.h, arm.h, vault.h, control.h, fault.h.
  */
 
 #include <errno.h>
@@ -38,7 +38,8 @@ static const char help[] =
 "  --tenant ID        of the directory\n"
 "  --secret TEXT      that MSI/auth and msi/token want\n"
 "  --account name=,key=,tenant=,hns=0|1,shared_key=on|off,network=allow|deny,public=on|off,\n"
-"            https_only=on|off,dfs=allow|deny,onelake=0|1     (without any: devstoreaccount1 with the emulator's key)\n"
+"            https_only=on|off,dfs=allow|deny,onelake=0|1,gen1=0|1\n"
+"                     (without any: devstoreaccount1 with the emulator's key)\n"
 "  --container ACCOUNT/NAME[=blob|container]   the word: who is nobody may read\n"
 "  --identity kind=system|user-assigned,client_id=,object_id=,resource_id=,tenant=\n"
 "  --user oid=,upn=,client_id=,tenant=         the submitter\n"

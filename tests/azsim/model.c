@@ -96,11 +96,14 @@ struct version *
 version_new(int64_t size)
 {
 	struct version *v = mem_zalloc(sizeof(*v));
+	struct timespec now;
 
 	v->refs = 1;
 	v->size = size;
 	v->etag = model_next_etag();
-	v->created_unix_s = v->modified_unix_s = clock_wall_s();
+	clock_gettime(CLOCK_REALTIME, &now);
+	v->created_unix_s = v->modified_unix_s = now.tv_sec;
+	v->modified_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	return (v);
 }
 

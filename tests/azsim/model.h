@@ -55,7 +55,7 @@ struct version {
 	int	 is_dir, is_synthetic;
 	int	 is_flushed;		/* the dfs endpoint wrote its bytes: it has no blocks */
 	struct access access;
-	int64_t	 size, created_unix_s, modified_unix_s;
+	int64_t	 size, created_unix_s, modified_unix_s, modified_ms;
 	uint64_t etag;
 	uint64_t seed;			/* of a synthetic one */
 	struct segment *segments;
@@ -129,6 +129,7 @@ struct account {
 	struct account *next;
 	char	*name, *tenant;
 	int	 hns, onelake;
+	int	 gen1;			/* speaks WebHDFS (gen1.h), not Blob */
 	_Atomic int dfs_allow;		/* 0: no way to its dfs endpoint */
 	_Atomic int shared_key, network_allow, https_only, public_allowed;
 	pthread_rwlock_t lock;		/* guards all below */

@@ -25,6 +25,7 @@ static const struct {
 	{ "registry_no_arm", offsetof(struct knobs, registry_no_arm) },
 	{ "registry_only_arm", offsetof(struct knobs, registry_only_arm) },
 	{ "clock_ahead_s", offsetof(struct knobs, clock_ahead_s) },
+	{ "gen1_open_max", offsetof(struct knobs, gen1_open_max) },
 	{ "log", offsetof(struct knobs, log) },
 };
 

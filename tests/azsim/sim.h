@@ -35,6 +35,7 @@ struct knobs {
 	_Atomic int64_t registry_no_arm;	/* 1: exchange refuses tokens for ARM */
 	_Atomic int64_t registry_only_arm;	/* 1: ... and those for containerregistry */
 	_Atomic int64_t clock_ahead_s;		/* of the storage service, before ours */
+	_Atomic int64_t gen1_open_max;		/* OPEN gives at most so many bytes; 0: all */
 	_Atomic int64_t log;			/* 0: nothing is recorded */
 };
 int	knobs_set(struct knobs *, const char *name, int64_t value);	/* -1: no such knob */

@@ -5,7 +5,9 @@
 #                             besides, and Azurite too
 #   jobs_end                  in teardown_file
 #   azsim_reset               no faults, knobs as at the start, the journal empty
-#   store_use STORE           azsim, lake or azurite: the store of what follows; STORE_* tell more
+#   store_use STORE           azsim, lake, azurite or gen1 (azsim's account "oldlake", which the suite
+#                             has to ask for: --account name=oldlake,gen1=1): the store of what
+#                             follows; STORE_* tell more
 #   store_blob ARG...         tests/sdk/blob.mjs against it
 #   store_has NAME FILE       its container "data" holds the bytes of FILE under NAME
 #   job_as WHO                key, sas, user, managed, fallback (Azure ML's default identity),
@@ -98,6 +100,9 @@ store_use()
 		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=$AZSIM_HNS_ACCOUNT
 		STORE_KEY=$AZSIM_KEY STORE_CA=$AZSIM_CA
 		STORE_TYPE=azure_data_lake_gen2 STORE_CONTAINER_FIELD=filesystem ;;
+	gen1)
+		STORE_HOST=localhost:$AZSIM_HTTPS_PORT STORE_ACCOUNT=oldlake
+		STORE_CA=$AZSIM_CA STORE_TYPE=azure_data_lake_gen1 STORE_CONTAINER_FIELD= ;;
 	esac
 	STORE_ENDPOINT=https://$STORE_HOST/$STORE_ACCOUNT
 }
@@ -164,6 +169,11 @@ job_as()
 
 job_datastore()
 {
+	if [ -z "$STORE_CONTAINER_FIELD" ]; then
+		printf 'name: store\ntype: %s\nstore_name: %s\nendpoint: %s\n%s\n' "$STORE_TYPE" \
+		    "$STORE_ACCOUNT" "$STORE_HOST" "$job_credentials"
+		return
+	fi
 	cat <<-END
 		name: store
 		type: $STORE_TYPE

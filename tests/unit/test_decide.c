@@ -292,8 +292,15 @@ test_raw_uris(void)
 	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:9:11: outputs.o.path",
 	    "name a datastore");
 	world_init(&w);
-	add_input(&w, "g", "adl://store.azuredatalakestore.net/p");
-	check_refused(&w, ERR_USAGE, REMEDY_RETIRED_GEN1, "job.yml:4:3: inputs.g", "Gen1");
+	add_input(&w, "g", "adl://store.azuredatalakestore.net/p/q");
+	check_int(decide(&w), 0);
+	check_str(w.plan.accesses[0].base_url, "https://store.azuredatalakestore.net");
+	check_str(w.plan.accesses[0].container, "");
+	check_str(w.plan.accesses[0].prefix, "p/q");
+	check_int(w.plan.accesses[0].hns, 1);
+	check_str(w.plan.accesses[0].identity.audience, "https://datalake.azure.net/");
+	check_str(w.plan.warnings[0].rule, "gen1-retired");
+	arena_done(&w.mem);
 }
 
 static void

@@ -118,6 +118,7 @@ static const struct {
 	{ "https://acct.blob.core.windows.net.example.com/c/p",
 	    "http https acct.blob.core.windows.net.example.com [c/p]" },
 	{ "https://x.blob.example.com/c/p", "http https x.blob.example.com [c/p]" },
+	{ "adl://store.example.com:99/p", "http https store.example.com:99 [p]" },
 	{ "abfss://fs@acct.dfs.example.com/p", "http https acct.dfs.example.com [p]" },
 	{ "wasbs://c@acct.blob.core.windows.net.example.com:99/p",
 	    "http https acct.blob.core.windows.net.example.com:99 [p]" },

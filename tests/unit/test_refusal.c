@@ -101,6 +101,13 @@ static const struct answer answers[] = {
 	{ 503, "", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 504, "", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 507, "", ERR_DENIED, REMEDY_NONE, EACCES },
+	{ 403, "AccessControlException", ERR_DENIED, REMEDY_GRANT_GEN1_ACL, EACCES },
+	{ 401, "SecurityException", ERR_DENIED, REMEDY_TOKEN_AUDIENCE, EACCES },
+	{ 404, "FileNotFoundException", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
+	{ 403, "FileAlreadyExistsException", ERR_CHANGED, REMEDY_NONE, EEXIST },
+	{ 400, "BadOffsetException", ERR_PROTOCOL, REMEDY_NONE, EIO },
+	{ 429, "ThrottledException", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
+	{ 403, "IOException", ERR_PROTOCOL, REMEDY_NONE, EIO },
 	{ 302, "", ERR_PROTOCOL, REMEDY_NONE, EIO },
 };
 

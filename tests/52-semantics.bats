@@ -1,0 +1,198 @@
+#!/usr/bin/env bats
+# What docs/SEMANTICS.md promises of a mount, on a flat account, a hierarchical one and Azurite: random
+# operations against a model, fio's verification, and cases one by one.
+# bats file_tags=root
+
+load helpers
+load lib/mounts
+
+FSX_SEED=${FSX_SEED:-$((20261128))}
+FSX_COUNT=${FSX_COUNT:-15000}
+
+setup_file() {
+	jobs_begin azurite
+}
+
+teardown_file() {
+	jobs_end
+}
+
+setup() {
+	requires_fuse
+}
+
+teardown() {
+	usage_cleanup
+	jobs_cleanup
+	[ -z "${SMALL-}" ] || umount -l "$SMALL" || true
+}
+
+# fsx STORE COUNT [FLAG...]: threads, then what is left compared in three ways.
+fsx_on() {
+	local store=$1 count=$2 how=$3
+	shift 3
+	mounts_on "$store"
+	mkdir -p "$T/ours"
+	usage_begin
+	job_out "${before_fsx-} $TOOLS/fsx -s $FSX_SEED -n $count -o $T/ours $* \${{outputs.out}}"
+	job_run 0 "$how" --memory 64M
+	usage_end 64
+	sed 's/^/# /' <<<"$out" >&3
+	fetches=$(azsim_count op=GetBlob)
+	echo "# $fetches reads of blobs" >&3
+	silent
+	[ -n "${SMALL-}" ] || job_left_nothing
+	store_holds "$T/ours"
+	mount_holds "$T/ours"
+}
+
+@test "fsx: random operations on a flat account" {
+	fsx_on azsim "$FSX_COUNT" plain -t 6 -Z 9000000
+}
+
+@test "fsx: random operations on a hierarchical account" {
+	fsx_on lake "$FSX_COUNT" pid1 -t 6 -Z 9000000
+}
+
+# The mount keeps an eighth of what is free at its start: a megabyte.  What was uploaded is soon dropped, and
+# fetched again when it is read or changed.
+@test "fsx: random operations with little room for staged files" {
+	mounts_on azsim
+	SMALL=$T/job/cache
+	mkdir -p "$SMALL"
+	mount -t tmpfs -o size=400m none "$SMALL"
+	head -c $((392 << 20)) /dev/zero >"$SMALL/filler"
+	before_fsx="rm $SMALL/filler;"
+	fsx_on azsim $((FSX_COUNT / 5)) pid1 -t 4 -f 16 -z 400000 -c 20
+	[ "$fetches" -ge 500 ]
+}
+
+@test "fsx: random operations on Azurite" {
+	fsx_on azurite $((FSX_COUNT / 15)) plain -t 4
+}
+
+# ---- case by case
+
+# posix STORE: all cases on a new mount; then what they left, in a second one.
+posix_on() {
+	mounts_on "$1"
+	script <<-END
+		"$TOOLS/posix" "\$1"
+		mkdir -p "\$1/kept/empty"
+		: >"\$1/kept/zero"
+	END
+	job_out "bash -e $T/script.sh \${{outputs.out}}"
+	job_run 0 "$2"
+	assert_equal "$(grep -vc '^ok ' <<<"$out")" 0
+	assert_equal "$(wc -l <<<"$out")" "$("$TOOLS/posix" -l | grep -vc '^readonly$')"
+	silent
+	job_left_nothing
+	script <<-END
+		cd "\$1"
+		[ "\$(stat -c '%F %s' kept/zero)" = 'regular empty file 0' ] && [ -z "\$(ls -A kept/empty)" ]
+		[ "\$(ls append-together visible vectors)" = "\$(printf '%s\n' append-together: log '' vectors: file '' visible: file)" ]
+		[ "\$(cat rename-open/final rename-open/tmp)" = 'before afterother' ]
+		[ "\$(cat rename-directory/empty/top rename-directory/sub/file)" = tDeep ]
+		[ "\$(wc -c <holes/file) \$(wc -l <append-together/log)" = '3 400' ]
+	END
+	job_in "bash -e $T/script.sh \${{inputs.data}}"
+	job_run 0 "$2"
+}
+
+@test "posix: case by case on a flat account" {
+	posix_on azsim plain
+}
+
+@test "posix: case by case on a hierarchical account" {
+	posix_on lake pid1
+}
+
+@test "posix: case by case on Azurite" {
+	posix_on azurite plain
+}
+
+@test "posix: a read-only mount refuses all that would change it" {
+	mounts_on azsim
+	mkdir -p "$T/$PREFIX/dir"
+	echo x >"$T/$PREFIX/file"
+	echo x >"$T/$PREFIX/dir/file"
+	azsim_put data "$T/$PREFIX"
+	job_in "$TOOLS/posix \${{inputs.data}} readonly"
+	job_run 0 plain
+	assert_equal "$out" "ok readonly"
+}
+
+# ---- fio
+
+# Every block carries a checksum, and is read back when all were written; the files are kept.
+fio_jobs() { # DIR KIND: write | read
+	cat <<-END
+		[global]
+		directory=$1
+		ioengine=psync
+		fallocate=none
+		verify=crc32c
+		verify_fatal=1
+		randrepeat=1
+		create_serialize=0
+		unlink=0
+		[sequential]
+		filename=sequential
+		rw=$2
+		bs=1m
+		size=${FIO_MIB}m
+		end_fsync=1
+		[small]
+		filename=small
+		rw=rand$2
+		bs=4k
+		size=$((FIO_MIB / 4))m
+		[patched]
+		filename=patched
+		rw=rand$2
+		bs=64k
+		size=$((FIO_MIB / 2))m
+		fsync=$([ "$2" = write ] && echo 64 || echo 0)
+		[mapped]
+		filename=mapped
+		ioengine=mmap
+		rw=rand$2
+		bs=4k
+		size=$((FIO_MIB / 8))m
+	END
+}
+
+fio_on() { # STORE HOW MIB
+	local FIO_MIB=$3
+	mounts_on "$1"
+	usage_begin
+	fio_jobs out write >"$T/write.fio"
+	script <<-END
+		sed "s|^directory=.*|directory=\$1|" $T/\$2.fio >$T/this.fio
+		fio --minimal --output=$T/fio.out $T/this.fio || cat $T/fio.out
+		ls -A "\$1" | tr '\n' ' '
+	END
+	job_out "bash $T/script.sh \${{outputs.out}} write"
+	job_run 0 "$2" --memory 64M
+	assert_equal "$out" "mapped patched sequential small "
+	silent
+	job_left_nothing
+	fio_jobs out read >"$T/read.fio"
+	job_in "bash $T/script.sh \${{inputs.data}} read"
+	job_run 0 "$2" --memory 64M
+	assert_equal "$out" "mapped patched sequential small "
+	silent
+	usage_end 64
+}
+
+@test "fio: verified on a flat account, and again after remount" {
+	fio_on azsim plain 64
+}
+
+@test "fio: verified on a hierarchical account, and again after remount" {
+	fio_on lake pid1 64
+}
+
+@test "fio: verified on Azurite, and again after remount" {
+	fio_on azurite plain 16
+}

@@ -10,6 +10,7 @@
  *   -z BYTES     a file has at most so many (150000), and
  *   -Z BYTES     the first one of each thread so many (-z)
  *   -c PERCENT   after so many operations all descriptors of the file are closed (0)
+ *   -p MS        pause after each operation (0)
  *   -x LIST      leave these operations out: "copy,rename"; what they are: below
  *   -o OUT       at the end, what DIR has to hold is made in this directory
  *   -w SECONDS   an operation that takes longer is a failure (300)
@@ -80,7 +81,7 @@ struct worker {
 static struct {
 	const char *dir, *out, *without;
 	uint64_t seed, count;
-	int	 threads, files, seconds, watch, close_percent;
+	int	 threads, files, seconds, watch, close_percent, pause_ms;
 	off_t	 max, first_max;
 	int64_t	 until_ms;
 } opt = { .without = "", .seed = 1, .count = 1000, .threads = 4, .files = 8, .watch = 300,
@@ -872,8 +873,11 @@ run(void *arg)
 	struct worker *w = arg;
 
 	while ((opt.count == 0 || w->number < opt.count) &&
-	    (opt.until_ms == 0 || now_ms() < opt.until_ms))
+	    (opt.until_ms == 0 || now_ms() < opt.until_ms)) {
 		step(w);
+		if (opt.pause_ms > 0)
+			usleep((unsigned int)opt.pause_ms * 1000);
+	}
 	atomic_store(&w->began_ms, now_ms());
 	finish(w);
 	atomic_store(&w->began_ms, -1);
@@ -976,7 +980,7 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: fsx [-s SEED] [-t THREADS] [-n COUNT] [-l SECONDS] [-f FILES] "
-	    "[-z BYTES] [-Z BYTES] [-c PERCENT] [-x LIST] [-o OUT] [-w SECONDS] DIR\n");
+	    "[-z BYTES] [-Z BYTES] [-c PERCENT] [-p MS] [-x LIST] [-o OUT] [-w SECONDS] DIR\n");
 	return (2);
 }
 
@@ -985,7 +989,7 @@ parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:t:n:l:f:z:Z:c:x:o:w:")) != -1)
+	while ((c = getopt(argc, argv, "s:t:n:l:f:z:Z:c:p:x:o:w:")) != -1)
 		switch (c) {
 		case 's': opt.seed = strtoull(optarg, NULL, 10); break;
 		case 't': opt.threads = atoi(optarg); break;
@@ -995,6 +999,7 @@ parse(int argc, char **argv)
 		case 'z': opt.max = atoll(optarg); break;
 		case 'Z': opt.first_max = atoll(optarg); break;
 		case 'c': opt.close_percent = atoi(optarg); break;
+		case 'p': opt.pause_ms = atoi(optarg); break;
 		case 'x': opt.without = optarg; break;
 		case 'o': opt.out = optarg; break;
 		case 'w': opt.watch = atoi(optarg); break;

@@ -43,7 +43,8 @@ static int
 is_told(const struct err *e)
 {
 	return (e->http_status != 0 || (e->kind != ERR_SYSTEM && e->kind != ERR_NOT_FOUND) ||
-	    e->sys_errno == ENOSPC || e->sys_errno == EIO);
+	    e->sys_errno == ENOSPC || e->sys_errno == EIO ||
+	    e->sys_errno == EMFILE || e->sys_errno == ENFILE);	/* ours, not the job's */
 }
 
 static void

@@ -59,13 +59,31 @@ blob_name(struct writer *w, struct inode *i, char buf[INODE_PATH_MAX], struct er
 	return (gone ? refuse(ESTALE, "change", "a name that is gone", err) : 0);
 }
 
+/*
+ * 0, or why the service would not take it: up to 1,024 characters of UTF-8.
+ * learn.microsoft.com/rest/api/storageservices, "Naming and Referencing Containers,
+ * Blobs, and Metadata".
+ */
+static int
+blob_name_fault(const char *blob)
+{
+	size_t left = strlen(blob), n = 0, len;
+
+	for (; left > 0; n++, blob += len, left -= len) {
+		len = (*blob & 0x80) == 0 ? 1 : str_utf8_printable(blob, left);
+		if (len == 0)
+			return (EILSEQ);
+	}
+	return (n > STORE_NAME_MAX ? ENAMETOOLONG : 0);
+}
+
 /* "DIRECTORY/NAME", as a blob or as a path in the staging directory. */
 static int
 name_below(struct writer *w, struct inode *dir, const char *name, int is_blob,
     char buf[INODE_PATH_MAX], struct err *err)
 {
 	size_t len;
-	int gone;
+	int gone, why;
 
 	pthread_mutex_lock(&w->opt.tree->lock);
 	gone = is_blob ? tree_blob_name(w->opt.tree, dir, buf) : tree_path(w->opt.tree, dir, buf);
@@ -75,7 +93,8 @@ name_below(struct writer *w, struct inode *dir, const char *name, int is_blob,
 	len = strlen(buf);
 	if (str_format(buf + len, INODE_PATH_MAX - len, "%s%s", len > 0 ? "/" : "", name) != 0)
 		return (refuse(ENAMETOOLONG, "change", name, err));
-	return (0);
+	why = is_blob ? blob_name_fault(buf) : 0;
+	return (why == 0 ? 0 : refuse(why, "change", name, err));
 }
 
 /* ---- create, mkdir ------------------------------------------------------------------- */
@@ -149,11 +168,13 @@ int
 names_create(struct writer *w, struct inode *parent, const char *name,
     const struct names_create *how, struct inode **ret, struct inode_attr *a, struct err *err)
 {
+	char blob[INODE_PATH_MAX];
 	struct tree *t = w->opt.tree;
 	struct inode *i;
 	int failed;
 
-	if (tree_lookup(t, parent, name, &i, a, err) != 0)
+	if (name_below(w, parent, name, 1, blob, err) != 0 ||
+	    tree_lookup(t, parent, name, &i, a, err) != 0)
 		return (-1);
 	if (i != NULL) {
 		failed = open_existing(w, i, how, name, err);

@@ -275,6 +275,10 @@ test_create(void)
 	check_int(shut(i, &err), 0);
 	check(fake_is("out/empty", ""));
 	check_str(fake.last_if_match, "*");
+	/* Names that the service would not take. */
+	check(create(&tree->root, "bad\xff", 0) == NULL && errno == EILSEQ);
+	check(create(&tree->root, "bad\xe3\x81", 0) == NULL && errno == EILSEQ);
+	check(!is_staged("bad\xff"));
 	end();
 }
 

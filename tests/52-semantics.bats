@@ -196,3 +196,130 @@ fio_on() { # STORE HOW MIB
 @test "fio: verified on Azurite, and again after remount" {
 	fio_on azurite plain 16
 }
+
+# ---- others, who write to the same store
+
+# What was not read before is gone: an errno, never other bytes.
+@test "others: a file that is only read, deleted or replaced by a rename here, is ESTALE where it was not read yet" {
+	local store
+	for store in azsim lake; do
+		mounts_on $store
+		mkdir -p "$T/$PREFIX"
+		for f in deleted replaced; do
+			"$TOOLS/writefile" "$T/$PREFIX/$f" 40000000 >/dev/null
+		done
+		AZSIM_TO=$STORE_ACCOUNT azsim_put data "$T/$PREFIX"
+		cat >"$T/stale.py" <<-'END'
+			import errno, os, sys
+			root, copy = sys.argv[1:]
+			for name in "deleted", "replaced":
+			    fd = os.open(root + "/" + name, os.O_RDONLY)
+			    mine = os.open(copy + "/" + name, os.O_RDONLY)
+			    assert os.pread(fd, 5000, 0) == os.pread(mine, 5000, 0)
+			    if name == "deleted":
+			        os.remove(root + "/" + name)
+			    else:
+			        with open(root + "/new", "w") as f:
+			            f.write("new")
+			        os.rename(root + "/new", root + "/replaced")
+			    try:
+			        os.pread(fd, 5000, 30000000)
+			        print("read")
+			    except OSError as e:
+			        print(errno.errorcode[e.errno])
+			    os.close(fd)
+			print(sorted(os.listdir(root)), open(root + "/replaced").read())
+		END
+		script <<<"python3 $T/stale.py \"\$1\" $T/$PREFIX"
+		job_out "bash $T/script.sh \${{outputs.out}}"
+		job_run 0 plain
+		assert_equal "$out" "ESTALE
+ESTALE
+['replaced'] new"
+		printf new >"$T/new"
+		store_has "$PREFIX/replaced" "$T/new"
+	done
+}
+
+@test "others: O_EXCL, and somebody else is first to upload: EEXIST at close, theirs stays, ours is kept and named" {
+	local kept
+	mounts_on azsim
+	echo theirs >"$T/f"
+	script <<-END
+		python3 - "\$1" <<-'PY'
+			import errno, os, sys, urllib.request
+			fd = os.open(sys.argv[1] + "/f", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+			os.write(fd, b"ours")
+			urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:$AZSIM_PORT/_azsim/blob/"
+			    "$AZSIM_ACCOUNT/data/$PREFIX/f", data=b"theirs\\n", method="PUT"))
+			try:
+			    os.close(fd)
+			    print("closed")
+			except OSError as e:
+			    print(errno.errorcode[e.errno])
+		PY
+	END
+	job_out "bash $T/script.sh \${{outputs.out}}"
+	job_run 123 plain
+	assert_equal "$out" EEXIST
+	store_has "$PREFIX/f" "$T/f"
+	kept=$(grep -o "$JOB/cache/[^ ;:]*" <<<"$err" | head -n 1)
+	assert_equal "$(cat "$kept")" ours
+}
+
+@test "others: two mounts write whole files of one name: the last to close wins, and no file is a mix" {
+	local store
+	for store in azsim lake; do
+		mounts_on $store
+		job_write <<-END
+			command: bash $T/script.sh \${{outputs.one}} \${{outputs.two}}
+			outputs:
+			  one: {type: uri_folder, path: azureml://datastores/store/paths/$PREFIX/, mode: rw_mount}
+			  two: {type: uri_folder, path: azureml://datastores/store/paths/$PREFIX/, mode: rw_mount}
+		END
+		script <<-'END'
+			write() { # DIR TEXT
+				for i in $(seq 20); do
+					yes "$2 $i" | head -n $((i * 5000)) >"$1/f"
+				done
+			}
+			write "$1" one &
+			write "$2" two &
+			wait
+			python3 - "$1/last" "$2/last" <<-'PY'
+				import sys
+				one, two = open(sys.argv[1], "w"), open(sys.argv[2], "w")
+				one.write("one\n")
+				two.write("two\n")
+				two.close()
+				one.close()
+			PY
+		END
+		job_run 0 plain
+		silent
+		store_blob get "data/$PREFIX/f" "$T/f"
+		assert_equal "$(sort -u "$T/f" | wc -l) $(wc -l <"$T/f")" "1 100000"
+		echo one >"$T/last"
+		store_has "$PREFIX/last" "$T/last"
+	done
+}
+
+# ---- the table
+
+@test "docs/SEMANTICS.md: each check that it names exists, and it names each case" {
+	local check doc=$BATS_TEST_DIRNAME/../docs/SEMANTICS.md names
+	sed -n '/^<!-- promises/,/^<!-- end of promises/p' "$doc" >"$BATS_TEST_TMPDIR/table"
+	names=$("$TOOLS/posix" -l)
+	while IFS= read -r check; do
+		case $check in
+		posix\ *) grep -qxF "${check#posix }" <<<"$names" || { echo "no such case: $check"; return 1; } ;;
+		[0-9][0-9]:\ *)
+			grep -qF "@test \"${check#*: }" "$BATS_TEST_DIRNAME/${check%%:*}"-*.bats ||
+			    { echo "no such test: $check"; return 1; } ;;
+		esac
+	done < <(grep -o '`[^`]*`' "$BATS_TEST_TMPDIR/table" | tr -d '`')
+	for check in $names; do
+		[ "$check" = readonly ] || grep -qF "\`posix $check\`" "$BATS_TEST_TMPDIR/table" ||
+		    { echo "not in the table: $check"; return 1; }
+	done
+}

@@ -89,11 +89,11 @@ usage_end()
 	wait "$USAGE_PID" 2>/dev/null || true
 	USAGE_PID=
 	awk -v hz="$(getconf CLK_TCK)" '
-		NF == 3 && $2 > peak[$1] { peak[$1] = $2 }
-		NF == 3 && $3 > ticks[$1] { ticks[$1] = $3 }
+		NF == 4 && $2 > peak[$1] { peak[$1] = $2 }
+		NF == 4 && $3 > ticks[$1] { ticks[$1] = $3 }
 		END { for (one in peak) printf "# a mount: %d KiB resident at most, %.2f s of CPU\n",
 		    peak[one], ticks[one] / hz }' "$T/usage" >&3
-	peak=$(awk 'NF == 3 && $2 > most { most = $2 } END { print most + 0 }' "$T/usage")
+	peak=$(awk 'NF == 4 && $2 > most { most = $2 } END { print most + 0 }' "$T/usage")
 	[ "$peak" -gt 0 ] || { echo "no mount process was seen"; return 1; }
 	[ "$peak" -le $((($1 + USAGE_REST_MIB) * 1024)) ] ||
 	    { echo "$peak KiB resident: more than $1 + $USAGE_REST_MIB MiB"; return 1; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage.sh [PID]: what each mount process below PID (default: below the amlshim that this is run under) has
 # used so far, one a line: when it started (the same in every PID namespace), KiB resident at most, clock
-# ticks of CPU.
+# ticks of CPU, its pid.
 
 top=${1-}
 if [ -z "$top" ]; then
@@ -28,5 +28,5 @@ below() {
 for pid in $(below "$top"); do
 	peak=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status" 2>/dev/null)
 	read -ra stat < <(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null)
-	[ -z "$peak" ] || [ "${#stat[@]}" -lt 20 ] || echo "${stat[19]} $peak $((stat[11] + stat[12]))"
+	[ -z "$peak" ] || [ "${#stat[@]}" -lt 20 ] || echo "${stat[19]} $peak $((stat[11] + stat[12])) $pid"
 done

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 LOGS=build/test
-PACKAGES="bats file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates"
+PACKAGES="bats file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates fio python3-numpy"
 ALL_STEPS="unit unit-sanitized fuzz lint bats bats-sanitized valgrind long"
 
 mkdir -p "$LOGS"
@@ -54,14 +54,17 @@ step_lint() { make lint; }
 step_bats() {
 	local suites=()
 	for suite in tests/*.bats; do
-		[ "$suite" = tests/65-long.bats ] || suites+=("$suite")
+		case $suite in
+		tests/*-long*.bats) ;;
+		*) suites+=("$suite") ;;
+		esac
 	done
 	bats --tap "${suites[@]}"
 }
-# It takes minutes and little else: it runs beside all other steps, and is waited for at the end.
-# timeout is there for its process group: what ends it ends all of it, with the jobs and servers.
+# These take minutes and little else: they run one after the other beside all other steps, and are waited for
+# at the end. timeout is there for its process group: what ends it ends all of it, with the jobs and servers.
 begin_long() {
-	timeout -k 20 1200 bats --tap tests/65-long.bats >"$LOGS/long.out" 2>&1 </dev/null &
+	timeout -k 20 1500 bats --tap tests/*-long*.bats >"$LOGS/long.out" 2>&1 </dev/null &
 	long=$!
 	trap end_long EXIT
 }

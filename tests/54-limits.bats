@@ -125,7 +125,7 @@ many_script() {
 	assert_equal "$out" 4096
 	silent
 	bash "$T/script.sh" "$T/ours"
-	store_holds "$T/ours"
+	mount_holds "$T/ours"
 }
 
 # The job may open files, the mount process may not.

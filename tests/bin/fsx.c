@@ -8,7 +8,7 @@
  *   -l SECONDS   stop after it (0: never)
  *   -f FILES     of each thread (8)
  *   -z BYTES     a file has at most so many (150000), and
- *   -Z BYTES     the first one of each thread so many (-z)
+ *   -Z BYTES     the first one of the first thread so many (-z)
  *   -c PERCENT   after so many operations all descriptors of the file are closed (0)
  *   -p MS        pause after each operation (0)
  *   -x LIST      leave these operations out: "copy,rename"; what they are: below
@@ -912,7 +912,7 @@ prepare(struct worker *w, int id)
 		fail_errno(w, "allocate");
 	for (i = 0; i < opt.files; i++) {
 		w->files[i].index = i;
-		w->files[i].max = i == 0 ? opt.first_max : opt.max;
+		w->files[i].max = i == 0 && id == 0 ? opt.first_max : opt.max;
 		w->files[i].data = calloc(1, (size_t)w->files[i].max);
 		memset(w->files[i].fd, 0xff, sizeof(w->files[i].fd));
 		if (w->files[i].data == NULL)

@@ -76,7 +76,7 @@ usage_begin()
 	(
 		while [ -d "/proc/$top" ]; do
 			"$jobs_top/tests/lib/usage.sh" "$top" >>"$T/usage"
-			sleep 0.3
+			sleep 1
 		done
 	) </dev/null >/dev/null 2>&1 3>&- &
 	USAGE_PID=$!

@@ -490,6 +490,62 @@ op_overwrite(struct worker *w, struct file *f)
 		fail_errno(w, "close");
 }
 
+/* What was written so far is changed, read, synced or cut while the rest is still to come. */
+static void
+interrupt(struct worker *w, struct file *f, int fd)
+{
+	char path[PATH_SIZE];
+	off_t at = below(w, f->size), len = 1 + below(w, f->size - at < 9000 ? f->size - at : 9000);
+
+	path_of(w, f, path);
+	switch (below(w, 4)) {
+	case 0:
+		note(w, "back", path, "", at, len);
+		write_at(w, f, fd, at, (size_t)len, 0);
+		break;
+	case 1:
+		note(w, "so far", path, "", at, len);
+		check_range(w, f, open_fd(w, f, READONLY), at, (size_t)len);
+		break;
+	case 2:
+		note(w, "fsync", path, "", 0, 0);
+		if (fsync(fd) != 0)
+			fail_errno(w, "fsync");
+		break;
+	default:
+		note(w, "cut", path, "", f->size, at);
+		if (ftruncate(fd, at) != 0)
+			fail_errno(w, "ftruncate");
+		set_size(f, at);
+	}
+}
+
+/* From the beginning to the end, as most files are written. */
+static void
+op_stream(struct worker *w, struct file *f)
+{
+	char path[PATH_SIZE];
+	off_t total = below(w, f->max + 1), step;
+	int fd, percent = chance(w, 50) ? 0 : 4;
+
+	note(w, "stream", path_of(w, f, path), "O_TRUNC", f->size, total);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		fail_errno(w, "open with O_TRUNC");
+	set_size(f, 0);
+	while (f->size < total) {
+		step = 1 + below(w, total < 1000000 ? 20000 : 300000);
+		if (step > total - f->size)
+			step = total - f->size;
+		write_at(w, f, fd, f->size, (size_t)step, 0);
+		if (chance(w, percent))
+			interrupt(w, f, fd);
+	}
+	note(w, "streamed", path, "", f->size, 0);
+	if (close(fd) != 0)
+		fail_errno(w, "close");
+}
+
 static void
 op_map(struct worker *w, struct file *f)
 {
@@ -790,7 +846,8 @@ static const struct op {
 } ops[] = {
 	{ "write", 250, op_write }, { "append", 60, op_append }, { "read", 250, op_read },
 	{ "direct", 30, op_direct }, { "truncate", 50, op_truncate },
-	{ "overwrite", 15, op_overwrite }, { "map", 80, op_map }, { "sync", 15, op_sync },
+	{ "overwrite", 15, op_overwrite }, { "stream", 5, op_stream }, { "map", 80, op_map },
+	{ "sync", 15, op_sync },
 	{ "close", 50, op_close }, { "stat", 80, op_stat }, { "rename", 12, op_rename },
 	{ "renamedir", 1, op_rename_own }, { "copy", 12, op_copy }, { "unlink", 10, op_unlink },
 	{ "create", 12, op_create }, { "fallocate", 20, op_fallocate }, { "list", 20, op_list },

@@ -133,6 +133,7 @@ fio_jobs() { # DIR KIND: write | read
 		fallocate=none
 		verify=crc32c
 		verify_fatal=1
+		verify_state_save=0
 		randrepeat=1
 		create_serialize=0
 		unlink=0

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # startup.sh: how long a job with three datastores waits for its identity and its data.
 #
-# azsim answers each request after LATENCY_MS (20); a job with three mounted inputs is run RUNS (21)
+# azsim answers each request after LATENCY_MS (20); a job with three mounted inputs is run STARTS (21)
 # times as PID 1 with --trace, and the time from amlshim's first instruction to the end of the
 # command's exec is read from the traces.  The bound is four round trips and 15 ms.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-RUNS=${RUNS:-21} LATENCY_MS=${LATENCY_MS:-20}
+STARTS=${STARTS:-21} LATENCY_MS=${LATENCY_MS:-20}
 work=$(mktemp -d)
 export BATS_TEST_DIRNAME=$PWD/tests BATS_TEST_TMPDIR=$work BATS_FILE_TMPDIR=$work
 # shellcheck source=tests/helpers.bash
@@ -20,6 +20,8 @@ finish() {
 	rm -rf --one-file-system "$work"
 }
 trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 three_stores() {
 	local name
@@ -34,7 +36,7 @@ echo hello >"$work/data/hello.txt"
 # shellcheck disable=SC2119 # its options are not ours
 jobs_begin
 store_use azsim
-store_blob put data "$work/data"
+azsim_put data "$work/data"
 job_as fallback
 job_write <<END
 name: startup
@@ -46,7 +48,7 @@ inputs:
 END
 three_stores >"$JOB/store.yml"
 azsim_knob "latency_ms=$LATENCY_MS" "token_latency_ms=$LATENCY_MS"
-for ((i = 0; i < RUNS; i++)); do
+for ((i = 0; i < STARTS; i++)); do
 	job_run 0 pid1 --trace "$work/trace.$i"
 done
-python3 bench/startup.py "$LATENCY_MS" "$work"/trace.*
+python3 bench/startup.py "$LATENCY_MS" "${BENCH_RESULTS-}" "$work"/trace.*

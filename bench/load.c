@@ -3,7 +3,8 @@
  *
  *   load read THREADS SECONDS                   files whose paths are lines of stdin, to their end
  *   load stat THREADS SECONDS                   lstat(2) of those
- *   load random THREADS SECONDS FILE            4 KiB at random places, none of them twice
+ *   load random THREADS SECONDS FILE            4 KiB at random places, none of them twice; each
+ *                                               thread has opened it for itself
  *   load write THREADS SECONDS DIR COUNT SIZE   new files DIR/000000 and on, SIZE bytes each
  *
  * Threads take the next item until there is none, or SECONDS have gone by: a slow contender is
@@ -30,11 +31,17 @@
 #define PAGE		((size_t)4096)
 #define THREADS_MAX	256
 
+struct thread {
+	struct load *load;
+	pthread_t id;
+	char	*chunk;
+	int	 fd;			/* of random */
+};
+
 struct load {
-	void	(*fn)(struct load *, uint64_t item, char *chunk);
+	void	(*fn)(struct load *, uint64_t item, struct thread *);
 	char	**paths;		/* of read and stat */
 	const char *where;		/* of random the file, of write the directory */
-	int	 fd;			/* of random */
 	unsigned bits;			/* of random: 2^bits places at least */
 	uint64_t n;			/* items */
 	uint64_t size;			/* of write: of a file; of random: pages */
@@ -59,7 +66,7 @@ die(const char *what, const char *on)
 }
 
 static void
-read_file(struct load *l, uint64_t item, char *chunk)
+read_file(struct load *l, uint64_t item, struct thread *t)
 {
 	const char *path = l->paths[item];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,7 +75,7 @@ read_file(struct load *l, uint64_t item, char *chunk)
 	if (fd < 0)
 		die("open", path);
 	while (n > 0 && now_s() < l->deadline) {
-		n = read(fd, chunk, CHUNK);
+		n = read(fd, t->chunk, CHUNK);
 		if (n < 0)
 			die("read", path);
 		l->bytes += (uint64_t)n;
@@ -78,11 +85,11 @@ read_file(struct load *l, uint64_t item, char *chunk)
 }
 
 static void
-stat_file(struct load *l, uint64_t item, char *chunk)
+stat_file(struct load *l, uint64_t item, struct thread *t)
 {
 	struct stat st;
 
-	(void)chunk;
+	(void)t;
 	if (lstat(l->paths[item], &st) != 0)
 		die("lstat", l->paths[item]);
 	l->items++;
@@ -102,20 +109,20 @@ scatter(uint64_t x, unsigned bits)
 }
 
 static void
-read_page(struct load *l, uint64_t item, char *chunk)
+read_page(struct load *l, uint64_t item, struct thread *t)
 {
 	uint64_t page = scatter(item, l->bits);
 
 	if (page >= l->size)
 		return;
-	if (pread(l->fd, chunk, PAGE, (off_t)(page * PAGE)) != (ssize_t)PAGE)
+	if (pread(t->fd, t->chunk, PAGE, (off_t)(page * PAGE)) != (ssize_t)PAGE)
 		die("pread", l->where);
 	l->items++;
 	l->bytes += PAGE;
 }
 
 static void
-write_file(struct load *l, uint64_t item, char *chunk)
+write_file(struct load *l, uint64_t item, struct thread *t)
 {
 	char path[4096];
 	int fd;
@@ -125,7 +132,7 @@ write_file(struct load *l, uint64_t item, char *chunk)
 	if (fd < 0)
 		die("create", path);
 	for (uint64_t left = l->size; left > 0;) {
-		ssize_t n = write(fd, chunk, left < CHUNK ? (size_t)left : CHUNK);
+		ssize_t n = write(fd, t->chunk, left < CHUNK ? (size_t)left : CHUNK);
 
 		if (n <= 0)
 			die("write", path);
@@ -140,16 +147,19 @@ write_file(struct load *l, uint64_t item, char *chunk)
 static void *
 work(void *arg)
 {
-	struct load *l = arg;
-	char *chunk = malloc(CHUNK);
+	struct thread *t = arg;
+	struct load *l = t->load;
 	uint64_t item;
 
-	if (chunk == NULL)
+	t->chunk = malloc(CHUNK);
+	if (t->chunk == NULL)
 		die("allocate", "");
-	memset(chunk, 'x', CHUNK);
+	memset(t->chunk, 'x', CHUNK);
+	if (l->fn == read_page && (t->fd = open(l->where, O_RDONLY | O_CLOEXEC)) < 0)
+		die("open", l->where);
 	while (now_s() < l->deadline && (item = l->next++) < l->n)
-		l->fn(l, item, chunk);
-	free(chunk);
+		l->fn(l, item, t);
+	free(t->chunk);
 	return (NULL);
 }
 
@@ -182,9 +192,8 @@ take_pages(struct load *l, const char *path)
 	struct stat st;
 
 	l->where = path;
-	l->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (l->fd < 0 || fstat(l->fd, &st) != 0)
-		die("open", path);
+	if (stat(path, &st) != 0)
+		die("stat", path);
 	l->size = (uint64_t)st.st_size / PAGE;
 	for (l->bits = 2; (UINT64_C(1) << l->bits) < l->size;)
 		l->bits++;
@@ -230,7 +239,7 @@ report(const struct load *l, double began)
 int
 main(int argc, char **argv)
 {
-	static pthread_t threads[THREADS_MAX];
+	static struct thread threads[THREADS_MAX];
 	static struct load l;
 	int n = argc < 4 ? 0 : atoi(argv[2]);
 	double began;
@@ -239,11 +248,13 @@ main(int argc, char **argv)
 		return (2);
 	began = now_s();
 	l.deadline = began + atof(argv[3]);
-	for (int i = 0; i < n; i++)
-		if ((errno = pthread_create(&threads[i], NULL, work, &l)) != 0)
+	for (int i = 0; i < n; i++) {
+		threads[i].load = &l;
+		if ((errno = pthread_create(&threads[i].id, NULL, work, &threads[i])) != 0)
 			die("start", "a thread");
+	}
 	for (int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
+		pthread_join(threads[i].id, NULL);
 	report(&l, began);
 	return (0);
 }

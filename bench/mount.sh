@@ -85,8 +85,8 @@ now()
 # Runs load; sets $items, $bytes, $seconds.
 loaded()
 {
-	read -r items bytes seconds _ < <("$load" "$@")
-	[ -n "$seconds" ]
+	"$load" "$@" >"$work/loaded" || return 1
+	read -r items bytes seconds _ <"$work/loaded"
 }
 
 # Runs a curl; sets $seconds, and $cpu, its own.
@@ -173,7 +173,7 @@ plan_blocks() # COUNT
 	local i id
 	echo '<?xml version="1.0" encoding="utf-8"?><BlockList>' >"$work/blocks.xml"
 	for ((i = 0; i < $1; i++)); do
-		id=$(printf '%08d' $i | base64)
+		id=$(printf '%08d' "$i" | base64)
 		echo "<Latest>$id</Latest>" >>"$work/blocks.xml"
 		printf '%s/%s/big?comp=block&blockid=%s&%s upload-file=%s\n' "$STORE_ENDPOINT" \
 		    "$OUT_CONTAINER" "$id" "$sas" "$work/block"
@@ -197,18 +197,18 @@ sequential()
 	local cpu
 	if [ "$1" = curl ]; then
 		plan_ranges $((SEQ_MIB / 32)) $((32 << 20)) $((32 << 20)) >"$work/curl"
-		curled curl_run "$work/curl" 16
+		curled curl_run "$work/curl" 16 || return 1
 		note sequential curl "$(calc "$SEQ_MIB / $seconds")" MiB/s
 		note sequential-cpu curl "$(calc "$cpu * 1000 * 1024 / $SEQ_MIB")" ms/GiB
 		return
 	fi
-	fresh "$1" sequential
+	fresh "$1" sequential || return 1
 	cpu=$(mount_cpu)
-	loaded read 1 "$CAP_S" <<<"$MOUNT/seq/big"
+	loaded read 1 "$CAP_S" <<<"$MOUNT/seq/big" || return 1
 	note sequential "$1" "$(calc "$bytes / 1048576 / $seconds")" MiB/s
 	note_mount sequential "$cpu" "$bytes"
 	[ "$items" = 1 ] || return 0
-	loaded read 1 "$CAP_S" <<<"$MOUNT/seq/big"
+	loaded read 1 "$CAP_S" <<<"$MOUNT/seq/big" || return 1
 	note sequential-again "$1" "$(calc "$bytes / 1048576 / $seconds")" MiB/s
 }
 
@@ -222,23 +222,23 @@ small()
 	local cpu began
 	if [ "$1" = curl ]; then
 		plan_small >"$work/curl"
-		curled curl_run "$work/curl" 8
+		curled curl_run "$work/curl" 8 || return 1
 		note small-first curl "$(calc "int($SMALL / 5) / $seconds")" files/s
 		note small-first-cpu curl "$(calc "$cpu * 1000 * 1073741824 / 102400 / int($SMALL / 5)")" ms/GiB
 		return
 	fi
-	fresh "$1" small
+	fresh "$1" small || return 1
 	cpu=$(mount_cpu) began=$(now)
 	find "$MOUNT/small" -type f | shuffled "$round" >"$work/paths"
-	loaded read 8 "$CAP_S" <"$work/paths"
+	loaded read 8 "$CAP_S" <"$work/paths" || return 1
 	note small-first "$1" "$(calc "$items / ($(now) - $began)")" files/s
 	note_mount small-first "$cpu" "$bytes"
 	head -n "$items" "$work/paths" | shuffled "again$round" >"$work/paths2"
-	loaded read 8 "$CAP_S" <"$work/paths2"
+	loaded read 8 "$CAP_S" <"$work/paths2" || return 1
 	note small-again "$1" "$(calc "$items / $seconds")" files/s
 	[ "$1" = amlshim ] || return 0
 	find "$work/local" -type f | shuffled "again$round" >"$work/paths2"
-	loaded read 8 "$CAP_S" <"$work/paths2"
+	loaded read 8 "$CAP_S" <"$work/paths2" || return 1
 	note small-again local "$(calc "$items / $seconds")" files/s
 }
 
@@ -247,13 +247,13 @@ random()
 	local cpu count=$((setting_ms > 0 ? 64000 / setting_ms : 8000))
 	if [ "$1" = curl ]; then
 		plan_ranges "$count" 4096 65536 >"$work/curl"
-		curled curl_run "$work/curl" 16
+		curled curl_run "$work/curl" 16 || return 1
 		note random-4k curl "$(calc "$count / $seconds")" reads/s
 		[ "$setting_ms" = 0 ] || note random-4k floor $((16 * 1000 / setting_ms)) reads/s
 		return
 	fi
-	fresh "$1" random
-	loaded random 16 5 "$MOUNT/seq/big"
+	fresh "$1" random || return 1
+	loaded random 16 5 "$MOUNT/seq/big" || return 1
 	note random-4k "$1" "$(calc "$items / $seconds")" reads/s
 	note random-4k-memory "$1" "$(mount_peak)" MiB
 }
@@ -262,17 +262,17 @@ list()
 {
 	local before began
 	if [ "$1" = curl ]; then
-		curled curl_run "$work/curl.list" 1
+		curled curl_run "$work/curl.list" 1 || return 1
 		note list curl "$(calc "$LIST / $seconds")" names/s
 		return
 	fi
-	fresh "$1" list
+	fresh "$1" list || return 1
 	began=$(now)
 	find "$MOUNT/many" -type f -size +0 >"$work/paths"
 	note list "$1" "$(calc "$(wc -l <"$work/paths") / ($(now) - $began)")" names/s
 	note list-memory "$1" "$(mount_peak)" MiB
 	before=$(stat_of_store requests)
-	loaded stat 1 "$CAP_S" <"$work/paths"
+	loaded stat 1 "$CAP_S" <"$work/paths" || return 1
 	note stat-again "$1" "$(calc "$items / $seconds")" stats/s
 	note stat-requests "$1" $(($(stat_of_store requests) - before - 1)) requests
 }
@@ -285,11 +285,11 @@ reread()
 	*) return 0 ;;	# blobfuse2 empties its cache when it is unmounted
 	esac
 	[ "$setting_ms" != 0 ] || return 0
-	fresh "$1" reread
-	loaded read 1 60 <<<"$MOUNT/seq/half"
+	fresh "$1" reread || return 1
+	loaded read 1 60 <<<"$MOUNT/seq/half" || return 1
 	KEEP_CACHE=1 unmount
-	fresh "$1" reread
-	loaded read 1 60 <<<"$MOUNT/seq/half"
+	fresh "$1" reread || return 1
+	loaded read 1 60 <<<"$MOUNT/seq/half" || return 1
 	note reread "$1" "$(calc "$bytes / 1048576 / $seconds")" MiB/s
 }
 
@@ -318,10 +318,10 @@ stored() # THREADS COUNT SIZE
 {
 	local began blobs held deadline
 	blobs=$(stat_of_store blobs) held=$(stat_of_store stored_bytes) began=$(now)
-	loaded write "$1" "$CAP_S" "$MOUNT" "$2" "$3"
+	loaded write "$1" "$CAP_S" "$MOUNT" "$2" "$3" || return 1
 	deadline=$((SECONDS + 120))
 	until in_store $((blobs + items)) $((held + bytes)); do
-		[ $SECONDS -lt $deadline ] || { echo "$contender: what it wrote did not come" >&2; return 1; }
+		[ "$SECONDS" -lt "$deadline" ] || { echo "$contender: what it wrote did not come" >&2; return 1; }
 		sleep 0.005
 	done
 	seconds=$(calc "$(now) - $began")
@@ -340,13 +340,13 @@ write()
 	out_begin
 	if [ "$1" = curl ]; then
 		plan_blocks 128 >"$work/curl"
-		curled curl_write
+		curled curl_write || return 1
 		note write curl "$(calc "1024 / $seconds")" MiB/s
 		note write-cpu curl "$(calc "$cpu * 1000")" ms/GiB
 	else
-		fresh "$1" write
+		fresh "$1" write || return 1
 		cpu=$(mount_cpu)
-		stored 1 1 $((1 << 30))
+		stored 1 1 $((1 << 30)) || return 1
 		note write "$1" "$(calc "1024 / $seconds")" MiB/s
 		note_mount write "$cpu" "$bytes"
 	fi
@@ -360,11 +360,11 @@ write_small()
 		out_begin
 		if [ "$1" = curl ]; then
 			items=$((writers == 1 ? 250 : 1000))
-			plan_blobs $items >"$work/curl"
-			curled curl_run "$work/curl" $writers
+			plan_blobs "$items" >"$work/curl"
+			curled curl_run "$work/curl" "$writers" || return 1
 		else
-			fresh "$1" write-small
-			stored $writers 1000 65536
+			fresh "$1" write-small || return 1
+			stored "$writers" 1000 65536 || return 1
 		fi
 		note "write-small-$writers" "$1" "$(calc "$items / $seconds")" files/s
 		out_end
@@ -437,6 +437,18 @@ setting_use() # MS RATE
 	azsim_knob "latency_ms=$1" "rate_bytes_per_s=$2"
 }
 
+# What fails is said and left out, and makes the exit status 1 at the end.
+turn()
+{
+	if ! "${workload//-/_}" "$who"; then
+		echo "  $setting $workload: $who FAILED" >&2
+		absent "$who in $workload, $setting" "it failed"
+		tail -n 3 "$work/$who.log" >&2 2>/dev/null || true
+		failed=1
+	fi
+	unmount || failed=1
+}
+
 one_round()
 {
 	local ms workload
@@ -448,8 +460,7 @@ one_round()
 				continue
 			fi
 			for who in "${contenders[@]}"; do
-				"${workload//-/_}" "$who"
-				unmount
+				turn
 			done
 		done
 	done
@@ -458,9 +469,11 @@ one_round()
 workloads=("$@")
 [ $# -gt 0 ] || workloads=(sequential small random list write write-small reread)
 prepare
+failed=0
 for ((round = 0; round < RUNS; round++)); do
 	one_round
 done
 if [ -z "${BENCH_RESULTS-}" ]; then
 	python3 bench/report.py "$results" "$work"
 fi
+[ "$failed" = 0 ]

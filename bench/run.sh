@@ -10,6 +10,9 @@ export BENCH_RESULTS=$PWD/build/bench/samples
 : >"$BENCH_RESULTS"
 bench/init.sh
 bench/startup.sh
-bench/mount.sh
+status=0
+bench/mount.sh || status=$?
+[ $status -le 1 ] || exit $status
 python3 -B bench/report.py "$BENCH_RESULTS" build/bench
 echo "build/bench/bench.json has every sample, build/bench/bench.svg the ratios as a chart"
+exit $status

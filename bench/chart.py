@@ -87,17 +87,28 @@ def header(machine, versions):
 
 def section(setting):
     if setting == "none":
-        return "Store on loopback without delay"
+        return "Store on loopback, without delay"
     if setting.endswith("ms"):
-        return f"Store {setting} away, a bounded rate for each connection"
-    return "Init and start"
+        return f"Store {setting[:-2]} ms away, a bounded rate for each connection"
+    return "Start and PID 1"
+
+
+def scale(y, top):
+    """The grid, with its numbers above and below."""
+    out = []
+    for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
+        x, colour = place(tick), "#57606a"
+        out.append(line(x, top, x, y, colour if tick == 1 else FAINT, 1.5 if tick == 1 else 0.7))
+        out.append(text(x, y + 14, f"{tick:g}", 11, "middle", colour))
+        out.append(text(x, top - 5, f"{tick:g}", 11, "middle", colour))
+    return out
 
 
 def draw(rows, machine, versions):
     shown = [row for row in rows if row.workload in TITLES and
              any(row.ratio(who) is not None for who in row.samples if who != "amlshim")]
     order = sorted({row.setting for row in shown}, key=lambda s: (s == "none", s.endswith("ms"), s))
-    body, y = [], 84
+    body, y = [], 96
     for setting in order:
         y += 18
         body.append(text(20, y, section(setting), 14, weight="bold"))
@@ -108,13 +119,8 @@ def draw(rows, machine, versions):
             group, y = bars(row, y)
             body += group
             y += GROUP
-    ticks = []
-    for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
-        x = place(tick)
-        ticks.append(line(x, 92, x, y, "#57606a" if tick == 1 else FAINT, 1.5 if tick == 1 else 0.7))
-        ticks.append(text(x, y + 14, f"{tick:g}", 11, "middle", "#57606a"))
     height = y + 30
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
             f'viewBox="0 0 {WIDTH} {height}" font-family="DejaVu Sans, Helvetica, Arial, sans-serif">'
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
-            + "\n".join(header(machine, versions) + ticks + body) + "</svg>\n")
+            + "\n".join(header(machine, versions) + scale(y, 96) + body) + "</svg>\n")

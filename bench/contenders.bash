@@ -102,9 +102,10 @@ unmount_amlshim()
 #
 # vfs.md and azureblob.md of rclone's own documentation.  Reading one file: chunks of 32 MiB, twice as
 # large each time, the read-ahead buffer of 64 MiB; --vfs-read-chunk-streams (1.68) gets such chunks
-# in parallel, and 16 streams of 4 MiB is what the page suggests for high throughput.  Small files: the full
-# cache, so that the second epoch is served from the disk.  Random reads: small chunks, no buffer
-# (chunks of 4 KiB made 1.60 fail with "invalid seek position", and so did the full cache).
+# in parallel, and 16 streams of 4 MiB are what the page suggests.  Small files: the full
+# cache, so that the second epoch is served from the disk.  Random reads: small chunks, no buffer;
+# with chunks of 128 KiB or less, and with the full cache, 1.60 failed reads here ("invalid seek
+# position", "file already closed").
 # Writing: through its disk cache, uploads begin at close, 16 at a time, without an MD5 first.
 
 mount_rclone()
@@ -118,7 +119,7 @@ mount_rclone()
 		else
 			options+=(--vfs-read-chunk-size 32M --buffer-size 64M)
 		fi ;;
-	random) options+=(--vfs-read-chunk-size 64k --buffer-size 0 --vfs-read-wait 0) ;;
+	random) options+=(--vfs-read-chunk-size 256k --buffer-size 0) ;;
 	small | list) options+=(--vfs-cache-mode full --vfs-cache-max-age 1h --vfs-fast-fingerprint) ;;
 	reread) options+=(--vfs-cache-mode full --vfs-cache-max-age 1h --vfs-read-ahead 256M) ;;
 	write*) options+=(--vfs-cache-mode writes --vfs-write-back 0s --transfers 16

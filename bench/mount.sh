@@ -17,14 +17,14 @@
 # The store is azsim over HTTPS, with LATENCY_MS (20) a request and RATE (60 MB/s) a connection, and
 # with neither.  RUNS (3) rounds; in a round each setting, workload and contender has a turn, on a
 # mount of its own.  A write ends when the store counts its bytes, whoever says that it is done.
-# What takes longer than CAP_S (8) is measured by what it did until then.  After BUDGET_S (1020) what
+# What takes longer than CAP_S (6) is measured by what it did until then.  After BUDGET_S (960) what
 # is left of the later rounds is left out.  Needs root and FUSE.
 #
 # Samples go to BENCH_RESULTS if that is set (bench/run.sh), else report.py prints them here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 RUNS=${RUNS:-3} SEQ_MIB=${SEQ_MIB:-2048} SMALL=${SMALL:-10000} LIST=${LIST:-100000}
-LATENCY_MS=${LATENCY_MS:-20} RATE=${RATE:-60000000} CAP_S=${CAP_S:-8} BUDGET_S=${BUDGET_S:-1020}
+LATENCY_MS=${LATENCY_MS:-20} RATE=${RATE:-60000000} CAP_S=${CAP_S:-6} BUDGET_S=${BUDGET_S:-960}
 if [ -z "${BENCH_INSIDE-}" ]; then
 	scripts/apt-install.sh rclone fuse3 curl openssl python3 procps util-linux gcc libc6-dev >&2
 	BENCH_INSIDE=1 exec unshare --mount --propagation private "bench/${0##*/}" "$@"
@@ -253,7 +253,7 @@ random()
 		return
 	fi
 	fresh "$1" random || return 1
-	loaded random 16 5 "$MOUNT/seq/big" || return 1
+	loaded random 16 4 "$MOUNT/seq/big" || return 1
 	note random-4k "$1" "$(calc "$items / $seconds")" reads/s
 	note random-4k-memory "$1" "$(mount_peak)" MiB
 }
@@ -437,16 +437,16 @@ setting_use() # MS RATE
 	azsim_knob "latency_ms=$1" "rate_bytes_per_s=$2"
 }
 
-# What fails is said and left out, and makes the exit status 1 at the end.
+# What fails is said and left out; only amlshim and curl make the exit status 1 at the end.
 turn()
 {
 	if ! "${workload//-/_}" "$who"; then
 		echo "  $setting $workload: $who FAILED" >&2
 		absent "$who in $workload, $setting" "it failed"
 		tail -n 3 "$work/$who.log" >&2 2>/dev/null || true
-		failed=1
+		[[ $who == @(rclone|blobfuse2) ]] || failed=1
 	fi
-	unmount || failed=1
+	unmount || [[ $who == @(rclone|blobfuse2) ]] || failed=1
 }
 
 one_round()

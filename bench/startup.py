@@ -38,7 +38,7 @@ def main(latency, results, paths):
     with open(results, "a", encoding="utf-8") as file:
         for number, took in enumerate(times):
             for who, value in (("amlshim", took), ("bound", bound)):
-                print("sample", "start", "startup-3-mounts", "ms", who, number, f"{value:.2f}",
+                print("sample", "init", "startup-3-mounts", "ms", who, number, f"{value:.2f}",
                       sep="\t", file=file)
 
 

@@ -21,6 +21,11 @@ struct store_backend {
 	int	(*upload)(struct store *, const char *name, int fd, int64_t size,
 		    const char *if_match, char ret_etag[HTTP_ETAG_MAX],
 		    void (*progress)(void *, int64_t), void *arg, struct err *);
+	int	(*symlink)(struct store *, const char *name, const char *target,
+		    char ret_etag[HTTP_ETAG_MAX], struct err *);	/* NULL: cannot */
+	int	(*set_props)(struct store *, const char *name, const char *props, int metadata,
+		    const char *if_match, char ret_etag[HTTP_ETAG_MAX],
+		    struct err *);					/* NULL: cannot */
 	int	(*remove)(struct store *, const char *name, struct err *);
 	int	(*mkdir)(struct store *, const char *name, struct err *);
 	int	(*copy)(struct store *, const char *from, const char *to,
@@ -65,6 +70,8 @@ struct store {
 	/* Of ranged reads: sixteenths of a ms to an answer, the median; how many were seen;
 	   hundredths of repeated requests that may be made. */
 	_Atomic int	 head_median, nheads, repeats_left;
+	const char	*(*props_of)(void *arg, const char *name, struct arena *mem);
+	void		*props_arg;
 };
 
 #endif

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
@@ -5,6 +6,7 @@
 #include "azure/blob.h"
 #include "azure/claims.h"
 #include "azure/dfs.h"
+#include "azure/props.h"
 #include "azure/refusal.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -13,6 +15,7 @@
 #define REFRESH_WAIT_MS		200	/* while a credential is being fetched */
 #define COPY_POLL_FIRST_MS	50
 #define COPY_POLL_MAX_MS	2000
+#define AUTH_HEADERS		6	/* that signing and the library may add */
 
 /* ---- building blocks --------------------------------------------------- */
 
@@ -160,6 +163,28 @@ rename_source(struct blob_op *op)
 	return (strchr(strstr(url, "://") + 3, '/'));
 }
 
+/* All but what there is no room for; see blob_set_props. */
+static void
+add_props(struct blob_op *op, struct http_request *q)
+{
+	struct arena *mem = &op->call.scratch;
+	const char *at = op->props;
+	struct http_header h;
+	struct props_line l;
+
+	while (at != NULL && props_next(&at, &l) && q->nheaders < HTTP_HEADERS_MAX - AUTH_HEADERS) {
+		if ((op->props_what & PROPS_METADATA) != 0 && l.letter == PROPS_META)
+			h.name = arena_printf(mem, "x-ms-meta-%.*s", (int)l.name_len, l.name);
+		else if (((op->props_what & PROPS_HEADERS) != 0 && props_is_settable(l.letter)) ||
+		    ((op->props_what & PROPS_SUM) != 0 && l.letter == PROPS_MD5))
+			h.name = arena_printf(mem, "x-ms-blob-%s", props_header(l.letter));
+		else
+			continue;
+		h.value = arena_strndup(mem, l.value, l.len);
+		q->headers[q->nheaders++] = h;
+	}
+}
+
 static int
 op_prepare(struct http_call *call, struct http_request *q, struct err *err)
 {
@@ -176,6 +201,7 @@ op_prepare(struct http_call *call, struct http_request *q, struct err *err)
 		    blob_url(op->store, op->copy_from, NULL, &call->scratch), q);
 	if (op->rename_from != NULL)
 		add_source(op, "x-ms-rename-source", rename_source(op), q);
+	add_props(op, q);
 	q->body = op->body;
 	q->body_len = op->body_len;
 	q->body_fd = op->body_fd;
@@ -227,6 +253,16 @@ blob_op_condition(struct blob_op *op, const char *if_match)
 		blob_op_header(op, "If-Match", if_match);
 }
 
+void
+blob_op_props(struct blob_op *op)
+{
+	const struct store *s = op->store;
+
+	if (s->props_of != NULL)
+		op->props = s->props_of(s->props_arg, op->name, &op->mem);
+	op->props_what = PROPS_HEADERS | PROPS_METADATA;
+}
+
 int
 blob_op_run(struct blob_op *op, struct err *err)
 {
@@ -245,6 +281,7 @@ blob_op_run(struct blob_op *op, struct err *err)
 void
 blob_op_done(struct blob_op *op)
 {
+	arena_done(&op->mem);
 	http_call_done(&op->call);
 }
 
@@ -314,6 +351,51 @@ blob_mkdir(struct store *s, const char *name, struct err *err)
 		rc = 0;
 	if (rc != 0 && err != NULL)
 		*err = e;
+	blob_op_done(&op);
+	return (rc);
+}
+
+static int
+blob_symlink(struct store *s, const char *name, const char *target,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	struct blob_op op;
+	struct err e;
+	int rc;
+
+	blob_op_init(&op, s, "make the link", "PUT", name);
+	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
+	blob_op_header(&op, "x-ms-meta-" PROPS_LINK, "true");
+	blob_op_condition(&op, "*");
+	op.body = target;
+	op.body_len = strlen(target);
+	rc = blob_op_run(&op, &e);
+	if (rc == 0)
+		memcpy(ret_etag, op.call.response.etag, sizeof(op.call.response.etag));
+	else if (op.call.response.status == 409 || op.call.response.status == 412)
+		e.sys_errno = EEXIST;
+	if (rc != 0 && err != NULL)
+		*err = e;
+	blob_op_done(&op);
+	return (rc);
+}
+
+/* Set Blob Properties clears what is not sent, Set Blob Metadata replaces all. */
+static int
+blob_set_props(struct store *s, const char *name, const char *props, int metadata,
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	struct blob_op op;
+	int rc;
+
+	blob_op_init(&op, s, "set the properties of", "PUT", name);
+	op.query = metadata ? "comp=metadata" : "comp=properties";
+	op.props = props;
+	op.props_what = metadata ? PROPS_METADATA : PROPS_HEADERS | PROPS_SUM;
+	blob_op_condition(&op, if_match);
+	rc = blob_op_run(&op, err);
+	if (rc == 0)
+		memcpy(ret_etag, op.call.response.etag, sizeof(op.call.response.etag));
 	blob_op_done(&op);
 	return (rc);
 }
@@ -397,6 +479,8 @@ const struct store_backend blob_backend = {
 	.read_submit = blob_read_submit,
 	.read = blob_read,
 	.upload = blob_upload,
+	.symlink = blob_symlink,
+	.set_props = blob_set_props,
 	.remove = blob_delete,
 	.mkdir = blob_mkdir,
 	.copy = blob_copy,

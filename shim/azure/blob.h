@@ -19,6 +19,8 @@
 #define BLOB_REQUEST_ID_SIZE	40
 #define BLOB_SETS_ACCESS	2
 
+enum { PROPS_HEADERS = 1, PROPS_METADATA = 2, PROPS_SUM = 4 };
+
 /* One request; zeroed, then blob_op_init.  Strings are borrowed until it is over. */
 struct blob_op {
 	struct http_call call;
@@ -36,6 +38,9 @@ struct blob_op {
 	const char	*rename_from;	/* name of the path to rename, NULL: none */
 	int		 is_dfs;	/* for the dfs endpoint */
 	int		 writing;	/* or BLOB_SETS_ACCESS */
+	const char	*props;		/* headers that set these (props.h); NULL: none */
+	int		 props_what;	/* of PROPS_HEADERS, PROPS_METADATA, PROPS_SUM */
+	struct arena	 mem;		/* of props */
 	void		*owner;		/* the submitter's */
 	char		 request_id[BLOB_REQUEST_ID_SIZE];
 	uint64_t	 generation;
@@ -46,6 +51,8 @@ void	blob_op_init(struct blob_op *, struct store *, const char *what, const char
 void	blob_op_header(struct blob_op *, const char *name, const char *value);
 /* NULL: none; "*": must not exist; else the ETag that must match. */
 void	blob_op_condition(struct blob_op *, const char *if_match);
+/* It writes a blob whole: with what store_options.props_of has for it. */
+void	blob_op_props(struct blob_op *);
 /* Runs it and waits.  On failure err is explained.  Call blob_op_done in any case. */
 int	blob_op_run(struct blob_op *, struct err *);
 void	blob_op_done(struct blob_op *);

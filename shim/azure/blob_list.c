@@ -1,10 +1,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "azure/blob.h"
 #include "azure/dfs.h"
+#include "azure/props.h"
 #include "base/clock.h"
 #include "base/uri.h"
 #include "base/xml.h"
@@ -39,7 +41,7 @@ struct reader {
 	int		 in_metadata;	/* 1 + depth of keys: they may be called anything */
 	int		 name_is_encoded;
 	int		 with_access, knows_type;
-	struct buf	 name;
+	struct buf	 name, props;
 	struct store_attr attr;
 	char		 permissions[16], owner[64], group[64];
 };
@@ -78,6 +80,7 @@ begin_entry(struct reader *r, enum inside what)
 	r->permissions[0] = r->owner[0] = r->group[0] = '\0';
 	r->attr.is_dir = what == BLOB_PREFIX;
 	buf_reset(&r->name);
+	buf_reset(&r->props);
 }
 
 static void
@@ -122,7 +125,17 @@ on_access(struct reader *r, const char *name, const char *text)
 		str_format(r->group, sizeof(r->group), "%s", text);
 }
 
-/* The first letter decides: there are twenty properties a blob, and four that count. */
+/* What a file's extended attributes show. */
+static void
+keep_property(struct reader *r, const char *name, const char *text, size_t len)
+{
+	char letter = len > 0 ? props_letter(name) : 0;
+
+	if (letter != 0 && (letter != PROPS_TYPE || strcmp(text, PROPS_OCTETS) != 0))
+		props_add(&r->props, letter, NULL, text, len);
+}
+
+/* The first letter decides: there are twenty properties a blob, and few that count. */
 static void
 on_property(struct reader *r, const char *name, const char *text, size_t len)
 {
@@ -135,8 +148,14 @@ on_property(struct reader *r, const char *name, const char *text, size_t len)
 		if (strcmp(name, "Content-Length") == 0 &&
 		    str_to_i64(text, 0, INT64_MAX, &size) == 0)
 			a->size = size;
+		else
+			keep_property(r, name, text, len);
+		break;
+	case 'A':
+		keep_property(r, name, text, len);
 		break;
 	case 'L':
+		/* Metadata comes behind the properties, and is better informed. */
 		if (strcmp(name, "Last-Modified") == 0 && clock_parse_rfc1123(text, &t) == 0)
 			a->mtime_unix_s = t;
 		break;
@@ -191,14 +210,40 @@ add_entry(struct reader *r)
 	e->name = arena_strndup(&p->names, r->name.data, (size_t)n);
 	e->len = (size_t)n;
 	e->attr = r->attr;
+	if (r->inside == BLOB)
+		e->attr.props = arena_strndup(&p->names, buf_str(&r->props), r->props.len);
+}
+
+/* "2026-11-28T08:17:45.123456789Z" */
+static void
+take_mtime(struct store_attr *a, const char *text)
+{
+	const char *dot = strchr(text, '.');
+	long ns = 0, unit = 100000000;
+	int64_t t;
+
+	if (clock_parse_date(text, &t) != 0)
+		return;
+	for (; dot != NULL && dot[1] >= '0' && dot[1] <= '9' && unit > 0; dot++, unit /= 10)
+		ns += (dot[1] - '0') * unit;
+	a->mtime_unix_s = t;
+	a->mtime_ns = ns;
 }
 
 static void
-on_metadata_end(struct reader *r, const char *name, const char *text)
+on_metadata_end(struct reader *r, const char *name, const char *text, size_t len)
 {
-	if (--r->in_metadata == 1 && strcasecmp(name, "hdi_isfolder") == 0 &&
-	    strcasecmp(text, "true") == 0)
-		r->attr.is_dir = 1;
+	int is_true = strcasecmp(text, "true") == 0;
+
+	if (--r->in_metadata != 1)
+		return;
+	if (strcasecmp(name, "hdi_isfolder") == 0)
+		r->attr.is_dir |= is_true;
+	else if (strcasecmp(name, PROPS_LINK) == 0)
+		r->attr.is_link = is_true;
+	else if (strcasecmp(name, PROPS_MTIME) == 0)
+		take_mtime(&r->attr, text);
+	props_add(&r->props, PROPS_META, name, text, len);
 }
 
 static void
@@ -207,7 +252,7 @@ on_end(void *arg, const char *name, const char *text, size_t len)
 	struct reader *r = arg;
 
 	if (r->in_metadata > 0) {
-		on_metadata_end(r, name, text);
+		on_metadata_end(r, name, text, len);
 		return;
 	}
 	if (r->inside == NOTHING) {
@@ -367,6 +412,7 @@ fetch_page(struct listing *l, struct fetch *f, struct err *err)
 		if (restarted) {
 			xml_free(x);
 			buf_done(&r.name);
+			buf_done(&r.props);
 			r = (struct reader){ .page = &l->page, .prefix = l->prefix,
 			    .with_access = l->with_access };
 			x = xml_new(&page_handler, &r);
@@ -381,6 +427,7 @@ fetch_page(struct listing *l, struct fetch *f, struct err *err)
 		bad = xml_feed(x, "", 0, 1, &parse_err) != 0;
 	xml_free(x);
 	buf_done(&r.name);
+	buf_done(&r.props);
 	if (!f->ok)
 		return (fetch_failed(l, f, err));
 	if (r.knows_type)		/* flat accounts have no such property */
@@ -559,11 +606,14 @@ find_name(void *arg, const struct page *p)
 			continue;
 		if (!e->attr.is_dir) {
 			w->is_file = 1;
+			free(w->file.props);
 			w->file = e->attr;
+			w->file.props = e->attr.props != NULL ? mem_strdup(e->attr.props) : NULL;
 		} else {
 			/* A marker knows more than a prefix. */
 			if (!w->is_dir || e->attr.mtime_unix_s != 0)
 				w->dir = e->attr;
+			w->dir.props = NULL;
 			w->is_dir = 1;
 		}
 	}
@@ -627,6 +677,8 @@ blob_stat(struct store *s, const char *name, int exact, struct store_attr *ret, 
 		return (not_found(s, name, err));
 	*ret = w.is_dir ? w.dir : w.file;
 	ret->is_dir = w.is_dir;
+	if (w.is_dir)
+		free(w.file.props);
 	return (0);
 }
 

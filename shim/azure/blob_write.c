@@ -68,6 +68,7 @@ blob_op_create(struct blob_op *op, const char *if_match, int64_t size,
 	struct err e;
 
 	blob_op_condition(op, if_match);
+	blob_op_props(op);
 	if (blob_op_run(op, &e) == 0) {
 		memcpy(etag, op->call.response.etag, sizeof(op->call.response.etag));
 		return (0);

@@ -58,7 +58,7 @@ struct queue {
 
 struct http {
 	struct http_lib	*lib;
-	int		 max_connections, stall_timeout_ms;
+	int		 max_connections, stall_timeout_ms, max_tries;
 	pthread_t	 thread;
 
 	pthread_mutex_t	 lock;		/* guards the next six; innermost */
@@ -77,7 +77,9 @@ struct http {
 	int		 good;		/* answers since limit last changed */
 	int64_t		 cut_ms;	/* when limit was halved last */
 
-	_Atomic int64_t	 requests, retries, bytes_in, bytes_out;
+	_Atomic int64_t	 requests, retries, bytes_in, bytes_out, throttled;
+	_Atomic int64_t	 first_byte[HTTP_BUCKETS];
+	struct { const char *_Atomic op; _Atomic int64_t tries; } ops[HTTP_OPS];
 };
 
 /* ---- lists and timers -------------------------------------------------- */
@@ -266,8 +268,9 @@ static void
 retry_after(struct http *h, struct job *j, int delay_ms)
 {
 	int64_t when_ms = clock_ms() + delay_ms;
+	int max_tries = j->call->max_tries > 0 ? j->call->max_tries : h->max_tries;
 
-	if ((j->call->max_tries > 0 && j->call->tries >= j->call->max_tries) ||
+	if ((max_tries > 0 && j->call->tries >= max_tries) ||
 	    when_ms >= j->deadline_ms) {
 		finish_late(h, j);
 		return;
@@ -474,9 +477,48 @@ trace_try(const struct job *j)
 }
 
 static void
+add(_Atomic int64_t *counter, int64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* Names of operations are literals: few, and the same text is mostly the same address. */
+static void
+count_op(struct http *h, const char *op)
+{
+	const char *have = NULL;
+	size_t i;
+
+	for (i = 0; i < HTTP_OPS - 1; i++) {
+		have = atomic_load_explicit(&h->ops[i].op, memory_order_relaxed);
+		if (have == NULL || have == op || strcmp(have, op) == 0)
+			break;
+	}
+	if (i == HTTP_OPS - 1 || have == NULL)
+		atomic_store(&h->ops[i].op, i == HTTP_OPS - 1 ? "other" : op);
+	add(&h->ops[i].tries, 1);
+}
+
+static void
+count_answer(struct http *h, const struct job *j)
+{
+	const struct http_response *r = &j->call->response;
+	int bucket = 0;
+
+	count_op(h, j->call->op);
+	if (r->status == 0 || r->head_ms < 0)
+		return;
+	while (bucket < HTTP_BUCKETS - 1 && r->head_ms >= 1 << bucket)
+		bucket++;
+	add(&h->first_byte[bucket], 1);
+	add(&h->throttled, http_answer_throttled(r));
+}
+
+static void
 count(struct http *h, const struct job *j)
 {
 	trace_try(j);
+	count_answer(h, j);
 	h->running--;
 	atomic_fetch_add_explicit(&h->bytes_in, j->call->response.body_received - j->base,
 	    memory_order_relaxed);
@@ -757,6 +799,7 @@ http_new(const struct http_options *o, struct err *err)
 
 	pthread_mutex_init(&h->lock, NULL);
 	h->max_connections = h->limit = lib.max_connections;
+	h->max_tries = o->max_tries;
 	h->stall_timeout_ms = or_default(o->stall_timeout_ms, STALL_TIMEOUT_MS);
 	if ((h->lib = http_lib_new(&lib, err)) == NULL || start_thread(h, err) != 0) {
 		release(h);
@@ -781,10 +824,20 @@ http_free(struct http *h)
 void
 http_counts(const struct http *h, struct http_counts *ret)
 {
+	size_t i;
+
 	ret->requests = atomic_load_explicit(&h->requests, memory_order_relaxed);
 	ret->retries = atomic_load_explicit(&h->retries, memory_order_relaxed);
 	ret->bytes_in = atomic_load_explicit(&h->bytes_in, memory_order_relaxed);
 	ret->bytes_out = atomic_load_explicit(&h->bytes_out, memory_order_relaxed);
+	ret->throttled = atomic_load_explicit(&h->throttled, memory_order_relaxed);
+	for (i = 0; i < HTTP_BUCKETS; i++)
+		ret->first_byte[i] = atomic_load_explicit(&h->first_byte[i],
+		    memory_order_relaxed);
+	for (i = 0; i < HTTP_OPS; i++) {
+		ret->ops[i].op = atomic_load(&h->ops[i].op);
+		ret->ops[i].tries = atomic_load_explicit(&h->ops[i].tries, memory_order_relaxed);
+	}
 }
 
 /* Lock held.  Returns 1 if the thread has to be woken: nobody else did since it looked. */

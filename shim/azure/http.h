@@ -31,11 +31,21 @@ struct http_options {
 	int	 max_connections;	/* to all hosts together; 0: 64 */
 	int	 connect_timeout_ms;	/* 0: 10000 */
 	int	 stall_timeout_ms;	/* no byte for so long; 0: 20000 */
+	int	 max_tries;		/* of calls that do not say; 0: until their deadline */
 	const char *user_agent;		/* NULL: "amlshim/VERSION" */
 	const char *ca_file;		/* NULL: as ca_file() says, else the compiled-in roots */
 };
 
-struct http_counts { int64_t requests, retries, bytes_in, bytes_out; };
+#define HTTP_BUCKETS	20
+#define HTTP_OPS	16
+struct http_counts {
+	int64_t	requests, retries, bytes_in, bytes_out;
+	int64_t	throttled;		/* answers that asked for less */
+	/* Answers whose first line took less than 1, 2, 4, ... ms. */
+	int64_t	first_byte[HTTP_BUCKETS];
+	/* By call->op; the last has all that found no place.  NULL: no more. */
+	struct { const char *op; int64_t tries; } ops[HTTP_OPS];
+};
 
 /* Starts the network thread.  One a process, after the last fork. */
 struct http *http_new(const struct http_options *, struct err *);
@@ -136,7 +146,7 @@ struct http_call {
 	void	*arg;				/* the caller's */
 	int64_t	 deadline_ms;			/* clock_ms(); 0: 5 minutes from submit */
 	size_t	 body_max;			/* kept without sink; 0: 1 MiB; more fails */
-	int	 max_tries;			/* 0: until the deadline */
+	int	 max_tries;			/* 0: as http_options says */
 	int	 resumable;			/* a short body goes on at body_received */
 	int	 priority;			/* 0 demand, 1 prefetch, 2 background */
 	/* Read-only for the caller. */

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,8 @@ store_new(const struct store_options *o, struct err *err)
 	s->onelake = o->onelake;
 	s->access = o->access && !o->onelake;	/* it tells "---------" of all */
 	s->is_output = o->is_output;
+	s->props_of = o->props_of;
+	s->props_arg = o->props_arg;
 	s->auth = (struct auth){ s->account, o->cred, s->version };
 	s->http = o->http;
 	store_set_timeout(s, o->timeout_ms);
@@ -164,6 +167,29 @@ store_upload(struct store *s, const char *name, int fd, int64_t size, const char
     struct err *err)
 {
 	return (s->backend->upload(s, name, fd, size, if_match, ret_etag, progress, arg, err));
+}
+
+static int
+cannot(const char *what, const char *name, struct err *err)
+{
+	errno = EOPNOTSUPP;
+	return (err_errno(err, what, name));
+}
+
+int
+store_symlink(struct store *s, const char *name, const char *target,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	return (s->backend->symlink == NULL ? cannot("make a link", name, err) :
+	    s->backend->symlink(s, name, target, ret_etag, err));
+}
+
+int
+store_set_props(struct store *s, const char *name, const char *props, int metadata,
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	return (s->backend->set_props == NULL ? cannot("set the properties of", name, err) :
+	    s->backend->set_props(s, name, props, metadata, if_match, ret_etag, err));
 }
 
 int

@@ -39,6 +39,13 @@ struct store_options {
 	/* For errors: whose name the datastore has, as whom it is used.  NULL: not told. */
 	const char	*datastore, *identity;
 	int		 is_output;	/* rights to write are needed in any case */
+	/*
+	 * What shall stand beside the bytes of a blob that is written whole: asked for each
+	 * Put Blob and Put Block List, which replace all of it.  Text as in props.h; NULL:
+	 * nothing.  May be NULL.
+	 */
+	const char	*(*props_of)(void *arg, const char *name, struct arena *mem);
+	void		*props_arg;
 };
 struct store;
 struct store *store_new(const struct store_options *, struct err *);
@@ -65,6 +72,13 @@ struct store_attr {
 	char	etag[HTTP_ETAG_MAX];	/* with quotes, as If-Match wants it */
 	int	is_dir;			/* marker blob, BlobPrefix or HNS directory */
 	struct store_access access;	/* if store_options.access */
+	int	is_link;		/* metadata is_symlink=true: the bytes are the target */
+	long	mtime_ns;		/* of a mtime that metadata told of (props.h) */
+	/*
+	 * Stored headers and metadata (props.h); NULL: not known.  Borrowed in a listing;
+	 * of store_stat() the caller's to free.
+	 */
+	char	*props;
 };
 
 /* Return non-zero to stop.  name is the full blob name; a directory's has no trailing '/'. */
@@ -202,6 +216,15 @@ int	store_commit(struct store *, const char *name, const struct store_block *, s
 int	store_list_blocks(struct store *, const char *name, struct arena *mem,
 	    struct store_block **ret, size_t *ret_n, char ret_etag[HTTP_ETAG_MAX], struct err *);
 
+/* A symbolic link: the target as bytes, and metadata that says so.  fails: EEXIST */
+int	store_symlink(struct store *, const char *name, const char *target,
+	    char ret_etag[HTTP_ETAG_MAX], struct err *);
+/*
+ * Replace a blob's metadata (metadata != 0) or its stored headers by those of props,
+ * if it still has this ETag.
+ */
+int	store_set_props(struct store *, const char *name, const char *props, int metadata,
+	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
 /* Missing is success. */
 int	store_delete(struct store *, const char *name, struct err *);
 /* An explicit directory: zero-length blob with hdi_isfolder=true; existing is success. */

@@ -106,6 +106,7 @@ doctor_capabilities(struct doctor *d)
 static void __attribute__((noreturn))
 try_mount(int to)
 {
+	static const struct plan_tuning tuning = PLAN_TUNING_UNSAID;
 	struct err err = ERR_EMPTY;
 	int fd = -1;
 
@@ -113,7 +114,7 @@ try_mount(int to)
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
 		err_errno(&err, "make a mount namespace", NULL);
 		err.remedy = REMEDY_GIVE_FUSE;
-	} else if (mountd_attach("/dev", "amlshim-doctor", 1, &fd, &err) == 0)
+	} else if (mountd_attach("/dev", "amlshim-doctor", 1, &tuning, &fd, &err) == 0)
 		err = ERR_EMPTY;
 	if (write(to, &err, sizeof(err)) != (ssize_t)sizeof(err))
 		_exit(1);

@@ -8,7 +8,7 @@
 
 enum row_type {
 	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIZE_OR_0,
-	ROW_SIGNAL, ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS,
+	ROW_SIGNAL, ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS, ROW_ID, ROW_MASK,
 };
 
 /* Which screen of help shows it: --help, or "help mount". */
@@ -56,6 +56,20 @@ static const struct row rows[] = {
 	    "show and set the modes and owners that ADLS Gen2 keeps", MOUNT },
 	{ "disk-cache", 0, ROW_SIZE_OR_0, "AMLSHIM_DISK_CACHE", AT(tuning.disk_cache_bytes), "SIZE",
 	    "keep what mounts read in CACHE-DIR/.blocks, for later runs too (0)", MOUNT },
+	{ "attr-ttl", 0, ROW_DURATION, "AMLSHIM_ATTR_TTL", AT(tuning.attr_ttl_ms), "TIME",
+	    "how long names and attributes are believed (1h; 30s if writable)", MOUNT },
+	{ "io-timeout", 0, ROW_DURATION, "AMLSHIM_IO_TIMEOUT", AT(tuning.io_timeout_ms), "TIME",
+	    "the longest wait for the store before EIO, or never (5m)", MOUNT },
+	{ "uid", 0, ROW_ID, "AMLSHIM_UID", AT(tuning.uid), "UID",
+	    "owner of what is mounted (the job's)", MOUNT },
+	{ "gid", 0, ROW_ID, "AMLSHIM_GID", AT(tuning.gid), "GID",
+	    "its group (the job's)", MOUNT },
+	{ "umask", 0, ROW_MASK, "AMLSHIM_UMASK", AT(tuning.umask), "MASK",
+	    "permissions that nobody has on it, octal (022)", MOUNT },
+	{ "allow-other", 0, ROW_YES, "AMLSHIM_ALLOW_OTHER", AT(tuning.allow_other), NULL,
+	    "users besides the owner may use mounts (yes; =no)", MOUNT },
+	{ "stats", 0, ROW_YES, "AMLSHIM_STATS", AT(tuning.stats), NULL,
+	    "log each mount's counters at its end; SIGUSR1 to it: now", MOUNT },
 	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
 	    "what the code is checked against (CODE/.amlshim-snapshot)", MAIN },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",
@@ -184,6 +198,30 @@ parse_size(const char *text, int64_t *ret_bytes)
 
 	return (number_with_unit(text, units, factors, LENGTH(units), INT64_C(1) << 50,
 	    ret_bytes));
+}
+
+/* A user's or group's number, and an octal mask. */
+static int
+parse_id(const char *text, int64_t *ret)
+{
+	long long value;
+
+	if (str_to_i64(text, 0, UINT32_MAX - 1, &value) != 0)
+		return (-1);
+	*ret = value;
+	return (0);
+}
+
+static int
+parse_mask(const char *text, int64_t *ret)
+{
+	size_t n = strspn(text, "01234567");
+
+	if (n == 0 || n > 4 || text[n] != '\0' || (n == 4 && text[0] != '0'))
+		return (-1);
+	for (*ret = 0; *text != '\0'; text++)
+		*ret = *ret * 8 + (*text - '0');
+	return (0);
 }
 
 static int
@@ -386,6 +424,14 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 			return (bad_value(err, where, value, "0 or a size of at least 16M"));
 		*(int64_t *)(void *)field = number;
 		return (0);
+	case ROW_ID:
+		if (parse_id(value, (int64_t *)(void *)field) != 0)
+			return (bad_value(err, where, value, "a number"));
+		return (0);
+	case ROW_MASK:
+		if (parse_mask(value, (int64_t *)(void *)field) != 0)
+			return (bad_value(err, where, value, "an octal mask like 022"));
+		return (0);
 	case ROW_SIGNAL:
 		if (parse_signal(value, (int *)(void *)field) != 0)
 			return (bad_value(err, where, value, "a signal's name or number"));
@@ -522,7 +568,8 @@ options_parse(struct options *ret, int argc, char *const *argv, char *const *env
     struct arena *mem, struct err *err)
 {
 	struct options opt = { .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
-	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1 };
+	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1,
+	    .tuning = PLAN_TUNING_UNSAID };
 	int i, used, verbosity_by_variable, named = 0;
 	struct options by_variables;
 	size_t c;

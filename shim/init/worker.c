@@ -203,14 +203,15 @@ forget_secrets(const struct workers_options *opt)
 }
 
 static int
-attach(struct worker *self, struct ends *ends, struct err *err)
+attach(struct worker *self, const struct plan_tuning *tuning, struct ends *ends,
+    struct err *err)
 {
 	const struct plan_access *access = self->access;
 
 	if (!is_mount(access))
 		return (0);
 	if (mountd_attach(access->target, *access->container != '\0' ? access->container :
-	    access->account, access->action == PLAN_MOUNT_RO, &ends->fuse_fd, err) != 0)
+	    access->account, access->action == PLAN_MOUNT_RO, tuning, &ends->fuse_fd, err) != 0)
 		return (err_doing(err, "mount"));
 	self->mounted = 1;
 	if (mountd_raise_readahead(access->target, MOUNT_READAHEAD_KIB) != 0)
@@ -265,7 +266,7 @@ start_all(struct workers *w, const struct workers_options *opt, struct ends *end
 		run_agent(w, opt, ends, services, init_pid);
 	forget_secrets(opt);
 	for (i = 1; i < w->n; i++) {
-		if (attach(&w->list[i], &ends[i], err) != 0 ||
+		if (attach(&w->list[i], &opt->plan->tuning, &ends[i], err) != 0 ||
 		    fork_worker(&w->list[i], err) != 0)
 			return (-1);
 		if (w->list[i].pid == 0)

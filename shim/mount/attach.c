@@ -43,9 +43,16 @@ drop_dead(const char *target)
 		umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
+/* Whose mount it is: with allow_other it does not matter. */
+static unsigned int
+id_or(int64_t said, unsigned int ours)
+{
+	return (said != PLAN_UNSAID ? (unsigned int)said : ours);
+}
+
 int
-mountd_attach(const char *target, const char *source, int read_only, int *ret_fuse_fd,
-    struct err *err)
+mountd_attach(const char *target, const char *source, int read_only,
+    const struct plan_tuning *t, int *ret_fuse_fd, struct err *err)
 {
 	auto_close int fd = -1;
 	unsigned long flags = MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
@@ -57,8 +64,9 @@ mountd_attach(const char *target, const char *source, int read_only, int *ret_fu
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return (no_fuse(err, "open", DEVICE));
-	str_format(data, sizeof(data), "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,"
-	    "default_permissions,max_read=%d", fd, geteuid(), getegid(), MAX_READ);
+	str_format(data, sizeof(data), "fd=%d,rootmode=40000,user_id=%u,group_id=%u,%s"
+	    "default_permissions,max_read=%d", fd, id_or(t->uid, geteuid()),
+	    id_or(t->gid, getegid()), t->allow_other ? "allow_other," : "", MAX_READ);
 	if (mount(source, target, TYPE, flags, data) != 0)
 		return (no_fuse(err, "mount", target));
 	*ret_fuse_fd = fd_take(&fd);

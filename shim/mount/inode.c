@@ -2,23 +2,33 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "azure/props.h"
 #include "base/clock.h"
 #include "base/uri.h"
 #include "mount/cond.h"
-#include "mount/inode.h"
+#include "mount/catalog.h"
+#include "mount/listing.h"
 
 #define HASH_FIRST	1024
-#define MAX_INODES	500000
+#define MAX_INODES	200000
+#define LARGE		50000
+#define NAMES_BYTES	((size_t)64 << 20)
 #define ROOT_INO	1
 #define COUNTED_INO	(UINT64_C(1) << 63)
 /* Scripts and programs on a mount can be run: the service knows no mode. */
 #define MODE_READ_ONLY	0555
-#define MODE_WRITABLE	0755
+#define MODE_WRITABLE	0777
 
 int
 inode_is_dir(const struct inode *i)
 {
 	return (S_ISDIR(i->mode));
+}
+
+int
+inode_is_link(const struct inode *i)
+{
+	return (S_ISLNK(i->mode));
 }
 
 int
@@ -94,8 +104,8 @@ tree_find(struct tree *t, const struct inode *parent, const char *name)
 	return (NULL);
 }
 
-static uint64_t
-number(struct tree *t, const struct inode *parent, const char *name)
+uint64_t
+tree_number(struct tree *t, const struct inode *parent, const char *name)
 {
 	uint64_t hash = hash_of(parent, name), ino = hash & ~COUNTED_INO;
 	const struct inode *i;
@@ -111,22 +121,35 @@ number(struct tree *t, const struct inode *parent, const char *name)
 /* ---- the tree ------------------------------------------------------------------------ */
 
 static void
-set_text(struct inode *i, const char *name, const char *etag)
+set_text(struct inode *i, const char *name, const char *etag, const char *props)
 {
-	size_t name_len = strlen(name), etag_len = strlen(etag);
-	char *text = mem_alloc(name_len + etag_len + 2);
+	size_t name_len = strlen(name), etag_len = strlen(etag), props_len = strlen(props);
+	char *text = mem_alloc(name_len + etag_len + props_len + 3);
 
 	memcpy(text, name, name_len + 1);
 	memcpy(text + name_len + 1, etag, etag_len + 1);
+	memcpy(text + name_len + etag_len + 2, props, props_len + 1);
 	free(i->text);
 	i->text = text;
 	i->etag_at = (uint16_t)(name_len + 1);
+	i->props_at = (uint16_t)(name_len + etag_len + 2);
+}
+
+void
+tree_set_props(struct inode *i, const char *etag, const char *props)
+{
+	set_text(i, inode_name(i), etag, props);
 }
 
 void
 tree_set_etag(struct inode *i, const char *etag)
 {
-	set_text(i, inode_name(i), etag);
+	auto_buf struct buf props = BUF_EMPTY;
+
+	if (strcmp(inode_etag(i), etag) == 0)
+		return;
+	props_change(&props, inode_props(i), PROPS_MD5, NULL, NULL, 0);
+	set_text(i, inode_name(i), etag, buf_str(&props));
 }
 
 struct directory *
@@ -173,10 +196,28 @@ unlink_child(struct tree *t, struct inode *i)
 	i->parent = NULL;
 }
 
+void
+tree_to_end(struct tree *t, struct inode *i)
+{
+	struct directory *d = i->parent->dir;
+
+	(void)t;
+	if (d->last == i)
+		return;
+	*(i->prev != NULL ? &i->prev->next : &d->children) = i->next;
+	i->next->prev = i->prev;
+	i->prev = d->last;
+	i->next = NULL;
+	d->last->next = i;
+	d->last = i;
+}
+
 static uint32_t
 default_mode(const struct tree *t, uint32_t type)
 {
-	return (type | (t->opt.writable ? MODE_WRITABLE : MODE_READ_ONLY));
+	if (type == S_IFLNK)
+		return (type | 0777);
+	return (type | ((t->opt.writable ? MODE_WRITABLE : MODE_READ_ONLY) & ~t->opt.umask));
 }
 
 struct inode *
@@ -184,11 +225,11 @@ tree_add(struct tree *t, struct inode *parent, const char *name, uint32_t mode)
 {
 	struct inode *i = mem_zalloc(sizeof(*i));
 
-	set_text(i, name, "");
+	set_text(i, name, "", "");
 	i->mode = (mode & 07777) != 0 ? mode : default_mode(t, mode & S_IFMT);
 	i->uid = t->opt.uid;
 	i->gid = t->opt.gid;
-	i->ino = number(t, parent, name);
+	i->ino = tree_number(t, parent, name);
 	i->key = ++t->keys;
 	i->epoch = ++t->epoch;
 	link_child(t, parent, i);
@@ -208,6 +249,7 @@ forget_listing(struct tree *t, struct inode *i)
 	struct directory *d = i->dir;
 
 	d->listed_until_ms = 0;
+	listing_drop_catalog(t, d);
 	if (t->oldest != i && d->older == NULL)
 		return;
 	*(d->older != NULL ? &d->older->dir->newer : &t->oldest) = d->newer;
@@ -233,6 +275,16 @@ free_dir(struct tree *t, struct inode *i)
 }
 
 static void
+doubt(const struct inode *i)
+{
+	struct tree_names *large = i->parent != NULL ? i->parent->dir->large : NULL;
+	long at = large != NULL ? catalog_find(large->list, inode_name(i)) : -1;
+
+	if (at >= 0)
+		catalog_doubt(large->list, (size_t)at);
+}
+
+static void
 release(struct tree *t, struct inode *i)
 {
 	if (i->parent != NULL || i->lookups > 0 || i->refs > 0 || i == &t->root)
@@ -246,6 +298,14 @@ release(struct tree *t, struct inode *i)
 
 void
 tree_detach(struct tree *t, struct inode *i)
+{
+	doubt(i);
+	unlink_child(t, i);
+	release(t, i);
+}
+
+void
+tree_evict(struct tree *t, struct inode *i)
 {
 	unlink_child(t, i);
 	release(t, i);
@@ -271,7 +331,8 @@ tree_forget(struct tree *t, struct inode *i, uint64_t n)
 		return;
 	pthread_mutex_lock(&t->lock);
 	i->lookups -= n < i->lookups ? n : i->lookups;
-	release(t, i);
+	if (i->lookups > 0 || !listing_forgot(t, i))
+		release(t, i);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -285,13 +346,14 @@ tree_new_key(struct tree *t, struct inode *i)
 void
 tree_move(struct tree *t, struct inode *i, struct inode *parent, const char *name)
 {
-	auto_free char *etag = mem_strdup(inode_etag(i));
+	auto_free char *etag = mem_strdup(inode_etag(i)), *props = mem_strdup(inode_props(i));
 	struct inode *c;
 
+	doubt(i);
 	unlink_child(t, i);
 	for (c = i->dir != NULL ? i->dir->children : NULL; c != NULL; c = c->next)
 		hash_remove(t, c);
-	set_text(i, name, etag);
+	set_text(i, name, etag, props);
 	i->ino = COUNTED_INO | ++t->counter;
 	tree_new_key(t, i);
 	link_child(t, parent, i);
@@ -304,9 +366,9 @@ tree_set_remote(struct tree *t, struct inode *i, const struct store_attr *a)
 {
 	i->size = a->is_dir ? 0 : a->size;
 	i->mtime_s = a->mtime_unix_s != 0 ? a->mtime_unix_s : t->root.mtime_s;
-	i->mtime_ns = 0;
-	if (strcmp(inode_etag(i), a->etag) != 0)
-		tree_set_etag(i, a->etag);
+	i->mtime_ns = (uint32_t)a->mtime_ns;
+	i->knows_props = a->props != NULL;
+	set_text(i, inode_name(i), a->etag, a->props != NULL ? a->props : "");
 }
 
 void
@@ -396,6 +458,54 @@ tree_blob_name(struct tree *t, const struct inode *i, char buf[INODE_PATH_MAX])
 	return (0);
 }
 
+/* ---- what goes out beside a file's bytes ---------------------------------------------- */
+
+/* Mutex held. */
+static struct inode *
+find_blob(struct tree *t, const char *blob)
+{
+	size_t len = strlen(t->prefix), n;
+	char name[INODE_NAME_MAX + 1];
+	struct inode *i = &t->root;
+
+	if (len > 0 && (strncmp(blob, t->prefix, len) != 0 || blob[len++] != '/'))
+		return (NULL);
+	for (blob += len; i != NULL && *blob != '\0'; blob += n + (blob[n] == '/')) {
+		n = strcspn(blob, "/");
+		if (n > INODE_NAME_MAX)
+			return (NULL);
+		memcpy(name, blob, n);
+		name[n] = '\0';
+		i = tree_find(t, i, name);
+	}
+	return (i);
+}
+
+const char *
+tree_props_of(void *tree, const char *blob, struct arena *mem)
+{
+	auto_buf struct buf props = BUF_EMPTY;
+	char mtime[PROPS_MTIME_SIZE];
+	struct tree *t = tree;
+	const char *ret = NULL;
+	struct inode *i;
+
+	pthread_mutex_lock(&t->lock);
+	i = find_blob(t, blob);
+	if (i != NULL && S_ISREG(i->mode)) {
+		if (i->said_mtime) {
+			props_mtime(i->mtime_s, (long)i->mtime_ns, mtime);
+			props_change(&props, inode_props(i), PROPS_META, PROPS_MTIME, mtime,
+			    strlen(mtime));
+		} else	/* new bytes: their time is now */
+			props_change(&props, inode_props(i), PROPS_META, PROPS_MTIME, NULL, 0);
+		tree_set_props(i, inode_etag(i), buf_str(&props));
+		ret = arena_strdup(mem, buf_str(&props));
+	}
+	pthread_mutex_unlock(&t->lock);
+	return (ret);
+}
+
 /* ---- making and ending it ------------------------------------------------------------ */
 
 /* A prefix that names one blob: its directory; the blob is the root's only child. */
@@ -417,12 +527,16 @@ tree_new(const struct tree_options *o)
 	t->opt = *o;
 	if (t->opt.max_inodes == 0)
 		t->opt.max_inodes = MAX_INODES;
+	if (t->opt.large == 0)
+		t->opt.large = LARGE;
+	if (t->opt.names_bytes == 0)
+		t->opt.names_bytes = NAMES_BYTES;
 	t->prefix = root_prefix(o);
 	t->hash_size = HASH_FIRST;
 	t->hash = mem_zalloc(t->hash_size * sizeof(struct inode *));
 	pthread_mutex_init(&t->lock, NULL);
 	cond_init(&t->settled);
-	set_text(&t->root, "", "");
+	set_text(&t->root, "", "", "");
 	t->root.ino = ROOT_INO;
 	t->root.mode = default_mode(t, S_IFDIR);
 	t->root.uid = o->uid;
@@ -451,7 +565,7 @@ tree_free(struct tree *t)
 	if (t == NULL)
 		return;
 	pthread_mutex_lock(&t->lock);
-	while (t->listers > 0)
+	while (t->listers + t->passing > 0)
 		pthread_cond_wait(&t->settled, &t->lock);
 	forget_all(&t->root);
 	free_dir(t, &t->root);

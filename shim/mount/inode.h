@@ -11,6 +11,11 @@
  * listing answers every lookup in its directory until its time is over, also those
  * for names that are not there.
  *
+ * A large directory (tree_options.large) keeps its listing in a catalog instead, an
+ * eighth of the size, and inodes only of names that are in use.  Names for which there is
+ * no room in it (names_bytes) only pass by on their way to who reads the directory; the
+ * listing waits for him, and lookups ask for these one by one.
+ *
  * An inode's number (st_ino) is a hash of its path, the same in every mount of
  * the same data; where two hashes meet, where a name was made or renamed here, it
  * is a counter with the top bit set.
@@ -42,7 +47,7 @@ struct inode {
 	struct inode	*parent;	/* NULL: the root, or no longer in the tree */
 	struct inode	*next_hash;	/* by parent and name */
 	struct inode	*prev, *next;	/* in parent->dir->children */
-	char		*text;		/* name NUL etag NUL */
+	char		*text;		/* name NUL etag NUL props NUL */
 	uint64_t	 ino;
 	uint64_t	 key;		/* for blocks: this version under this name */
 	uint64_t	 lookups;	/* of the kernel */
@@ -55,13 +60,15 @@ struct inode {
 	uint32_t	 refs;
 	uint32_t	 mode;		/* with its type */
 	uint32_t	 uid, gid;
-	uint16_t	 etag_at;	/* in text */
+	uint16_t	 etag_at, props_at;	/* in text */
 	unsigned int	 changed : 1;	/* the service has another version: ask again */
 	unsigned int	 local : 1;	/* file: staged here; directory: made here, perhaps only */
 	unsigned int	 stale : 1;	/* staged here, and changed over there */
 	unsigned int	 filled : 1;	/* file: the kernel asked for its data, or was given it */
 	unsigned int	 marker : 1;	/* directory: it may have a blob of its own */
 	unsigned int	 has_uid : 1, has_gid : 1;	/* they are the service's, or should be */
+	unsigned int	 knows_props : 1;	/* those in text are all there are */
+	unsigned int	 said_mtime : 1;	/* set by the job: it goes out with the bytes */
 	struct directory *dir;		/* of directories; NULL: nothing known yet */
 	void		*staged;	/* the writer's; NULL: none */
 };
@@ -74,7 +81,10 @@ struct directory {
 	int		 starting, listing;	/* a thread is about to list it; is at it */
 	struct tree_names *stream;	/* what it brought so far; NULL: nobody may read along */
 	int		 changing;		/* threads that add or remove names over there */
-	int		 too_large;		/* listing it for a lookup was given up */
+	int		 too_large;		/* to have an inode for each name */
+	struct tree_names *large;	/* its catalog, if it has one, perhaps not yet complete */
+	uint64_t	 asked;			/* lookups in it */
+	uint64_t	 completed;		/* complete listings of it so far */
 	uint64_t	 version;		/* grows with each change made here */
 	uint64_t	 names, kernel_names;	/* grows with each name added or removed; what it
 						   was when the kernel last read them */
@@ -90,7 +100,10 @@ struct tree_options {
 	int		 writable;
 	int64_t		 ttl_ms;		/* of attributes, names and absence */
 	uint32_t	 uid, gid;
-	size_t		 max_inodes;		/* then idle listings go; 0: half a million */
+	uint32_t	 umask;		/* permissions that nobody has */
+	size_t		 max_inodes;		/* then idle listings go; 0: 200,000 */
+	size_t		 large;			/* names of a large directory; 0: 50,000 */
+	size_t		 names_bytes;		/* of all catalogs; 0: 64 MiB */
 	/* The kernel must forget parent/name; called with the mutex held: must not wait. */
 	void		(*replaced)(void *arg, struct inode *parent, const char *name);
 	/* A name that cannot be shown; at most once a listing. */
@@ -110,7 +123,9 @@ struct tree {
 	size_t		 hash_size, n;
 	uint64_t	 keys, counter, epoch;
 	struct inode	*oldest, *newest;	/* directories with complete listings */
-	int		 listers;		/* threads that list for lookups */
+	int		 listers;		/* threads that list directories */
+	int		 passing;		/* those of them that wait for readers */
+	size_t		 catalog_bytes;		/* of complete ones */
 	char		*prefix;
 };
 
@@ -136,7 +151,15 @@ inode_etag(const struct inode *i)
 	return (i->text + i->etag_at);
 }
 
+/* Stored headers and metadata, as azure/props.h has them. */
+static inline const char *
+inode_props(const struct inode *i)
+{
+	return (i->text + i->props_at);
+}
+
 int	inode_is_dir(const struct inode *);
+int	inode_is_link(const struct inode *);
 /* 1: i is ancestor or somewhere below it.  With the mutex held. */
 int	inode_is_below(const struct inode *i, const struct inode *ancestor);
 
@@ -147,11 +170,19 @@ struct inode *tree_find(struct tree *, const struct inode *parent, const char *n
 struct inode *tree_add(struct tree *, struct inode *parent, const char *name, uint32_t mode);
 /* It was made here: its number is none that a listing can give again. */
 void	tree_make_local(struct tree *, struct inode *);
-/* Take it out of the tree; freed when nobody holds it. */
+/* Take it out of the tree; freed when nobody holds it.  A catalog is in doubt of it. */
 void	tree_detach(struct tree *, struct inode *);
+/* The same to save memory: what a catalog says of it is true. */
+void	tree_evict(struct tree *, struct inode *);
+/* Last of its directory's children. */
+void	tree_to_end(struct tree *, struct inode *);
+/* What st_ino a new inode would have. */
+uint64_t tree_number(struct tree *, const struct inode *parent, const char *name);
 /* To another place and name, which must be free. */
 void	tree_move(struct tree *, struct inode *, struct inode *parent, const char *name);
+/* Another ETag, other bytes: what the service said of those goes (their MD5). */
 void	tree_set_etag(struct inode *, const char *etag);
+void	tree_set_props(struct inode *, const char *etag, const char *props);
 void	tree_set_remote(struct tree *, struct inode *, const struct store_attr *);
 /* What the service tells of modes and owners; the rest stays. */
 void	tree_set_access(struct inode *, const struct store_access *);
@@ -171,6 +202,9 @@ void	tree_new_key(struct tree *, struct inode *);
 
 /* ---- without ---- */
 
+/* store_options.props_of, with the tree as its argument: of the inode under this name. */
+const char *tree_props_of(void *tree, const char *blob, struct arena *mem);
+
 /*
  * The inode of name in parent, its lookups counted once more; *ret NULL: there is
  * none.  *ret_attr: ttl_ms is set in both cases.
@@ -181,8 +215,10 @@ void	tree_new_key(struct tree *, struct inode *);
  */
 int	tree_lookup(struct tree *, struct inode *parent, const char *name, struct inode **ret,
 	    struct inode_attr *ret_attr, struct err *);
-/* Have the complete listing of a directory. */
+/* Have the complete listing of a directory, or know that it is too large for that. */
 int	tree_list(struct tree *, struct inode *dir, struct err *);
+/* After that, with the mutex held. */
+int	tree_is_empty(const struct inode *dir);
 /*
  * What the mount asks first: the root's listing (at most one page of it is waited
  * for), or the one blob.  must_exist: an empty prefix without a marker is
@@ -202,30 +238,39 @@ void	tree_mark_changed(struct tree *, struct inode *);
 void	tree_begin_change(struct tree *, struct inode *a, struct inode *b);
 void	tree_end_change(struct tree *, struct inode *a, struct inode *b);
 
-/* The names of a directory at one moment; of a read-only one perhaps still coming. */
+/* The names of a directory at one moment, perhaps still coming. */
 struct tree_entry {
-	const char	*name;		/* as long as the names live */
+	char		 name[INODE_NAME_MAX + 1];
 	uint64_t	 ino;
 	uint32_t	 mode;
+	size_t		 ordinal;
+	struct store_attr attr;
 };
 struct tree_names {			/* guarded by the tree's mutex but for what is constant */
-	struct tree_entry *entries;
-	size_t		 n, size;
+	struct catalog	*list, *rest;	/* rest: what list has no room for, passing by */
+	size_t		 read;		/* the furthest that somebody wanted */
 	unsigned int	 refs, waiting;
 	int		 done;		/* no more will come */
+	int		 is_large;
+	size_t		 counted;	/* in catalog_bytes */
+	int64_t		 listed_ms;
+	uint64_t	 version;	/* of the directory, when it was listed */
 	struct err	*failure;	/* it ended so */
 	uint64_t	 ino, parent_ino;	/* of "." and ".." */
 	int		 is_unchanged;	/* since the kernel read them last */
-	struct arena	 mem;
 };
+#define TREE_NAMES_GONE	(-2)
 /* Waits for the first name. */
 int	tree_names_new(struct tree *, struct inode *dir, struct tree_names **ret, struct err *err);
 void	tree_names_free(struct tree *, struct tree_names *);
-/* Entry at: 1 it is in *ret; 0 there is none, or (wait == 0) it has not come yet; -1 failed. */
-int	tree_names_get(struct tree *, struct tree_names *, size_t at, int wait,
+/*
+ * Entry at: 1 it is in *ret; 0 there is none, or (wait == 0) it has not come yet; -1 failed;
+ * TREE_NAMES_GONE: it passed by, new names have to be asked for.
+ */
+int	tree_names_get(struct tree *, struct inode *dir, struct tree_names *, size_t at, int wait,
 	    struct tree_entry *ret, struct err *err);
 /* The inode of an entry, with a lookup counted.  0: it is gone. */
-int	tree_names_lookup(struct tree *, struct inode *dir, const struct tree_entry *,
-	    struct inode **ret, struct inode_attr *);
+int	tree_names_lookup(struct tree *, struct inode *dir, const struct tree_names *,
+	    const struct tree_entry *, struct inode **ret, struct inode_attr *);
 
 #endif

@@ -1,13 +1,15 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "mount/cond.h"
 #include "mount/listing.h"
+#include "mount/stats.h"
 
 #define LOOKUPS_BEFORE_LISTING	2	/* the next one lists the directory */
 #define LISTING_WAIT_MS		300	/* what a lookup gives a listing before it asks by itself */
-#define LISTING_TOO_LARGE	200000	/* names: not worth it for lookups */
+#define LISTING_TOO_LARGE	200000	/* names: more are not worth it for lookups */
 #define PROBE_NAMES		5000	/* one page */
 #define TRIES			8	/* of a lookup while others change the directory */
 
@@ -20,7 +22,9 @@ consider_listing(struct tree *t, struct inode *dir)
 	struct directory *d = dir->dir;
 	int64_t until_ms = clock_ms() + LISTING_WAIT_MS;
 
-	if (!d->listing && !d->starting && (d->lookups++ < LOOKUPS_BEFORE_LISTING || d->too_large ||
+	if (d->too_large)
+		return;
+	if (!d->listing && !d->starting && (d->lookups++ < LOOKUPS_BEFORE_LISTING ||
 	    d->changing > 0))
 		return;
 	if (!d->listing && !d->starting)
@@ -36,11 +40,13 @@ is_known(struct tree *t, struct inode *parent, const char *name, struct inode **
 {
 	struct inode *i = tree_find(t, parent, name);
 	int64_t now_ms = clock_ms();
-	int listed = parent->dir->listed_until_ms > now_ms;
+	int listed = parent->dir->listed_until_ms > now_ms, recalled;
 
 	*ret = i;
-	if (i == NULL)
-		return (listed);
+	if (i == NULL) {
+		recalled = listing_recall(t, parent, name, ret);
+		return (recalled > 0 || (listed && recalled == 0));
+	}
 	return (i->local || (!i->changed && (listed || i->valid_until_ms > now_ms)));
 }
 
@@ -52,7 +58,7 @@ ask(struct tree *t, struct inode *parent, const char *name, struct inode **ret, 
 	uint64_t version = parent->dir->version;
 	int64_t now_ms = clock_ms();
 	struct err why = ERR_EMPTY;
-	struct store_attr a;
+	struct store_attr a = { .props = NULL };
 	size_t len;
 	int failed;
 
@@ -65,6 +71,7 @@ ask(struct tree *t, struct inode *parent, const char *name, struct inode **ret, 
 	}
 	tree_ref(parent);
 	pthread_mutex_unlock(&t->lock);
+	stats_add(STATS_ASKED, 1);
 	failed = store_stat(t->opt.store, blob, t->opt.is_file, &a, &why);
 	pthread_mutex_lock(&t->lock);
 	tree_unref(t, parent);
@@ -72,11 +79,15 @@ ask(struct tree *t, struct inode *parent, const char *name, struct inode **ret, 
 		*err = why;
 		return (-1);
 	}
-	if (parent->dir->version != version)
+	if (parent->dir->version != version) {
+		free(a.props);
 		return (0);
+	}
 	*ret = tree_find(t, parent, name);
-	if (!failed)
+	if (!failed) {
 		*ret = listing_merge(t, parent, name, &a, now_ms);
+		free(a.props);
+	}
 	else if (*ret != NULL && !(*ret)->local) {
 		listing_replace(t, *ret);
 		*ret = NULL;
@@ -120,6 +131,7 @@ tree_lookup(struct tree *t, struct inode *parent, const char *name, struct inode
 	}
 	pthread_mutex_lock(&t->lock);
 	d = tree_dir(t, parent);
+	d->asked++;
 	answered = resolve(t, parent, name, &i, err);
 	if (answered > 0 && i != NULL) {
 		i->lookups++;
@@ -153,6 +165,7 @@ probe_file(struct tree *t, struct err *err)
 	}
 	pthread_mutex_lock(&t->lock);
 	listing_merge(t, &t->root, slash != NULL ? slash + 1 : t->opt.prefix, &a, clock_ms());
+	free(a.props);
 	t->root.dir->listed_until_ms = INODE_FOR_EVER;
 	pthread_mutex_unlock(&t->lock);
 	return (0);
@@ -175,6 +188,7 @@ probe_empty(struct tree *t, struct err *err)
 			    "nothing is stored under this path");
 		return (-1);
 	}
+	free(a.props);
 	if (a.is_dir)
 		return (0);
 	return (err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "mount",
@@ -190,7 +204,7 @@ tree_probe(struct tree *t, int must_exist, struct err *err)
 	if (t->opt.is_file)
 		return (probe_file(t, err));
 	pthread_mutex_lock(&t->lock);
-	failed = listing_run(t, &t->root, PROBE_NAMES, err) < 0;
+	failed = listing_run(t, &t->root, PROBE_NAMES, 0, err) < 0;
 	n = t->root.dir->nchildren;
 	pthread_mutex_unlock(&t->lock);
 	if (failed)

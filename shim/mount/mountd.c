@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,17 @@
 #include "mount/access.h"
 #include "mount/mountd.h"
 #include "mount/session.h"
+#include "mount/stats.h"
 
 #define TTL_READ_ONLY_MS	(60 * 60 * 1000)	/* inputs stand still while a job runs */
 #define TTL_WRITABLE_MS		(30 * 1000)		/* other nodes may write there as well */
-#define REQUEST_TIMEOUT_MS	(5 * 60 * 1000)
+#define NEVER_MS		(10LL * 365 * 24 * 3600 * 1000)
 #define FIRST_TIMEOUT_MS	(30 * 1000)	/* of the first listing: init waits for it */
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
 #define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
+#define NAMES_PART		4
+#define NAMES_MIN		((int64_t)16 << 20)
 
 struct mountd {
 	const struct mountd_options *opt;
@@ -89,6 +93,36 @@ tell_hidden(void *arg, const char *directory, const char *name, const char *why)
 		    directory, why);
 }
 
+/* ---- counters ------------------------------------------------------------------------ */
+
+static void
+log_stats(struct mountd *m)
+{
+	auto_buf struct buf text = BUF_EMPTY;
+	struct http_counts counts;
+	char *line, *rest;
+
+	http_counts(m->http, &counts);
+	stats_print(&counts, m->tree, &text);
+	for (line = strtok_r(text.data, "\n", &rest); line != NULL;
+	    line = strtok_r(NULL, "\n", &rest))
+		log_notice("stats: %s", line);
+}
+
+/* The job's own SIGUSR1 goes to the job: who wants this names the mount's process. */
+static void *
+stats_main(void *arg)
+{
+	sigset_t usr1;
+	int number;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	while (sigwait(&usr1, &number) == 0)
+		log_stats(arg);
+	return (NULL);
+}
+
 /* ---- the end ------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn))
@@ -104,6 +138,8 @@ end(struct mountd *m, int64_t flush_ms)
 		    &flushed);
 	if (m->disk != NULL)
 		disk_drain(m->disk, DISK_DRAIN_MS);
+	if (m->opt->tuning->stats)
+		log_stats(m);
 	http_counts(m->http, &counts);
 	msg.stats.bytes_read = counts.bytes_in;
 	msg.stats.bytes_written = counts.bytes_out;
@@ -130,7 +166,7 @@ listen_to_init(void *arg)
 }
 
 static int
-start_listening(struct mountd *m, struct err *err)
+start_thread(struct mountd *m, void *(*thread_main)(void *), struct err *err)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -138,7 +174,7 @@ start_listening(struct mountd *m, struct err *err)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 256 * 1024);
-	rc = pthread_create(&thread, &attr, listen_to_init, m);
+	rc = pthread_create(&thread, &attr, thread_main, m);
 	pthread_attr_destroy(&attr);
 	errno = rc;
 	return (rc == 0 ? 0 : err_errno(err, "start a thread", NULL));
@@ -158,15 +194,31 @@ raise_fd_limit(void)
 	}
 }
 
+static int64_t
+or_never(int64_t ms)
+{
+	return (ms < 0 || ms > NEVER_MS ? NEVER_MS : ms);
+}
+
+/* The tree is made later than the store. */
+static const char *
+props_of(void *arg, const char *name, struct arena *mem)
+{
+	return (tree_props_of(((struct mountd *)arg)->tree, name, mem));
+}
+
 static int
 connect_store(struct mountd *m, struct err *err)
 {
 	const struct plan_access *a = m->opt->access;
-	struct http_options http = { .max_connections = 0 };
+	const struct plan_tuning *t = m->opt->tuning;
+	struct http_options http = { .max_connections = (int)t->connections,
+	    .max_tries = (int)t->tries };
 	struct store_options store = { .kind = a->store, .base_url = a->base_url,
 	    .account = a->account, .container = a->container, .hns = a->hns,
 	    .datastore = a->datastore, .identity = a->identity.label, .is_output = a->is_output,
-	    .onelake = a->store == SPEC_ONELAKE, .access = m->opt->tuning->acl };
+	    .onelake = a->store == SPEC_ONELAKE, .access = t->acl,
+	    .timeout_ms = or_never(t->io_timeout_ms), .props_of = props_of, .props_arg = m };
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
 	    (m->http = http_new(&http, err)) == NULL)
@@ -195,6 +247,7 @@ make_disk(struct mountd *m)
 	const struct plan_tuning *t = m->opt->tuning;
 	auto_buf struct buf place = BUF_EMPTY;
 	struct disk_options disk = { .dir = t->disk_cache, .bytes = t->disk_cache_bytes,
+	    .reserve_bytes = t->disk_free_bytes > 0 ? t->disk_free_bytes : 0,
 	    .note = tell_disk, .kept = blocks_kept };
 	struct err err = ERR_EMPTY;
 	char line[1024];
@@ -211,15 +264,17 @@ static int
 make_reader(struct mountd *m, struct err *err)
 {
 	struct blocks_options blocks = { .store = m->store, .memory_bytes = m->opt->memory_bytes,
-	    .timeout_ms = REQUEST_TIMEOUT_MS, .user_bytes = sizeof(struct reader_streams) };
+	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms),
+	    .user_bytes = sizeof(struct reader_streams) };
 	struct session_options session = { .fuse_fd = m->opt->fuse_fd, .report = m->report,
-	    .timeout_ms = REQUEST_TIMEOUT_MS, .ready = tell_ready, .arg = m };
+	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms), .ready = tell_ready, .arg = m };
 
 	make_disk(m);
 	blocks.disk = session.disk = m->disk;
 	if ((m->blocks = blocks_new(&blocks, err)) == NULL)
 		return (-1);
 	m->reader = reader_new(m->blocks);
+	reader_bound(m->reader, m->opt->tuning->read_ahead_bytes);
 	session.blocks = m->blocks;
 	session.reader = m->reader;
 	m->session = session_new(&session, err);
@@ -238,14 +293,39 @@ tell_failed(void *arg, const struct err *err)
 	report_failure(((struct mountd *)arg)->report, err);
 }
 
+static int64_t
+ttl_of(const struct mountd *m)
+{
+	int64_t said = m->opt->tuning->attr_ttl_ms;
+
+	if (said == PLAN_UNSAID)
+		return (m->opt->writable_root ? TTL_WRITABLE_MS : TTL_READ_ONLY_MS);
+	return (or_never(said));
+}
+
+static uint32_t
+id_or(int64_t said, uint32_t ours)
+{
+	return (said != PLAN_UNSAID ? (uint32_t)said : ours);
+}
+
+/* Of large directories: a part of what --memory says. */
+static size_t
+names_bytes(int64_t memory)
+{
+	return ((size_t)(memory / NAMES_PART > NAMES_MIN ? memory / NAMES_PART : NAMES_MIN));
+}
+
 static int
 make_tree(struct mountd *m, struct err *err)
 {
+	const struct plan_tuning *t = m->opt->tuning;
 	const struct plan_access *a = m->opt->access;
 	struct arena mem = ARENA_EMPTY;
 	struct tree_options tree = { .store = m->store, .prefix = a->prefix, .is_file = a->is_file,
-	    .writable = m->opt->writable_root, .uid = m->opt->job_uid, .gid = m->opt->job_gid,
-	    .ttl_ms = m->opt->writable_root ? TTL_WRITABLE_MS : TTL_READ_ONLY_MS,
+	    .writable = m->opt->writable_root, .ttl_ms = ttl_of(m),
+	    .uid = id_or(t->uid, m->opt->job_uid), .gid = id_or(t->gid, m->opt->job_gid),
+	    .umask = (uint32_t)t->umask, .names_bytes = names_bytes(m->opt->memory_bytes),
 	    .replaced = on_replaced, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
 	    .arg = m };
 	struct writer_options writer = { .blocks = m->blocks, .reader = m->reader,
@@ -257,11 +337,12 @@ make_tree(struct mountd *m, struct err *err)
 	writer.tree = m->tree;
 	if (m->opt->writable_root && (m->writer = writer_new(&writer, err)) == NULL)
 		return (-1);
-	store_set_timeout(m->store, FIRST_TIMEOUT_MS);
+	if (or_never(t->io_timeout_ms) > FIRST_TIMEOUT_MS)
+		store_set_timeout(m->store, FIRST_TIMEOUT_MS);
 	if (tree_probe(m->tree, !a->is_output, err) == 0) {
 		if (m->opt->tuning->acl)
 			access_of_root(m->tree);
-		store_set_timeout(m->store, 0);
+		store_set_timeout(m->store, or_never(t->io_timeout_ms));
 		return (0);
 	}
 	err_on(err, "%s", plan_place(a, a->prefix, &mem));
@@ -278,7 +359,8 @@ mountd_main(const struct mountd_options *opt)
 	raise_fd_limit();
 	m.report = report_new(opt->access->identity.label);
 	if (connect_store(&m, &err) != 0 || make_reader(&m, &err) != 0 ||
-	    make_tree(&m, &err) != 0 || start_listening(&m, &err) != 0)
+	    make_tree(&m, &err) != 0 || start_thread(&m, listen_to_init, &err) != 0 ||
+	    start_thread(&m, stats_main, &err) != 0)
 		fail(&m, &err);
 	if (session_run(m.session, m.tree, m.writer, &err) != 0)
 		fail(&m, &err);

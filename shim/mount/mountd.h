@@ -26,7 +26,7 @@ struct mountd_options {
 	int		 agent_fd;
 	int64_t		 memory_bytes;		/* this mount's share */
 	const struct plan_tuning *tuning;
-	uint32_t	 job_uid, job_gid;	/* owner of the files */
+	uint32_t	 job_uid, job_gid;	/* owner of the files, if tuning names none */
 	int		 writable_root;
 };
 
@@ -34,12 +34,15 @@ struct mountd_options {
 void	mountd_main(const struct mountd_options *) __attribute__((noreturn));
 
 /*
- * Open /dev/fuse and mount it at target (made if missing).  For init: it has
- * the privilege and keeps the descriptor.  read_only adds MS_RDONLY.
+ * Open /dev/fuse and mount it at target (made if missing).  For init: it has the
+ * privilege and keeps the descriptor.  Always nosuid, nodev; read_only adds MS_RDONLY.
+ * Modes and owners count (default_permissions), for everybody or, with allow_other
+ * off, for one user: the owner of the files, root left out (Linux:
+ * fuse_allow_current_process).
  * fails  remedy REMEDY_GIVE_FUSE when the device or the privilege is missing
  */
-int	mountd_attach(const char *target, const char *source, int read_only, int *ret_fuse_fd,
-	    struct err *);
+int	mountd_attach(const char *target, const char *source, int read_only,
+	    const struct plan_tuning *, int *ret_fuse_fd, struct err *);
 /* Lazy unmount; missing is fine. */
 int	mountd_detach(const char *target, struct err *);
 /* read_ahead_kb of the mount's bdi, best effort (private sysfs mount).  0 or -1. */

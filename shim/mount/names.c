@@ -335,14 +335,14 @@ names_unlink(struct writer *w, struct inode *parent, const char *name, struct er
 static int
 is_empty(struct writer *w, struct inode *i, struct err *err)
 {
-	size_t n;
+	int empty;
 
 	if (tree_list(w->opt.tree, i, err) != 0)
 		return (-1);
 	pthread_mutex_lock(&w->opt.tree->lock);
-	n = i->dir->nchildren;
+	empty = tree_is_empty(i);
 	pthread_mutex_unlock(&w->opt.tree->lock);
-	return (n == 0);
+	return (empty);
 }
 
 static int

@@ -10,12 +10,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mount/access.h"
+#include "mount/link.h"
 #include "mount/names.h"
 #include "mount/ops.h"
+#include "mount/ops_refuse.h"
+#include "mount/stats.h"
+#include "mount/xattr.h"
 
 #define STATFS_BLOCK	4096
 #define STATFS_BLOCKS	(UINT64_C(1) << 38)	/* 1 PiB: read-only, somebody else's */
-#define PLUS_MAX	200000	/* so many names of a directory the kernel gets with attributes */
+#define PLUS_MAX	100000	/* names of a directory whose attributes nobody asked for */
 #define READ_AHEAD	(16 << 20)	/* at most; the bdi's value may be less */
 #define BACKGROUND	256
 #define NO_BACKING	"the kernel does not read from the disk cache by itself: %s"
@@ -123,6 +127,7 @@ op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct inode_attr a;
 	struct inode *i;
 
+	stats_add(STATS_LOOKUPS, 1);
 	if (tree_lookup(o->tree, inode_of(o, parent), name, &i, &a, &err) != 0)
 		fail(req, &err);
 	else
@@ -153,6 +158,7 @@ static void
 op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
+	stats_add(STATS_GETATTRS, 1);
 	reply_attr(req, inode_of(ops_of(req), ino));
 }
 
@@ -165,11 +171,13 @@ set_time(struct inode *i, const struct stat *st, int now)
 		clock_gettime(CLOCK_REALTIME, &t);
 	i->mtime_s = t.tv_sec;
 	i->mtime_ns = (uint32_t)t.tv_nsec;
+	i->said_mtime = !now;
 }
 
 /*
- * Times are kept as long as this mount lives, the service has no place for them; modes and
- * owners too, unless the job wants those of the service (access.h).
+ * Times are kept as long as this mount lives, but for one that is set before the bytes go out
+ * (cp -p, tar): metadata beside them costs nothing.  Modes and owners too, unless the job wants
+ * those of the service (access.h).
  */
 static void
 op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi)
@@ -178,6 +186,7 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fus
 	struct inode *i = inode_of(o, ino);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_CHANGES, 1);
 	(void)fi;
 	if ((what & FUSE_SET_ATTR_SIZE) != 0 &&
 	    writer_truncate(o->writer, i, st->st_size, &err) != 0) {
@@ -197,6 +206,8 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fus
 		i->gid = st->st_gid;
 	if ((what & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)) != 0)
 		set_time(i, st, (what & FUSE_SET_ATTR_MTIME_NOW) != 0);
+	if ((what & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0)
+		i->mode &= ~(mode_t)(S_ISUID | S_ISGID);	/* HANDLE_KILLPRIV_V2 */
 	pthread_mutex_unlock(&o->tree->lock);
 	reply_attr(req, i);
 }
@@ -223,12 +234,24 @@ op_statfs(fuse_req_t req, fuse_ino_t ino)
 struct open_dir {
 	struct tree_names *names;
 	int		 fresh;		/* not read from yet */
+	uint64_t	 asked;		/* lookups in it when it was opened */
 };
 
 static struct open_dir *
 dir_of(const struct fuse_file_info *fi)
 {
 	return ((struct open_dir *)(uintptr_t)fi->fh);
+}
+
+static uint64_t
+asked_of(struct ops *o, struct inode *dir)
+{
+	uint64_t asked;
+
+	pthread_mutex_lock(&o->tree->lock);
+	asked = dir->dir->asked;
+	pthread_mutex_unlock(&o->tree->lock);
+	return (asked);
 }
 
 static void
@@ -244,6 +267,7 @@ op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	d->fresh = 1;
+	d->asked = asked_of(o, inode_of(o, ino));
 	fi->fh = (uint64_t)(uintptr_t)d;
 	if (o->writer == NULL) {
 		fi->cache_readdir = 1;
@@ -267,21 +291,31 @@ op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
-/* rewinddir() shows what is there now. */
+/* The names that there are now. */
 static int
-reread(struct ops *o, struct inode *dir, struct open_dir *d, off_t offset, struct err *err)
+renew(struct ops *o, struct inode *dir, struct open_dir *d, struct err *err)
 {
 	struct tree_names *names;
 
-	if (offset != 0 || d->fresh) {
-		d->fresh = 0;
-		return (0);
-	}
 	if (tree_names_new(o->tree, dir, &names, err) != 0)
 		return (-1);
 	tree_names_free(o->tree, d->names);
 	d->names = names;
 	return (0);
+}
+
+/* Entry at; it waits for it only when there are none to answer with. */
+static int
+next_entry(struct ops *o, struct inode *dir, struct open_dir *d, off_t at, int wait,
+    struct tree_entry *t, struct err *err)
+{
+	int state;
+
+	while ((state = tree_names_get(o->tree, dir, d->names, (size_t)at, wait, t, err)) ==
+	    TREE_NAMES_GONE)		/* somebody went back, or is slower than another */
+		if (!wait || renew(o, dir, d, err) != 0)
+			return (wait ? -1 : 0);
+	return (state);
 }
 
 struct dir_buf {
@@ -309,8 +343,8 @@ put_name(fuse_req_t req, struct dir_buf *b, const char *name, uint64_t ino, uint
 }
 
 static int
-put_plus(fuse_req_t req, struct dir_buf *b, struct inode *dir, const struct tree_entry *t,
-    off_t next)
+put_plus(fuse_req_t req, struct dir_buf *b, struct inode *dir, const struct tree_names *names,
+    const struct tree_entry *t, off_t next)
 {
 	struct ops *o = ops_of(req);
 	struct fuse_entry_param e;
@@ -318,8 +352,9 @@ put_plus(fuse_req_t req, struct dir_buf *b, struct inode *dir, const struct tree
 	struct inode *i;
 	size_t n;
 
-	if (!tree_names_lookup(o->tree, dir, t, &i, &a))
-		return (1);		/* gone meanwhile */
+	if (!tree_names_lookup(o->tree, dir, names, t, &i, &a))
+		/* Gone meanwhile, or what is known of it is old: it will be asked for. */
+		return (names->is_large ? put_name(req, b, t->name, t->ino, t->mode, next, 1) : 1);
 	fill_entry(o, i, &a, &e);
 	n = fuse_add_direntry_plus(req, b->data + b->used, b->size - b->used, t->name, &e, next);
 	if (n > b->size - b->used) {
@@ -347,22 +382,25 @@ read_names(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_fi
 	struct err err = ERR_EMPTY;
 	struct dir_buf b = { .size = size };
 	struct tree_entry t;
-	int room = 1;
+	int room = 1, with_attributes;
 
-	if (reread(o, dir, d, at, &err) != 0) {
+	stats_add(STATS_READDIRS, 1);
+	/* rewinddir() shows what is there now. */
+	if (at == 0 && !d->fresh && renew(o, dir, d, &err) != 0) {
 		fail(req, &err);
 		return;
 	}
+	d->fresh = 0;
+	with_attributes = plus && (at < PLUS_MAX || asked_of(o, dir) != d->asked);
 	b.data = mem_alloc(size);
 	for (; room > 0; at++) {
 		if (at < 2) {
 			room = put_dot(req, &b, d->names, at, plus);
 			continue;
 		}
-		/* It waits for names only when it has none. */
-		room = tree_names_get(o->tree, d->names, (size_t)at - 2, b.used == 0, &t, &err);
+		room = next_entry(o, dir, d, at - 2, b.used == 0, &t, &err);
 		if (room > 0)
-			room = plus && at < PLUS_MAX ? put_plus(req, &b, dir, &t, at + 1) :
+			room = with_attributes ? put_plus(req, &b, dir, d->names, &t, at + 1) :
 			    put_name(req, &b, t.name, t.ino, t.mode, at + 1, plus);
 	}
 	if (room < 0)
@@ -460,6 +498,7 @@ read_remote(fuse_req_t req, struct inode *i, size_t size, off_t offset)
 	fuse_req_interrupt_func(req, NULL, NULL);
 	blocks_wait_done(&w.wait);
 	if (!failed) {
+		stats_add(STATS_READ_BYTES, (int64_t)span.len);
 		fuse_reply_iov(req, span.iov, (int)span.n);
 		blocks_put(o->blocks, &span);
 	} else if (err.kind == ERR_CHANGED || err.kind == ERR_NOT_FOUND)
@@ -478,6 +517,7 @@ op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_f
 	struct err err = ERR_EMPTY;
 	int local = 0;
 
+	stats_add(STATS_READS, 1);
 	(void)fi;
 	if (o->writer != NULL)
 		local = writer_hold(o->writer, i, &data.buf[0].fd, &err);
@@ -530,6 +570,7 @@ op_open_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
 
+	stats_add(STATS_OPENS, 1);
 	if ((fi->flags & O_ACCMODE) != O_RDONLY)
 		fuse_reply_err(req, EROFS);
 	else if (o->backing != NULL && backing_works(o, req))
@@ -593,6 +634,7 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct err err = ERR_EMPTY;
 	int writes = (fi->flags & O_ACCMODE) != O_RDONLY;
 
+	stats_add(STATS_OPENS, 1);
 	if (is_outdated(o, i)) {
 		fuse_reply_err(req, ESTALE);
 		return;
@@ -623,6 +665,7 @@ op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct inode_attr a;
 	struct inode *i;
 
+	stats_add(STATS_OPENS, 1);
 	if (names_create(o->writer, inode_of(o, parent), name, &how, &i, &a, &err) != 0) {
 		fail(req, &err);
 		return;
@@ -643,6 +686,8 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t of
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_WRITES, 1);
+	stats_add(STATS_WRITTEN_BYTES, (int64_t)size);
 	(void)fi;
 	if (writer_write(o->writer, inode_of(o, ino), data, size, offset, &err) != 0)
 		fail(req, &err);
@@ -656,6 +701,7 @@ op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_FLUSHES, 1);
 	if (fi->fh != 0 && writer_close(o->writer, inode_of(o, ino), &err) != 0)
 		fail(req, &err);
 	else
@@ -668,6 +714,7 @@ op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *f
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_FLUSHES, 1);
 	(void)data_only;
 	(void)fi;
 	if (writer_flush(o->writer, inode_of(o, ino), &err) != 0)
@@ -713,6 +760,7 @@ op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct inode_attr a;
 	struct inode *i;
 
+	stats_add(STATS_CHANGES, 1);
 	if (names_mkdir(o->writer, inode_of(o, parent), name, mode, &i, &a, &err) != 0)
 		fail(req, &err);
 	else
@@ -725,6 +773,7 @@ op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_CHANGES, 1);
 	if (names_unlink(o->writer, inode_of(o, parent), name, &err) != 0)
 		fail(req, &err);
 	else
@@ -737,6 +786,7 @@ op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_CHANGES, 1);
 	if (names_rmdir(o->writer, inode_of(o, parent), name, &err) != 0)
 		fail(req, &err);
 	else
@@ -750,6 +800,7 @@ op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_pa
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 
+	stats_add(STATS_CHANGES, 1);
 	if ((flags & ~(unsigned int)RENAME_NOREPLACE) != 0)
 		fuse_reply_err(req, EINVAL);
 	else if (names_rename(o->writer, inode_of(o, parent), name, inode_of(o, new_parent),
@@ -762,29 +813,98 @@ op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_pa
 static void
 op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	(void)target;
-	(void)parent;
-	(void)name;
-	fuse_reply_err(req, EPERM);
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+	struct inode_attr a;
+	struct inode *i;
+
+	stats_add(STATS_CHANGES, 1);
+	if (link_make(o->writer, inode_of(o, parent), name, target, &i, &a, &err) != 0)
+		fail(req, &err);
+	else
+		reply_entry(req, i, &a);
 }
 
 static void
-op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	(void)ino;
-	(void)parent;
-	(void)name;
-	fuse_reply_err(req, EPERM);
+	struct ops *o = ops_of(req);
+	struct err err = ERR_EMPTY;
+	char target[4096];
+
+	if (link_read(o->tree, inode_of(o, ino), target, &err) != 0)
+		fail(req, &err);
+	else
+		fuse_reply_readlink(req, target);
+}
+
+/* ---- extended attributes ------------------------------------------------------------- */
+
+/* size 0: how long is it? */
+static void
+reply_xattr(fuse_req_t req, const struct buf *b, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, b->len);
+	else if (b->len > size)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, buf_str(b), b->len);
 }
 
 static void
-op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)device;
-	fuse_reply_err(req, EPERM);
+	struct ops *o = ops_of(req);
+	auto_buf struct buf value = BUF_EMPTY;
+	int failed = xattr_get(o->tree, inode_of(o, ino), name, &value);
+
+	stats_add(STATS_XATTRS, 1);
+	if (failed)
+		fuse_reply_err(req, failed);
+	else
+		reply_xattr(req, &value, size);
+}
+
+static void
+op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct ops *o = ops_of(req);
+	auto_buf struct buf names = BUF_EMPTY;
+
+	stats_add(STATS_XATTRS, 1);
+	xattr_list(o->tree, inode_of(o, ino), &names);
+	reply_xattr(req, &names, size);
+}
+
+static void
+set_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+    int flags)
+{
+	struct ops *o = ops_of(req);
+	struct inode *i = inode_of(o, ino);
+	struct err err = ERR_EMPTY;
+
+	stats_add(STATS_CHANGES, 1);
+	if (xattr_set(o->writer, i, name, value, size, flags, &err) == 0)
+		fuse_reply_err(req, 0);
+	else if (err.kind == ERR_CHANGED)
+		fail_changed(req, i, &err);
+	else
+		fail(req, &err);
+}
+
+static void
+op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+    int flags)
+{
+	set_xattr(req, ino, name, value, size, flags);
+}
+
+static void
+op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	set_xattr(req, ino, name, NULL, 0, 0);
 }
 
 /* ---- the tables ---------------------------------------------------------------------- */
@@ -812,8 +932,13 @@ op_init(void *arg, struct fuse_conn_info *c)
 	/* A file's pages stay: a new version is a new inode. */
 	fuse_unset_feature_flag(c, FUSE_CAP_AUTO_INVAL_DATA);
 	fuse_set_feature_flag(c, FUSE_CAP_EXPLICIT_INVAL_DATA);
-	if (o->writer != NULL)
+	/* A link does not change: another one is another inode. */
+	fuse_set_feature_flag(c, FUSE_CAP_CACHE_SYMLINKS);
+	if (o->writer != NULL) {
 		fuse_set_feature_flag(c, FUSE_CAP_SPLICE_WRITE);
+		/* Else the kernel asks for security.capability before each write. */
+		fuse_set_feature_flag(c, FUSE_CAP_HANDLE_KILLPRIV_V2);
+	}
 	o->no_open = (c->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
 	if (o->backing != NULL)
 		init_backing(o, c);
@@ -824,13 +949,16 @@ op_init(void *arg, struct fuse_conn_info *c)
 	o->ready(o->ready_arg);
 }
 
-/* What is not here libfuse answers with ENOSYS, and the kernel asks once: xattrs, bmap ... */
+/* What is not here libfuse answers with ENOSYS, and the kernel asks once: fallocate, lseek ... */
 const struct fuse_lowlevel_ops ops_read_only = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
+	.readlink = op_readlink,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
 	.open = op_open_read_only,
 	.release = op_release_read_only,
 	.read = op_read,
@@ -840,6 +968,18 @@ const struct fuse_lowlevel_ops ops_read_only = {
 	.releasedir = op_releasedir,
 	.statfs = op_statfs,
 	.ioctl = op_ioctl,
+	.setattr = rofs_setattr,
+	.mknod = rofs_mknod,
+	.mkdir = rofs_mkdir,
+	.unlink = rofs_remove,
+	.rmdir = rofs_remove,
+	.symlink = rofs_symlink,
+	.rename = rofs_rename,
+	.link = rofs_link,
+	.create = rofs_create,
+	.write = rofs_write,
+	.setxattr = rofs_setxattr,
+	.removexattr = rofs_removexattr,
 };
 
 const struct fuse_lowlevel_ops ops_writable = {
@@ -866,8 +1006,13 @@ const struct fuse_lowlevel_ops ops_writable = {
 	.rmdir = op_rmdir,
 	.rename = op_rename,
 	.symlink = op_symlink,
-	.link = op_link,
-	.mknod = op_mknod,
+	.readlink = op_readlink,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.setxattr = op_setxattr,
+	.removexattr = op_removexattr,
+	.link = refuse_link,
+	.mknod = refuse_mknod,
 	.statfs = op_statfs,
 	.ioctl = op_ioctl,
 };

@@ -31,6 +31,7 @@ struct reader {
 	/* Guards the rest and every struct reader_streams; nothing is locked inside. */
 	pthread_mutex_t	 lock;
 	uint64_t	 clock;
+	int64_t		 window_max;
 	struct recent	 recent[RECENT];
 };
 
@@ -52,8 +53,16 @@ reader_new(struct blocks *b)
 	struct reader *r = mem_zalloc(sizeof(*r));
 
 	r->blocks = b;
+	r->window_max = READER_WINDOW_MAX;
 	pthread_mutex_init(&r->lock, NULL);
 	return (r);
+}
+
+void
+reader_bound(struct reader *r, int64_t bytes)
+{
+	if (bytes > 0 && bytes < READER_WINDOW_MAX)
+		r->window_max = bytes;
 }
 
 void
@@ -253,7 +262,7 @@ plan_ahead(struct reader *r, struct blocks_file *f, struct plan *p, int missing,
 	share = blocks_memory(r->blocks) / 4 * 3 / count_recent(r, f, p->slot);
 	if (missing)
 		s->window *= s->window < QUICK ? 4 : 2;
-	s->window = max(min(s->window, min(share, READER_WINDOW_MAX)), FIRST);
+	s->window = max(min(s->window, min(share, r->window_max)), FIRST);
 	*ret_step = step_of(s->window);
 	*ret_from = s->ahead;
 	*ret_until = min(size, s->position + s->window);

@@ -54,6 +54,8 @@ struct reader_streams {
 
 struct reader;
 struct reader *reader_new(struct blocks *);	/* borrows blocks until reader_free */
+/* No stream is read further ahead than this; 0: the default.  Before the first read. */
+void	reader_bound(struct reader *, int64_t bytes);
 void	reader_free(struct reader *);
 
 /*

@@ -457,6 +457,43 @@ prepare(struct deciding *d, const struct plan_options *opt)
 	    slash == file ? "/" : arena_strndup(d->mem, file, (size_t)(slash - file)));
 }
 
+/* As the job will have it. */
+static const char *
+job_variable(void *arg, const char *name)
+{
+	const struct deciding *d = arg;
+	const struct spec_job *job = &d->spec->job;
+	char *const *e;
+	size_t i, len = strlen(name);
+
+	for (i = 0; i < job->nvariables; i++)
+		if (strcmp(job->variables[i].name, name) == 0)
+			return (job->variables[i].value);
+	for (e = d->facts->environ; e != NULL && *e != NULL; e++)
+		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+			return (*e + len + 1);
+	return (NULL);
+}
+
+static void
+remark_variable(void *arg, const char *variable, const char *value, const char *why, int is_bad)
+{
+	if (is_bad)
+		deciding_warn(arg, "tuning-value", "%s is \"%s\": that is not understood, and "
+		    "ignored", variable, value);
+	else
+		deciding_note(arg, "tuning-ignored", "%s: %s", variable, why);
+}
+
+static void
+decide_tuning(struct deciding *d)
+{
+	struct plan_tuning_world world = { job_variable, remark_variable, d };
+
+	d->plan->tuning = d->opt.tuning;
+	plan_tuning_settle(&d->plan->tuning, d->opt.only_broker ? NULL : &world);
+}
+
 int
 plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts,
     const struct plan_options *opt, struct arena *mem, struct err *err)
@@ -465,8 +502,7 @@ plan_decide(struct plan *ret, const struct spec *spec, const struct facts *facts
 	struct deciding d = { .plan = &plan, .spec = spec, .facts = facts, .mem = mem };
 
 	prepare(&d, opt);
-	plan.tuning = opt->tuning;
-	plan_tuning_settle(&plan.tuning);
+	decide_tuning(&d);
 	/* No input or output can have this name: it would be staged there. */
 	plan.tuning.disk_cache = deciding_join(&d, d.opt.cache_dir, ".blocks");
 	plan.job_name = decide_name(&d);

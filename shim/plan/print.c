@@ -263,6 +263,23 @@ add_broker(struct buf *to, const struct plan *plan)
 	add_prose_row(to, 0, "tokens", buf_str(&text));
 }
 
+/* What somebody said, and who; the rest is in help and docs/MOUNTS.md. */
+static void
+add_tuning(struct buf *to, const struct plan_tuning *t)
+{
+	auto_buf struct buf text = BUF_EMPTY;
+	char value[48];
+	int knob;
+
+	for (knob = 0; knob < KNOBS; knob++)
+		if (t->from[knob] != NULL &&
+		    plan_tuning_text(t, (enum plan_knob)knob, value, sizeof(value)))
+			buf_printf(&text, "%s%s %s (%s)", text.len > 0 ? ", " : "",
+			    plan_knob_name((enum plan_knob)knob), value, t->from[knob]);
+	if (text.len > 0)
+		add_prose_row(to, 0, "tuning", buf_str(&text));
+}
+
 static void
 add_head(struct buf *to, const struct plan *plan)
 {
@@ -285,6 +302,7 @@ add_head(struct buf *to, const struct plan *plan)
 		    plan->tuning.disk_cache);
 		add_row(to, 0, "disk cache", buf_str(&text));
 	}
+	add_tuning(to, &plan->tuning);
 	if (plan->timeout_s != 0) {
 		buf_reset(&text);
 		buf_printf(&text, "%lld s", plan->timeout_s);
@@ -431,6 +449,26 @@ json_broker(struct json_out *o, const struct plan *plan)
 }
 
 static void
+json_tuning(struct json_out *o, const struct plan_tuning *t)
+{
+	char text[48];
+	int knob;
+
+	json_out_key(o, "tuning");
+	json_out_begin(o, '{');
+	for (knob = 0; knob < KNOBS; knob++) {
+		if (!plan_tuning_text(t, (enum plan_knob)knob, text, sizeof(text)))
+			continue;
+		json_out_key(o, plan_knob_name((enum plan_knob)knob));
+		json_out_begin(o, '{');
+		json_out_kint(o, "value", plan_tuning_value(t, (enum plan_knob)knob));
+		json_out_kstring(o, "from", t->from[knob] != NULL ? t->from[knob] : "default");
+		json_out_end(o, '}');
+	}
+	json_out_end(o, '}');
+}
+
+static void
 json_command(struct json_out *o, const struct plan *plan)
 {
 	auto_buf struct buf clean = BUF_EMPTY;
@@ -453,6 +491,7 @@ json_command(struct json_out *o, const struct plan *plan)
 	json_out_kint(o, "memory_bytes", plan->tuning.memory_bytes);
 	if (plan->tuning.disk_cache_bytes > 0)
 		json_out_kint(o, "disk_cache_bytes", plan->tuning.disk_cache_bytes);
+	json_tuning(o, &plan->tuning);
 }
 
 static void

@@ -9,6 +9,7 @@
 //   get CONTAINER/NAME [FILE]               to FILE or stdout
 //   list CONTAINER[/PREFIX]                 one line a blob: size, tab, name
 //   stat CONTAINER/NAME                     properties, as JSON
+//   set CONTAINER/NAME TYPE [KEY=VALUE...]  content type and metadata, replacing what there was
 //   rm CONTAINER/NAME
 //   sas account|CONTAINER|CONTAINER/NAME [PERMISSIONS [SECONDS]]
 //       a query string without "?": an account SAS or a service SAS (--auth key), a user
@@ -144,6 +145,12 @@ const commands = {
     const md5 = p.contentMD5 && Buffer.from(p.contentMD5).toString("base64");
     const seen = { blobType, contentLength, contentType, etag, lastModified, metadata, md5 };
     console.log(JSON.stringify(seen, null, 2));
+  },
+
+  async set({ service }, [path, type, ...pairs]) {
+    const blob = blobAt(service, path);
+    await blob.setHTTPHeaders({ blobContentType: type });
+    await blob.setMetadata(Object.fromEntries(pairs.map((pair) => pair.split(/=(.*)/s, 2))));
   },
 
   async rm({ service }, [path]) {

@@ -71,6 +71,7 @@ static struct {
 	int		 cut_reads;	/* the next so many say "all", after half */
 	struct err	 error;
 	int		 delay_ms;	/* of lists, stats, uploads */
+	char		 last_props[256];	/* that were set */
 	char		 last_if_match[HTTP_ETAG_MAX];	/* of the last upload; "" none */
 	void		(*on_upload)(const char *name, const char *data, int64_t size);
 	pthread_t	 thread;
@@ -677,6 +678,43 @@ store_upload(struct store *s, const char *name, int fd, int64_t size, const char
 	if (!failed && progress != NULL)
 		progress(arg, size);
 	return (failed ? -1 : 0);
+}
+
+int
+store_symlink(struct store *s, const char *name, const char *target,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	int failed;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	fake.uploads++;
+	failed = fake_check(name, "*", err);
+	if (!failed)
+		fake_etag(fake_store(name, target, (int64_t)strlen(target), 0), ret_etag);
+	pthread_mutex_unlock(&fake.lock);
+	return (failed);
+}
+
+int
+store_set_props(struct store *s, const char *name, const char *props, int metadata,
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	struct fake_blob *b;
+	int failed;
+
+	(void)s;
+	pthread_mutex_lock(&fake.lock);
+	failed = fake_check(name, if_match, err);
+	b = fake_find(name);
+	if (!failed && b != NULL) {
+		b->version = ++fake.versions;
+		fake_etag(b, ret_etag);
+		str_format(fake.last_props, sizeof(fake.last_props), "%s%s",
+		    metadata ? "metadata " : "headers ", props);
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return (failed);
 }
 
 int

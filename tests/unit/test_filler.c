@@ -67,8 +67,8 @@ begin(int64_t budget)
 	if (filler == NULL || tree_lookup(tree, &tree->root, "d", &dir, &a, &err) != 0 ||
 	    tree_names_new(tree, dir, &names, &err) != 0)
 		abort();
-	for (k = 0; tree_names_get(tree, names, k, 1, &e, &err) == 1; k++)
-		tree_names_lookup(tree, dir, &e, &i, &a);	/* the kernel knows them all */
+	for (k = 0; tree_names_get(tree, dir, names, k, 1, &e, &err) == 1; k++)
+		tree_names_lookup(tree, dir, names, &e, &i, &a);	/* for the kernel */
 	tree_names_free(tree, names);
 }
 

@@ -150,8 +150,8 @@ transfer_download_main(const struct transfer_options *opt)
 }
 
 int
-mountd_attach(const char *target, const char *source, int read_only, int *ret_fuse_fd,
-    struct err *err)
+mountd_attach(const char *target, const char *source, int read_only,
+    const struct plan_tuning *tuning, int *ret_fuse_fd, struct err *err)
 {
 	(void)source;
 	(void)read_only;

@@ -92,7 +92,7 @@ names_of(struct inode *dir)
 
 	if (tree_names_new(tree, dir, &names, &err) != 0)
 		return ("failed");
-	for (n = 0; n < 300 && tree_names_get(tree, names, n, 1, &e, &err) == 1; n++)
+	for (n = 0; n < 300 && tree_names_get(tree, dir, names, n, 1, &e, &err) == 1; n++)
 		str_format(list[n], sizeof(list[n]), "%s%s", e.name, S_ISDIR(e.mode) ? "/" : "");
 	tree_names_free(tree, names);
 	qsort(list, n, sizeof(list[0]), by_text);
@@ -318,7 +318,7 @@ reader_main(void *arg)
 	r->failed = tree_names_new(tree, r->dir, &names, &err) != 0;
 	if (r->failed)
 		return (NULL);
-	while (tree_names_get(tree, names, r->n, 1, &e, &err) == 1)
+	while (tree_names_get(tree, r->dir, names, r->n, 1, &e, &err) == 1)
 		r->n++;
 	tree_names_free(tree, names);
 	return (NULL);
@@ -496,6 +496,163 @@ test_unchanged(void)
 	end();
 }
 
+/* ---- large directories --------------------------------------------------------------- */
+
+#define MANY	3000
+
+static struct inode *
+begin_large(int writable, size_t names_bytes)
+{
+	struct tree_options o = { .store = store_new(NULL, NULL), .prefix = "", .ttl_ms = 60000,
+	    .large = 500, .names_bytes = names_bytes, .max_inodes = 1000, .writable = writable,
+	    .replaced = on_replaced };
+	char name[16];
+	int i;
+
+	fake_reset();
+	replaced = 0;
+	for (i = 0; i < MANY; i++) {
+		str_format(name, sizeof(name), "d/f%06d", i);
+		fake_put_text(name, "x");
+	}
+	tree = tree_new(&o);
+	return (look(&tree->root, "d", NULL));
+}
+
+/* All names, in order; how many there are. */
+static size_t
+read_all(struct inode *dir, int lookups)
+{
+	struct tree_names *names;
+	struct tree_entry e;
+	struct inode_attr a;
+	struct inode *i;
+	struct err err;
+	char want[16];
+	size_t n = 0;
+
+	if (!check_int(tree_names_new(tree, dir, &names, &err), 0))
+		return (0);
+	for (; tree_names_get(tree, dir, names, n, 1, &e, &err) == 1; n++) {
+		str_format(want, sizeof(want), "f%06zu", n);
+		if (strcmp(e.name, want) != 0)
+			break;
+		if (!lookups)
+			continue;
+		if (!tree_names_lookup(tree, dir, names, &e, &i, &a) || a.size != 1)
+			break;
+		tree_forget(tree, i, 1);
+	}
+	tree_names_free(tree, names);
+	return (n);
+}
+
+static void
+test_large(void)
+{
+	struct inode *dir = begin_large(0, 0), *i;
+	struct inode_attr a;
+	int lists, stats;
+
+	check_int(read_all(dir, 1), MANY);
+	check(tree->n < 600);
+	lists = fake_get(lists);
+	stats = fake_get(stats);
+	check_int(read_all(dir, 0), MANY);
+	i = look(dir, "f002999", &a);
+	check(i != NULL && S_ISREG(a.mode) && a.size == 1 && a.mtime_s > 1700000000);
+	check_str(inode_etag(i), "\"0xBB8\"");
+	check(look(dir, "f003000", NULL) == NULL);
+	check(look(dir, "f000000", NULL) != NULL);
+	check_int(fake_get(lists), lists);
+	check_int(fake_get(stats), stats);
+	end();
+}
+
+/* The kernel holds them all: it is asked to let go, and then they are gone here. */
+static void
+test_large_held(void)
+{
+	struct inode *dir = begin_large(0, 0), *held[MANY];
+	struct inode_attr a;
+	char name[16];
+	int k;
+
+	check_int(read_all(dir, 0), MANY);
+	for (k = 0; k < MANY; k++) {
+		str_format(name, sizeof(name), "f%06d", k);
+		held[k] = look(dir, name, &a);
+	}
+	check(tree->n > 2900);
+	check(replaced > 500);
+	for (k = 0; k < MANY; k++)
+		tree_forget(tree, held[k], 1);
+	check(tree->n <= 1000);
+	end();
+}
+
+/* No room for the names: they pass by, and single ones are asked for. */
+static void
+test_passing(void)
+{
+	struct inode *dir = begin_large(0, 1);
+	struct tree_names *one, *two;
+	struct tree_entry e;
+	struct err err;
+	int stats;
+	size_t n;
+
+	check_int(read_all(dir, 1), MANY);
+	check(tree->n < 600);
+	stats = fake_get(stats);
+	check(look(dir, "f000007", NULL) != NULL);	/* there was room for this one */
+	check_int(fake_get(stats), stats);
+	check(look(dir, "f002000", NULL) != NULL);
+	check(look(dir, "none", NULL) == NULL);
+	check_int(fake_get(stats), stats + 2);
+	/* Two at a time, one of them slow; and one that leaves early. */
+	check_int(tree_names_new(tree, dir, &one, &err), 0);
+	check_int(tree_names_new(tree, dir, &two, &err), 0);
+	for (n = 0; tree_names_get(tree, dir, one, n, 1, &e, &err) == 1; n++)
+		if (n == 700)
+			check_int(tree_names_get(tree, dir, two, 0, 1, &e, &err), 1);
+	check_int(n, MANY);
+	tree_names_free(tree, one);
+	tree_names_free(tree, two);
+	end();
+}
+
+/* What is changed here is not what the listing said. */
+static void
+test_large_changed(void)
+{
+	struct inode *dir = begin_large(1, 0), *i;
+	int lists, stats;
+
+	check_int(read_all(dir, 0), MANY);
+	tree_begin_change(tree, dir, NULL);
+	fake_delete("d/f000700");
+	i = look(dir, "f000700", NULL);
+	check(i != NULL);
+	pthread_mutex_lock(&tree->lock);
+	tree_detach(tree, i);
+	pthread_mutex_unlock(&tree->lock);
+	tree_end_change(tree, dir, NULL);
+	tree_forget(tree, i, 1);
+	stats = fake_get(stats);
+	check(look(dir, "f000700", NULL) == NULL);
+	check_int(fake_get(stats), stats + 1);	/* asked, not recalled */
+	check(look(dir, "f000701", NULL) != NULL);
+	check_int(fake_get(stats), stats + 1);
+	fake_put_text("d/f000700", "x");
+	lists = fake_get(lists);
+	check_int(read_all(dir, 0), MANY);	/* listed again */
+	check_int(fake_get(lists), lists + 1);
+	check_int(tree_list(tree, dir, NULL), 0);
+	check_int(tree_is_empty(dir), 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -511,6 +668,10 @@ main(void)
 	test_probe();
 	test_bound();
 	test_unchanged();
+	test_large();
+	test_large_held();
+	test_passing();
+	test_large_changed();
 	fake_end();
 	return (check_done());
 }

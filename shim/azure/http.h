@@ -110,7 +110,7 @@ struct http_response {			/* of the last try */
 	struct buf error_body;
 	struct buf continuation;	/* x-ms-continuation */
 	int64_t	 body_received;		/* bytes given to sink or put into error_body */
-	int	 head_ms;		/* from the start of the try to its first line; -1: none yet */
+	int	 head_ms;		/* from the try's start to its first line; -1: none yet */
 };
 
 struct http_call {
@@ -142,7 +142,7 @@ struct http_call {
 	 */
 	void	(*slow)(struct http_call *);
 	int	 slow_ms;
-	int	 stall_ms;			/* resumable: no byte of a begun body; 0: as any stall */
+	int	 stall_ms;		/* resumable: no byte of a begun body; 0: as any stall */
 	void	*arg;				/* the caller's */
 	int64_t	 deadline_ms;			/* clock_ms(); 0: 5 minutes from submit */
 	size_t	 body_max;			/* kept without sink; 0: 1 MiB; more fails */
@@ -158,7 +158,7 @@ struct http_call {
 
 /* The call must live until done() was called.  Any thread. */
 void	http_submit(struct http *, struct http_call *);
-/* End early: done() comes soon with ERR_UNREACHABLE "cancelled".  Any thread, but not in done(). */
+/* End early: done() comes soon with ERR_UNREACHABLE "cancelled".  Any thread, not in done(). */
 void	http_cancel(struct http *, struct http_call *);
 /* Somebody waits for it now: priority 0.  As http_cancel(). */
 void	http_hurry(struct http *, struct http_call *);

@@ -34,7 +34,7 @@
 
 #define DISK_CHUNK		(256 * 1024)
 #define DISK_SMALL		(1 << 20)	/* sums stand behind the data; no passthrough */
-#define DISK_CHECK_AT_ONCE	(64 << 20)	/* a whole file is checked before disk_whole returns */
+#define DISK_CHECK_AT_ONCE	(64 << 20)	/* a whole file is checked by disk_whole itself */
 #define DISK_QUEUE		128		/* chunks on their way to the disk */
 
 struct disk;
@@ -48,7 +48,7 @@ struct disk_options {
 	unsigned int	 queue;			/* chunks; 0: DISK_QUEUE */
 	/* What a person should know; is_bad: something is broken.  From any thread. */
 	void		(*note)(void *arg, int is_bad, const char *text);
-	/* What disk_keep() took is not needed any more; it is on the disk, or is not going to be. */
+	/* What disk_keep() took is not needed any more: it is on the disk, or will not be. */
 	void		(*kept)(void *arg, void *token, int is_kept);
 	void		*arg;
 };

@@ -84,12 +84,14 @@ survey(struct disk *d, struct survey *s)
 	int fd = openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *each;
+	struct stat st;
 
 	if (dir == NULL) {
 		mem_close_fd(&fd);
 		return (-1);
 	}
-	s->bytes = 0;
+	/* The directory and .state. */
+	s->bytes = SLACK + (fstat(d->dir_fd, &st) == 0 ? (int64_t)st.st_blocks * 512 : 0);
 	s->n = 0;
 	while ((each = readdir(dir)) != NULL)
 		if (each->d_name[0] != '.')

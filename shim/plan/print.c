@@ -298,8 +298,8 @@ add_head(struct buf *to, const struct plan *plan)
 	add_row(to, 0, "memory", buf_str(&text));
 	if (plan->tuning.disk_cache_bytes > 0) {
 		buf_reset(&text);
-		buf_printf(&text, "%lld MiB in %s", (long long)(plan->tuning.disk_cache_bytes >> 20),
-		    plan->tuning.disk_cache);
+		buf_printf(&text, "%lld MiB in %s",
+		    (long long)(plan->tuning.disk_cache_bytes >> 20), plan->tuning.disk_cache);
 		add_row(to, 0, "disk cache", buf_str(&text));
 	}
 	add_tuning(to, &plan->tuning);

@@ -11,7 +11,7 @@ WIDTH, LEFT, RIGHT = 980, 250, 70
 BAR, GAP, GROUP = 13, 3, 12
 LEAST, MOST = 0.1, 100
 COLOURS = {"rclone": "#3b6ea5", "blobfuse2": "#7a4fa3", "curl": "#5f6b73", "floor": "#9aa3a9",
-           "local": "#9aa3a9", "bound": "#9aa3a9"}
+           "local": "#9aa3a9", "bound": "#9aa3a9", "write-behind": "#2f8f83"}
 OTHER = "#2f8f83"
 GOOD, SHORT = "#1b7f3b", "#b3261e"
 INK, FAINT = "#1f2328", "#d6dade"
@@ -57,7 +57,7 @@ def bars(row, y):
     out, wanted = [], goals(row)
     for who in row.samples:
         ratio = row.ratio(who)
-        if who == "amlshim" or ratio is None:
+        if who in ("amlshim", "write-behind") or ratio is None:
             continue
         low, high = sorted((place(1), place(ratio)))
         out.append(f'<rect x="{low:.1f}" y="{y}" width="{max(high - low, 1):.1f}" height="{BAR}" '

@@ -2,7 +2,8 @@
 #
 #   contenders_begin     those that are here, in $contenders; says who is not
 #   fresh WHO USE        a new mount of container "data", or with a USE that writes, of $OUT_CONTAINER,
-#                        at $MOUNT.  USE: sequential random small list write write-small reread
+#                        at $MOUNT.  USE: sequential random small list reread
+#                        write write-small write-behind
 #   unmount              end it; its caches go too, but for those of USE reread
 #   mount_pids           its processes
 #   mount_cpu            seconds of CPU they have used so far
@@ -33,6 +34,12 @@ contenders_begin()
 	contenders+=(curl)
 	version curl "$(curl --version | head -n 1 | cut -d' ' -f1-2)"
 	version amlshim "$("$AMLSHIM" version | head -n 1)"
+}
+
+# amlshim, when it has that flag.
+has_flag() # WHO FLAG
+{
+	[ "$1" = amlshim ] && "$AMLSHIM" help mount | grep -q -- "$2"
 }
 
 uses_output()
@@ -69,7 +76,10 @@ unmount()
 mount_amlshim()
 {
 	local extra=()
-	[ "$1" != reread ] || extra=(--disk-cache 4G)
+	case $1 in
+	reread) extra=(--disk-cache 4G) ;;
+	write-behind) extra=(--write-behind) ;;
+	esac
 	if uses_output "$1"; then
 		job_write <<-END
 			command: sleep 100000

@@ -472,7 +472,7 @@ move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP
 	return (rc <= 0 ? rc : copy_blob(w, r, s, etag, err));
 }
 
-/* What stood under the new name is no more.  1: it had a blob. */
+/* What stood under the new name is no more; a file's is busy.  1: it had a blob. */
 static int
 drop_victim(struct writer *w, struct renaming *r, int keep_file)
 {
@@ -485,11 +485,27 @@ drop_victim(struct writer *w, struct renaming *r, int keep_file)
 	if (inode_is_dir(r->victim))
 		return (0);
 	s = staged_of(w, r->victim);
-	staged_begin(s);
 	had_blob = has_blob(s);
 	drop_unlinked(w, s, keep_file ? NULL : r->new_path);
-	staged_end(s);
 	return (had_blob);
+}
+
+/*
+ * Nobody uploads either while the name changes hands: what an upload under way of
+ * the victim brings would replace ours.  A renamed directory makes many files busy,
+ * in an order of its own: two at a time are taken only while none is at it.
+ */
+static void
+begin_both(struct writer *w, struct staged *s, struct staged *victim)
+{
+	if (victim == NULL) {
+		staged_begin(s);
+		return;
+	}
+	pthread_mutex_lock(&w->rename_lock);
+	staged_begin(victim);
+	staged_begin(s);
+	pthread_mutex_unlock(&w->rename_lock);
 }
 
 /* It went wrong half-way: what is known of the new name may be wrong. */
@@ -534,10 +550,11 @@ static int
 rename_file(struct writer *w, struct renaming *r, struct err *err)
 {
 	struct staged *s = staged_of(w, r->what);
+	struct staged *victim = r->victim != NULL ? staged_of(w, r->victim) : NULL;
 	char etag[HTTP_ETAG_MAX];
 	int failed, local, had_blob;
 
-	staged_begin(s);
+	begin_both(w, s, victim);
 	failed = move_blob(w, r, s, etag, err);
 	pthread_mutex_lock(&s->lock);
 	local = s->is_local;
@@ -560,6 +577,8 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 	} else
 		doubt(w, r);
 	staged_end(s);
+	if (victim != NULL)
+		staged_end(victim);
 	return (failed);
 }
 

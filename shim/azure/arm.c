@@ -99,9 +99,11 @@ read_store(const struct json *p, struct wire_datastore *ds, struct err *err)
 		    "a datastore of type %.40s cannot be mounted or copied", type));
 	ds->type = (int32_t)stores[i].type;
 	if ((stores[i].account != NULL && copy_text(p, stores[i].account, ds->account,
-	    sizeof(ds->account), err) != 0) || (stores[i].container != NULL && copy_text(p, stores[i].container, ds->container,
-	    sizeof(ds->container), err) != 0) || copy_text(json_get(p, "artifact"),
-	    "artifactName", ds->artifact, sizeof(ds->artifact), err) != 0)
+	    sizeof(ds->account), err) != 0) ||
+	    (stores[i].container != NULL && copy_text(p, stores[i].container, ds->container,
+	    sizeof(ds->container), err) != 0) ||
+	    copy_text(json_get(p, "artifact"), "artifactName", ds->artifact,
+	    sizeof(ds->artifact), err) != 0)
 		return (-1);
 	return (copy_text(p, "endpoint", ds->endpoint, sizeof(ds->endpoint), err));
 }

@@ -138,7 +138,7 @@ blob_explain(struct store *s, const struct http_response *r, int writing, struct
 
 /* ---- one request ------------------------------------------------------- */
 
-/* A URL, or from its path on, of what the request takes: with the SAS, if that is what gives access. */
+/* What the request takes, as a URL or from its path on: with the SAS, if that gives access. */
 static void
 add_source(struct blob_op *op, const char *header, const char *url, struct http_request *q)
 {

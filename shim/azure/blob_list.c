@@ -166,9 +166,8 @@ on_property(struct reader *r, const char *name, const char *text, size_t len)
 	case 'R':
 		if (strcmp(name, "ResourceType") != 0)
 			break;
-		r->knows_type = 1;
-		if (strcmp(text, "directory") == 0)
-			a->is_dir = 1;
+		a->is_dir |= strcmp(text, "directory") == 0;
+		r->knows_type |= a->is_dir || strcmp(text, "file") == 0;
 		break;
 	default:
 		if (r->with_access)

@@ -227,7 +227,10 @@ int	store_set_props(struct store *, const char *name, const char *props, int met
 	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
 /* Missing is success. */
 int	store_delete(struct store *, const char *name, struct err *);
-/* An explicit directory: zero-length blob with hdi_isfolder=true; existing is success. */
+/*
+ * A directory, or on flat accounts what stands for one: a zero-length blob with
+ * hdi_isfolder=true.  Existing is success.
+ */
 int	store_mkdir(struct store *, const char *name, struct err *);
 /* Server-side copy inside the container, polled until done. */
 int	store_copy(struct store *, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],

@@ -16,8 +16,9 @@ static int
 texts_are_sound(const struct wire_datastore *w)
 {
 	return (IS_TEXT(w->name) && IS_TEXT(w->account) && IS_TEXT(w->container) &&
-	    IS_TEXT(w->endpoint) && IS_TEXT(w->artifact) && IS_TEXT(w->tenant_id) && IS_TEXT(w->client_id) &&
-	    IS_TEXT(w->thumbprint) && IS_TEXT(w->authority_url) && IS_TEXT(w->resource_url));
+	    IS_TEXT(w->endpoint) && IS_TEXT(w->artifact) && IS_TEXT(w->tenant_id) &&
+	    IS_TEXT(w->client_id) && IS_TEXT(w->thumbprint) && IS_TEXT(w->authority_url) &&
+	    IS_TEXT(w->resource_url));
 }
 
 static const char *

@@ -165,7 +165,8 @@ default_output(struct deciding *d, struct part *p, struct err *err)
 	}
 	uri_encode(&name, job, strlen(job), 0);
 	return (arena_printf(d->mem, "azureml://datastores/%s/paths/%sazureml/%s/%s%s", store,
-	    is_onelake(d, store) ? "Files/" : "", buf_str(&name), p->io->name, p->io->type == SPEC_URI_FILE ? "" : "/"));
+	    is_onelake(d, store) ? "Files/" : "", buf_str(&name), p->io->name,
+	    p->io->type == SPEC_URI_FILE ? "" : "/"));
 }
 
 /* The value of one name that an output's path may use; NULL: none, and *err tells why. */
@@ -298,7 +299,7 @@ pass_local(struct deciding *d, struct part *p, const char *path)
 	    "a local path: the job gets it as it is, no service is asked");
 }
 
-/* "dfs.core.windows.net" and "ACCT.dfs.core.windows.net" name the same service as the suffix alone. */
+/* "dfs.core.windows.net" and "ACCT.dfs.core.windows.net" name the account's services too. */
 static const char *
 suffix_of(const char *account, const char *endpoint)
 {

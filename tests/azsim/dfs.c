@@ -45,8 +45,8 @@ static const struct dfs_op ops[] = {
 	    dfs_get_status }, NULL, "getStatus", 0 },
 	{ { "GetAccessControl", "HEAD", PATH, NULL, NULL, -1, " upn ", "re", "r", ROLE_READER,
 	    dfs_get_status }, NULL, "getAccessControl", 0 },
-	{ { "DeletePath", "DELETE", PATH, NULL, NULL, -1, " recursive continuation paginated ", "d", "d",
-	    ROLE_CONTRIBUTOR, dfs_delete }, NULL, NULL, 0 },
+	{ { "DeletePath", "DELETE", PATH, NULL, NULL, -1, " recursive continuation paginated ", "d",
+	    "d", ROLE_CONTRIBUTOR, dfs_delete }, NULL, NULL, 0 },
 };
 
 /* Of the service, but not of the simulator. */
@@ -97,9 +97,9 @@ find_op(const struct exchange *ex)
 	size_t i;
 
 	for (i = 0; i < LENGTH(ops); i++)
-		if (ops[i].base.level == level && strcmp(ops[i].base.method, ex->req->method) == 0 &&
-		    ops[i].is_rename == is_rename && fits(ops[i].resource, resource) &&
-		    fits(ops[i].action, action))
+		if (ops[i].base.level == level && ops[i].is_rename == is_rename &&
+		    strcmp(ops[i].base.method, ex->req->method) == 0 &&
+		    fits(ops[i].resource, resource) && fits(ops[i].action, action))
 			return (&ops[i]);
 	return (NULL);
 }
@@ -299,7 +299,8 @@ dfs_handle(struct exchange *ex)
 		return (-1);
 	/* What is left of this interface on flat accounts is not simulated. */
 	if (!ex->account->hns)
-		return (refuse(ex, op->action != NULL && strstr(op->action, "AccessControl") != NULL ?
+		return (refuse(ex, op->action != NULL &&
+		    strstr(op->action, "AccessControl") != NULL ?
 		    "HierarchicalNamespaceNotEnabled" : "NotImplemented"));
 	if ((strcmp(ex->req->method, "PUT") == 0 || strcmp(ex->req->method, "PATCH") == 0) &&
 	    ex->req->content_length < 0)

@@ -244,8 +244,9 @@ may_set(struct exchange *ex, const struct dfs_seen *s)
 int
 dfs_set_access(struct exchange *ex)
 {
-	const char *owner = exchange_header(ex, "x-ms-owner"), *acl = exchange_header(ex, "x-ms-acl");
+	const char *owner = exchange_header(ex, "x-ms-owner");
 	const char *group = exchange_header(ex, "x-ms-group");
+	const char *acl = exchange_header(ex, "x-ms-acl");
 	struct conditions conditions;
 	struct access *a;
 	struct dfs_seen s;
@@ -322,11 +323,13 @@ dfs_set_access_recursive(struct exchange *ex)
 		dfs_unlook(&s);
 		return (refuse(ex, "AuthorizationPermissionMismatch"));
 	}
-	for (b = model_seek(s.container, ex->blob); b != NULL && files + directories < RECORDS_MAX &&
-	    strncmp(b->name, ex->blob, n) == 0; b = b->next[0]) {
+	for (b = model_seek(s.container, ex->blob); b != NULL && strncmp(b->name, ex->blob, n) == 0;
+	    b = b->next[0]) {
 		struct dfs_seen one = { s.container, b };
 		struct access *a;
 
+		if (files + directories == RECORDS_MAX)
+			break;
 		if (b->now == NULL || (n > 0 && b->name[n] != '\0' && b->name[n] != '/'))
 			continue;
 		*(b->now->is_dir ? &directories : &files) += 1;

@@ -117,7 +117,8 @@ check(struct exchange *ex, const struct container *c, const struct source *s,
 int
 dfs_rename(struct exchange *ex)
 {
-	const char *mode = exchange_param(ex, "mode"), *goes_on = exchange_param(ex, "continuation");
+	const char *mode = exchange_param(ex, "mode");
+	const char *goes_on = exchange_param(ex, "continuation");
 	struct renaming r = { .goes_on = goes_on != NULL };
 	struct container *c = model_container(ex->account, ex->container);
 	struct source s;

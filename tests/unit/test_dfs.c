@@ -33,8 +33,8 @@ serve(struct origin_conn *c)
 	int n = atomic_fetch_add(&step, 1);
 
 	if (n < (int)LENGTH(said))
-		str_format(said[n], sizeof(said[n]), "%s %s [%s|%s%s|%s,%s,%s]", q->method, q->target,
-		    origin_header(c, "x-ms-rename-source"), origin_header(c, "if-match"),
+		str_format(said[n], sizeof(said[n]), "%s %s [%s|%s%s|%s,%s,%s]", q->method,
+		    q->target, origin_header(c, "x-ms-rename-source"), origin_header(c, "if-match"),
 		    origin_header(c, "if-none-match"), origin_header(c, "x-ms-permissions"),
 		    origin_header(c, "x-ms-owner"), origin_header(c, "x-ms-group"));
 	c->nth = n;
@@ -371,9 +371,12 @@ test_kind(void)
 	check_str(said[0], "GET /acct/data?restype=container&comp=list&include=metadata%2C"
 	    "permissions&prefix=d%2Ff&maxresults=1 [||,,]");
 	check_int(again, 0);
-	check_int(rename_on(LISTING(FILE_WITH("<ResourceType>file</ResourceType>")), 200, &again), 0);
+	check_int(rename_on(LISTING(FILE_WITH("<ResourceType>file</ResourceType>")), 200,
+	    &again), 0);
 	check_int(again, 0);
 	check_int(rename_on(LISTING(FILE_WITH("")), 200, &again), 1);	/* it did not understand */
+	check_int(again, 0);
+	check_int(rename_on(LISTING(FILE_WITH("<ResourceType />")), 200, &again), 1);
 	check_int(again, 0);
 	check_int(rename_on(LISTING(""), 200, &again), 1);
 	check_int(again, 1);
@@ -504,7 +507,8 @@ no_blocks(struct origin_conn *c)
 {
 	const struct httpd_request *q = &c->http.req;
 
-	if (strstr(q->target, "/f?comp=block&") != NULL || strstr(q->target, "/f?comp=blocklist") != NULL)
+	if (strstr(q->target, "/f?comp=block&") != NULL ||
+	    strstr(q->target, "/f?comp=blocklist") != NULL)
 		return (refuse(c, 409, "InvalidBlobType"));
 	if (strstr(q->target, "mode=posix") != NULL)
 		return (answer(c, 201, "x-ms-said: renamed\r\n", ""));

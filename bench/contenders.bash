@@ -114,8 +114,8 @@ unmount_amlshim()
 # large each time, the read-ahead buffer of 64 MiB; --vfs-read-chunk-streams (1.68) gets such chunks
 # in parallel, and 16 streams of 4 MiB are what the page suggests.  Small files: the full
 # cache, so that the second epoch is served from the disk.  Random reads: small chunks, no buffer;
-# with chunks of 128 KiB or less, and with the full cache, 1.60 failed reads here ("invalid seek
-# position", "file already closed").
+# the smaller the chunks the more reads 1.60 failed here ("invalid seek position", "file already
+# closed"; with the full cache too): 256 KiB hold most of the time.
 # Writing: through its disk cache, uploads begin at close, 16 at a time, without an MD5 first.
 
 mount_rclone()

@@ -94,7 +94,7 @@ loaded()
 curled()
 {
 	local TIMEFORMAT='%R %U %S' real user system
-	{ time "$@" >/dev/null 2>"$work/curl.err"; } 2>"$work/time" || { cat "$work/curl.err" >&2; return 1; }
+	{ time "$@" >/dev/null 2>"$work/curl.err"; } 2>"$work/time" || { tail -n 3 "$work/curl.err" >&2; return 1; }
 	read -r real user system <"$work/time"
 	seconds=$real cpu=$(calc "$user + $system")
 }
@@ -247,7 +247,7 @@ random()
 {
 	local cpu count=$((setting_ms > 0 ? 64000 / setting_ms : 8000))
 	if [ "$1" = curl ]; then
-		plan_ranges "$count" 4096 65536 >"$work/curl"
+		plan_ranges "$count" 4096 $(((SEQ_MIB << 20) / count / 4096 * 4096)) >"$work/curl"
 		curled curl_run "$work/curl" 16 || return 1
 		note random-4k curl "$(calc "$count / $seconds")" reads/s
 		[ "$setting_ms" = 0 ] || note random-4k floor $((16 * 1000 / setting_ms)) reads/s

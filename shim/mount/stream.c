@@ -81,7 +81,7 @@ add_part(struct stream *s, int64_t len)
 {
 	int64_t at = covered(s);
 
-	if (s->n == s->size) {
+	if (s->parts == NULL || s->n == s->size) {
 		s->size = s->size > 0 ? 2 * s->size : 16;
 		s->parts = mem_grow(s->parts, s->size * sizeof(*s->parts));
 	}

@@ -155,6 +155,7 @@ mountd_attach(const char *target, const char *source, int read_only,
 {
 	(void)source;
 	(void)read_only;
+	(void)tuning;
 	if (does(target, "unmountable"))
 		return (err_set(err, ERR_SYSTEM, REMEDY_GIVE_FUSE, "mount", "as told"));
 	*ret_fuse_fd = -1;

@@ -164,8 +164,8 @@ sub"
 }
 
 @test "gen1: a file replaced while it is read is ESTALE, never mixed bytes" {
-	noise 100000000 "$T/first"
-	noise 100000001 "$T/second"
+	noise 40000000 "$T/first"
+	noise 40000001 "$T/second"
 	cp "$T/first" "$T/blob"
 	script <<-END
 		exec 3<\$1/blob
@@ -188,7 +188,7 @@ opened again: the second"
 }
 
 @test "gen1: a file that became shorter while it is read is ESTALE" {
-	noise 60000000 "$T/blob"
+	noise 40000000 "$T/blob"
 	script <<-END
 		exec 3<\$1/blob
 		dd bs=1M count=1 iflag=fullblock <&3 2>/dev/null | wc -c

@@ -180,23 +180,24 @@ look_over(struct http_call *call, int ok, struct err *err)
 	finish(r, failed, err);
 }
 
-/* On the same call: it is over, and may be submitted again. */
+/*
+ * On the same call, which is over and may be submitted again; its engine stays alone, for somebody
+ * may be hurrying it.  The bytes are here: nothing goes before this.
+ */
 static void
 look(struct store_read *r)
 {
-	int64_t deadline_ms = r->call.deadline_ms;
+	struct http_call *call = &r->call;
 
-	http_call_done(&r->call);
-	memset(&r->call, 0, sizeof(r->call));
+	http_call_done(call);
+	call->response = (struct http_response){ .status = 0 };
 	blob_request_id(r->request_id);
-	r->call.op = "read";
-	r->call.prepare = look_prepare;
-	r->call.judge = look_judge;
-	r->call.done = look_over;
-	r->call.arg = r;
-	r->call.priority = r->priority;
-	r->call.deadline_ms = deadline_ms;
-	http_submit(r->store->http, &r->call);
+	call->prepare = look_prepare;
+	call->judge = look_judge;
+	call->sink = NULL;
+	call->done = look_over;
+	call->resumable = call->tries = call->priority = 0;
+	http_submit(r->store->http, call);
 }
 
 static void

@@ -75,6 +75,12 @@ put(struct line *l, const char *s)
 		put_raw(l, s);
 }
 
+int
+log_is_text(void)
+{
+	return (setup.format == LOG_TEXT);
+}
+
 /* A newline or escape sequence from elsewhere may not start a line of its own. */
 static void
 put_text(struct line *l, const char *s)
@@ -219,6 +225,33 @@ LOG_FUNCTION(log_warning, LOG_WARNING)
 LOG_FUNCTION(log_notice, LOG_NOTICE)
 LOG_FUNCTION(log_info, LOG_INFO)
 LOG_FUNCTION(log_debug, LOG_DEBUG)
+
+void
+log_numbers(enum log_level level, const char *event, const struct log_number *numbers, size_t n,
+    const char *message)
+{
+	struct line line = LINE_EMPTY;
+	char text[64];
+	int saved = errno;
+	size_t i;
+
+	if (!log_wants(level))
+		return;
+	if (log_is_text()) {
+		put_text_start(&line, level, message);
+	} else {
+		put_json_start(&line, level, message);
+		put_json_field(&line, "event", event);
+		for (i = 0; i < n; i++) {
+			snprintf(text, sizeof(text), ",\"%.32s\":%lld", numbers[i].key,
+			    numbers[i].value);
+			put(&line, text);
+		}
+		put_raw(&line, "}");
+	}
+	send_line(&line);
+	errno = saved;
+}
 
 static void
 put_err_json(struct line *l, const struct err *err)

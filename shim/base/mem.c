@@ -349,6 +349,21 @@ str_is_guid(const char *s)
 	return (s[36] == '\0');
 }
 
+const char *
+str_bytes(long long bytes, char buf[24])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < LENGTH(units)) {
+		value /= 1024;
+		unit++;
+	}
+	str_format(buf, 24, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+	return (buf);
+}
+
 size_t
 str_utf8_printable(const char *s, size_t len)
 {

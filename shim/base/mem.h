@@ -71,6 +71,8 @@ int	str_same(const char *, const char *);
 int	str_same_loose(const char *, const char *);
 /* A decimal number in [min, max] and nothing else; 0 or -1. */
 int	str_to_i64(const char *, long long min, long long max, long long *ret);
+/* "1.2 GiB"; lives in buf. */
+const char *str_bytes(long long bytes, char buf[24]);
 /* 8-4-4-4-12 hexadecimal digits. */
 int	str_is_guid(const char *);
 /*

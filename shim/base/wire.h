@@ -32,6 +32,7 @@ struct wire_stats {
 	int64_t	files_done, files_total;	/* transfers; total 0: not known */
 	int64_t	bytes_total;
 	int64_t	files_failed;
+	int64_t	files_kept;			/* transfers: copied by an earlier run */
 	int64_t	tokens;				/* agent: tokens handed to the job */
 };
 

@@ -336,7 +336,7 @@ doctor_ask_access(void *access, struct findings *out)
 	int is_elsewhere = v.access->identity.secret_from != SPEC_SECRET_HERE;
 	struct plan_access with;
 
-	if (v.access->action == PLAN_PASS) {
+	if (v.access->action == PLAN_PASS || v.access->url != NULL) {
 		findings_add(out, FINDING_OK, "storage", v.access->name, "%s",
 		    v.access->identity.reason);
 		return;

@@ -88,7 +88,7 @@ doctor_list_hosts(struct doctor *d)
 	d->hosts = mem_zalloc((3 * plan->naccesses + 1) * sizeof(*d->hosts));
 	for (; a < plan->accesses + plan->naccesses; a++) {
 		if (a->action != PLAN_PASS)
-			add_host(d, a->base_url, 1, a->store == SPEC_GEN1);
+			add_host(d, a->base_url, a->url == NULL, a->store == SPEC_GEN1);
 		if (a->hns && a->store != SPEC_GEN1 &&
 		    (a->action == PLAN_MOUNT_RW || plan->tuning.acl))
 			add_dfs_host(d, a->base_url);

@@ -438,7 +438,7 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		break;
 	case WIRE_PROGRESS:
 		w->stats = msg->stats;
-		progress_show(&in->progress, w->name, &w->stats);
+		progress_show(&in->progress, &in->workers, w);
 		break;
 	case WIRE_FAILED:
 		/* Without the agent the others cannot but fail, too. */
@@ -769,8 +769,8 @@ closing_line(const struct init *in)
 		sum.tokens += s->tokens;
 	}
 	log_info("closed: read %s, wrote %s, %lld requests, %lld retries, %lld tokens for the job, "
-	    "%lld orphans reaped", progress_bytes(sum.bytes_read, read_text),
-	    progress_bytes(sum.bytes_written, written_text), (long long)sum.requests,
+	    "%lld orphans reaped", str_bytes(sum.bytes_read, read_text),
+	    str_bytes(sum.bytes_written, written_text), (long long)sum.requests,
 	    (long long)sum.retries, (long long)sum.tokens, (long long)in->orphans);
 }
 
@@ -851,6 +851,8 @@ init_run(const struct init_options *opt)
 	status = exit_status(&in);
 	if (in.workers.n != 0)
 		closing_line(&in);
+	if (status == 0)
+		workers_forget_journals(&in.workers);
 	workers_done(&in.workers);
 	mem_close_fd(&in.signal_fd);
 	trace_close();

@@ -525,6 +525,20 @@ remove_traces(const struct workers *w)
 }
 
 void
+workers_forget_journals(const struct workers *w)
+{
+	const struct plan_access *a;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		a = w->list[i].access;
+		if (a != NULL && a->action == PLAN_DOWNLOAD && a->journal != NULL &&
+		    unlink(a->journal) != 0 && errno != ENOENT)
+			log_debug("%s stays: %s", a->journal, strerror(errno));
+	}
+}
+
+void
 workers_done(struct workers *w)
 {
 	size_t i;

@@ -89,6 +89,8 @@ void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);
 /* Where data that did not get out stands; NULL: there is none. */
 const char *worker_data(const struct worker *);
 void	workers_detach(struct worker *);
+/* The run has succeeded: none goes on with its downloads. */
+void	workers_forget_journals(const struct workers *);
 void	workers_done(struct workers *);
 
 #endif

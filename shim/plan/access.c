@@ -411,6 +411,37 @@ refuse_form(struct err *err, const struct part *p, const char *cause)
 	return (on_path(err, p));
 }
 
+static int
+is_web(const char *text)
+{
+	return (strncasecmp(text, "https://", 8) == 0 || strncasecmp(text, "http://", 7) == 0);
+}
+
+/* A file of a public server (how-to-read-write-data-v2.md, "Paths"): there is no mounting it. */
+static int
+use_public(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
+{
+	struct plan_access *a = &p->access;
+
+	if (p->is_output || !is_web(a->uri))
+		return (refuse_form(err, p, "this is no Azure storage account: use mode: direct, "
+		    "and the job gets the address as it is"));
+	if (a->type != SPEC_URI_FILE || *uri->path == '\0')
+		return (refuse_form(err, p, "this is no Azure storage account: a public server has "
+		    "single files (type: uri_file, mode: download); or use mode: direct, and the "
+		    "job gets the address as it is"));
+	if (a->action != PLAN_DOWNLOAD)
+		deciding_warn(d, "public-download", "input %s: a public server cannot be mounted, "
+		    "its file is downloaded before the job", p->io->name);
+	a->action = PLAN_DOWNLOAD;
+	a->url = a->uri;
+	a->base_url = arena_printf(d->mem, "%s://%s", uri->scheme, uri->suffix);
+	a->container = "";
+	a->identity = (struct plan_identity){ .kind = PLAN_ID_NONE, .label = "nobody",
+		.rule = "public", .reason = "a public address: no credential is sent there" };
+	return (0);
+}
+
 /* "azureml:NAME:VERSION" and longer: only the workspace knows what stands behind it. */
 static int
 use_asset(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
@@ -451,8 +482,7 @@ decide_service(struct deciding *d, struct part *p, const struct dsuri *uri, stru
 		return (0);
 	}
 	if (uri->form == DSURI_HTTP && (!direct || p->is_output))
-		return (refuse_form(err, p, "this is no Azure storage account: use mode: direct, "
-		    "and the job gets the address as it is"));
+		return (use_public(d, p, uri, err));
 	if (direct) {
 		pass(p, p->access.uri, "direct",
 		    "mode direct: the job gets the URI and opens it as itself");
@@ -555,7 +585,7 @@ static int
 decide_place(struct deciding *d, struct part *p, const char *file, struct err *err)
 {
 	struct plan_access *a = &p->access;
-	const char *wish = p->io->path_on_compute;
+	const char *wish = p->io->path_on_compute, *name;
 
 	if (wish != NULL && (wish[0] != '/' || has_dotdot(wish) ||
 	    strcmp(deciding_join(d, NULL, wish), "/") == 0)) {
@@ -567,9 +597,12 @@ decide_place(struct deciding *d, struct part *p, const char *file, struct err *e
 	a->target = wish != NULL ? deciding_join(d, NULL, wish) :
 	    deciding_join(d, d->opt.root, arena_printf(d->mem, "%s/%s", kind_of(p), p->io->name));
 	a->value = file == NULL ? a->target : arena_printf(d->mem, "%s/%s", a->target, file);
+	name = p->is_output ? p->io->name : arena_printf(d->mem, "%s.in", p->io->name);
 	if (a->action == PLAN_MOUNT_RW || a->action == PLAN_UPLOAD)
-		a->staging = deciding_join(d, d->opt.cache_dir,
-		    p->is_output ? p->io->name : arena_printf(d->mem, "%s.in", p->io->name));
+		a->staging = deciding_join(d, d->opt.cache_dir, name);
+	if (a->action == PLAN_UPLOAD || (a->action == PLAN_DOWNLOAD && a->url == NULL))
+		a->journal = deciding_join(d, d->opt.cache_dir,
+		    arena_printf(d->mem, "%s.journal", name));
 	return (check_target(d, p, err));
 }
 
@@ -600,6 +633,8 @@ decide_identity(struct deciding *d, struct part *p, struct err *err)
 		.job = &d->spec->job.identity, .compute = &d->spec->compute, .facts = d->facts,
 		.store = a->store };
 
+	if (a->url != NULL)
+		return (0);		/* use_public has said so */
 	if (policy_choose(&a->identity, &q, &warning, d->mem, err) != 0)
 		return (on_io(err, p, ""));
 	if (warning.text != NULL)
@@ -634,8 +669,10 @@ decide_uri(struct deciding *d, struct part *p, struct err *err)
 	struct plan_access *a = &p->access;
 
 	a->uri = p->is_output ? NULL : io->path;
-	if (a->uri != NULL)
+	if (a->uri != NULL) {
+		a->uri = dsuri_bare(a->uri);
 		return (0);
+	}
 	if (p->is_output) {
 		a->uri = io->path != NULL ? expand_output(d, p, err) : default_output(d, p, err);
 		return (a->uri != NULL ? 0 : -1);

@@ -53,6 +53,7 @@ int	deciding_expand(const struct deciding *, const char *text, const struct spec
  *            is_file is set for uri_file inputs alone; a uri_file output gets the folder
  *            around it as prefix, so that the job can write it under another name first.
  *   staging  CACHE_DIR/NAME for outputs, CACHE_DIR/NAME.in for an input mounted read-write
+ *   journal  CACHE_DIR/NAME.journal of an upload, CACHE_DIR/NAME.in.journal of a download
  *   default  an output without path goes to
  *            azureml://datastores/DEFAULT/paths/azureml/JOB/OUTPUT/ (uri_file: without the
  *            last '/').  JOB is the run (AZUREML_RUN_ID), else the job's name.

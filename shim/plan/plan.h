@@ -68,10 +68,13 @@ struct plan_access {		/* one input or output that is data */
 	const char	*prefix;	/* decoded, no '/' at either end; "" = whole container */
 	int		 is_file;	/* prefix names one blob */
 	int		 hns;		/* ADLS, OneLake: known to be hierarchical */
+	const char	*url;		/* a public file, whole; then base_url is its server, and
+					   nobody is asked for a credential.  NULL: none */
 	/* The local side. */
 	const char	*target;	/* absolute: the directory mounted, filled or collected */
 	const char	*value;		/* what ${{...}} and AZURE_ML_..._NAME give: path or URI */
 	const char	*staging;	/* RW mount, upload: directory for data on its way out */
+	const char	*journal;	/* download, upload: file of what is copied; NULL: none */
 	struct plan_identity identity;
 };
 

@@ -224,7 +224,7 @@ add_access(struct buf *to, const struct plan_access *a)
 	buf_printf(to, "\n%s ", a->is_output ? "OUTPUT" : "INPUT");
 	add_line(to, a->name);
 	buf_printf(to, ": %s, %s", spec_type_name(a->type), words_of(a->action));
-	if (a->action != PLAN_PASS)
+	if (a->action != PLAN_PASS && a->url == NULL)
 		buf_printf(to, ", %s%s (%s)", a->datastore != NULL ? "datastore " : "no datastore",
 		    a->datastore != NULL ? a->datastore : "", spec_store_name(a->store));
 	buf_addc(to, '\n');
@@ -410,7 +410,7 @@ json_access(struct json_out *o, const struct plan_access *a)
 	json_out_kstring(o, "action", plan_action_name(a->action));
 	json_text(o, "uri", a->uri);
 	json_out_kstring(o, "datastore", a->datastore);
-	json_out_kstring(o, "store", served ? spec_store_name(a->store) : NULL);
+	json_out_kstring(o, "store", served && a->url == NULL ? spec_store_name(a->store) : NULL);
 	json_text(o, "base_url", a->base_url);
 	json_text(o, "account", a->account);
 	json_text(o, "container", a->container);

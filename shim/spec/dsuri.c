@@ -455,6 +455,20 @@ has_scheme(const char *text, size_t len, const char *scheme)
 	return (strlen(scheme) == len && strncasecmp(text, scheme, len) == 0);
 }
 
+const char *
+dsuri_bare(const char *text)
+{
+	static const char *const dropped[] = { "file:azureml://", "folder:azureml://",
+	    "azureml:wasbs://", "azureml:wasb://", "azureml:abfss://", "azureml:abfs://",
+	    "azureml:adl://", "azureml:https://", "azureml:http://" };
+	size_t i;
+
+	for (i = 0; i < LENGTH(dropped); i++)
+		if (strncasecmp(text, dropped[i], strlen(dropped[i])) == 0)
+			return (strchr(text, ':') + 1);
+	return (text);
+}
+
 int
 dsuri_parse(struct dsuri *ret, const char *text, struct arena *arena, struct err *err)
 {
@@ -470,8 +484,7 @@ dsuri_parse_in(const struct cloud *cloud, struct dsuri *ret, const char *text,
 	size_t len;
 	int status;
 
-	if (str_starts(text, "file:azureml://") || str_starts(text, "folder:azureml://"))
-		r.text = text = strchr(text, ':') + 1;
+	r.text = text = dsuri_bare(text);
 	len = scheme_length(text);
 	r.text = arena_strdup(arena, text);
 	if (has_scheme(text, len, "azureml"))

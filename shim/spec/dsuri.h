@@ -19,7 +19,9 @@
  * SUFFIX must be one of a known cloud, or a server's of one's own (path-style https); strangers
  * are DSURI_HTTP, whatever the scheme, and get no token.
  * A URL with a query (a SAS) is refused, but for DSURI_HTTP; no message shows one.
- * A leading "file:" or "folder:" before azureml:// is dropped, as the SDK does.
+ * A leading "file:" or "folder:" before azureml:// is dropped, as the SDK does, and the
+ * "azureml:" that how-to-read-write-data-v2.md has before the URL of a storage account
+ * (azureml:wasbs://...).
  * The path is decoded once and has no leading '/'; "." and ".." segments are refused.
  *
  * Source: MicrosoftDocs/azure-ai-docs reference-yaml-core-syntax.md,
@@ -49,6 +51,8 @@ struct dsuri {
 	const char	*path;			/* "" if none; may end in '/' for a folder */
 };
 
+/* The text behind the words that are dropped. */
+const char *dsuri_bare(const char *text);
 int	dsuri_parse(struct dsuri *, const char *text, struct arena *, struct err *);
 /* The same; the storage suffix of this cloud is known, too (one that no table has). */
 int	dsuri_parse_in(const struct cloud *, struct dsuri *, const char *text, struct arena *,

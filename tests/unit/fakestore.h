@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,7 @@ static struct {
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
 	int		 fail_renames;
+	int		 kill_in;	/* the process kills itself in the so manieth store_read; 0: no */
 	int		 cut_reads;	/* the next so many say "all", after half */
 	struct err	 error;
 	int		 delay_ms;	/* of lists, stats, uploads */
@@ -422,6 +424,7 @@ fake_reset(void)
 	fake.put_bytes = 0;
 	fake.on_commit = NULL;
 	fake.read_bytes = fake.versions = 0;
+	fake.kill_in = 0;
 	pthread_cond_broadcast(&fake.changed);
 	pthread_mutex_unlock(&fake.lock);
 }
@@ -611,6 +614,8 @@ store_read(struct store *s, const char *name, const char *etag, int64_t offset, 
 	(void)s;
 	pthread_mutex_lock(&fake.lock);
 	fake.reads++;
+	if (fake.kill_in > 0 && --fake.kill_in == 0)
+		raise(SIGKILL);
 	failed = fake_fails(&fake.fail_reads, err);
 	b = fake_find(name);
 	if (!failed && b == NULL)
@@ -994,6 +999,8 @@ store_commit(struct store *s, const char *name, const struct store_block *blocks
 	    fake_commit(name, blocks, n, err);
 	if (rc == 0)
 		fake_etag(fake_find(name), ret_etag);
+	if (rc == 0 && fake.on_upload != NULL)
+		fake.on_upload(name, fake_find(name)->data, fake_find(name)->size);
 	pthread_mutex_unlock(&fake.lock);
 	return (rc);
 }

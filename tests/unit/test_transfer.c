@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -11,7 +12,9 @@
 #include "base/wire.h"
 #include "mount/transfer.h"
 
-static char dir[64], target[96], sent[96];
+#define KILLS_SEED	20261128u
+
+static char dir[64], target[96], sent[96], journal[96];
 
 /* What the worker said. */
 static struct {
@@ -80,12 +83,13 @@ listen_to(int fd)
 	}
 }
 
+/* kill_us >= 0: the worker is killed so many microseconds after its start. */
 static void
-run(const char *prefix, int is_file, int upload)
+run_killed(const char *prefix, int is_file, int upload, int64_t kill_us)
 {
 	struct plan_access access = { .name = "x", .base_url = "http://127.0.0.1:1/acct",
 	    .account = "acct", .container = "c", .prefix = prefix, .is_file = is_file,
-	    .target = target, .is_output = upload,
+	    .target = target, .is_output = upload, .journal = journal,
 	    .action = upload ? PLAN_UPLOAD : PLAN_DOWNLOAD };
 	struct transfer_options o = { .access = &access, .memory_bytes = 16 << 20 };
 	int init[2], agent[2];
@@ -102,6 +106,7 @@ run(const char *prefix, int is_file, int upload)
 		o.init_fd = init[1];
 		o.agent_fd = agent[1];
 		fake.on_upload = on_upload;
+		fake_begin();
 		if (upload)
 			transfer_upload_main(&o);
 		transfer_download_main(&o);
@@ -109,11 +114,21 @@ run(const char *prefix, int is_file, int upload)
 	close(init[1]);
 	close(agent[1]);
 	pthread_create(&thread, NULL, agent_main, &agent[0]);
+	if (kill_us >= 0) {
+		usleep((useconds_t)kill_us);
+		kill(pid, SIGKILL);
+	}
 	listen_to(init[0]);
 	waitpid(pid, &told.status, 0);
 	pthread_join(thread, NULL);
 	close(init[0]);
 	close(agent[0]);
+}
+
+static void
+run(const char *prefix, int is_file, int upload)
+{
+	run_killed(prefix, is_file, upload, -1);
 }
 
 static void
@@ -237,6 +252,178 @@ test_download_fails(void)
 	check(WIFEXITED(told.status) && WEXITSTATUS(told.status) == 122);
 }
 
+static int
+has_pattern(const char *name, int64_t size, int64_t shift)
+{
+	auto_buf struct buf bytes = BUF_EMPTY;
+	char path[512];
+	struct err err;
+	int64_t i;
+
+	str_format(path, sizeof(path), "%s/%s", target, name);
+	if (fd_read_file(path, (size_t)size + 1, &bytes, &err) != 0 ||
+	    bytes.len != (size_t)size)
+		return (0);
+	for (i = 0; i < size; i++)
+		if ((unsigned char)bytes.data[i] != fake_byte(i + shift))
+			return (0);
+	return (1);
+}
+
+static void
+put_shifted(const char *name, int64_t size, int64_t shift)
+{
+	unsigned char *data = mem_alloc((size_t)size + 1);
+	int64_t i;
+
+	for (i = 0; i < size; i++)
+		data[i] = fake_byte(i + shift);
+	fake_put(name, data, size);
+	free(data);
+}
+
+/* What is whole and untouched is not fetched again; all else is. */
+static void
+test_download_again(void)
+{
+	char path[256];
+
+	begin();
+	fake_put_text("in/a", "hello");
+	fake_put_text("in/sub/b", "b");
+	fake_put_text("in/gone", "x");
+	fake_put_text("in/damaged", "right");
+	fake_put_pattern("in/big", 9000001);
+	run("in", 0, 0);
+	check_int(told.stats.files_done, 5);
+	run("in", 0, 0);
+	check_int(told.ready, 1);
+	check_int(told.stats.files_kept, 5);
+	check_int(told.stats.bytes_read, 0);
+	fake_put_text("in/sub/b", "B");			/* same size, other version */
+	fake_delete("in/gone");
+	check_int(write_file("damaged", "wrong"), 0);
+	str_format(path, sizeof(path), "%s/sub/.amlshim-0123456789abcdef", target);
+	check_int(close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+	run("in", 0, 0);
+	check_int(told.ready, 1);
+	check_int(told.stats.files_kept, 2);
+	check_int(told.stats.bytes_read, 6);
+	check_str(file_text(target, "sub/b"), "B");
+	check_str(file_text(target, "damaged"), "right");
+	check(file_text(target, "gone") == NULL);	/* it was ours */
+	check_int(access(path, F_OK), -1);
+	check(has_pattern("big", 9000001, 0));
+	/* A file written to in place: the size is right, its time can be set back. */
+	str_format(path, sizeof(path), "%s/a", target);
+	{
+		struct timespec times[2];
+		struct stat st;
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		check_int(fstat(fd, &st), 0);
+		times[0] = st.st_atim;
+		times[1] = st.st_mtim;
+		check_int(fd_pwrite_all(fd, "J", 1, 0) | futimens(fd, times), 0);
+		close(fd);
+	}
+	run("in", 0, 0);
+	check_int(told.stats.bytes_read, 5);
+	check_str(file_text(target, "a"), "hello");
+	/* Another source: nothing of the journal counts. */
+	fake_put_text("other/a", "OTHER");
+	run("other", 0, 0);
+	check_int(told.stats.files_kept, 0);
+	check_str(file_text(target, "a"), "OTHER");
+}
+
+static void
+test_download_replaced(void)
+{
+	begin();
+	fake_put_text("in/f", "x");
+	fake_put_pattern("in/big", 13000000);
+	fake_fail_with(ERR_CHANGED, 412, 0);
+	fake_set(fail_reads, 2);
+	run("in", 0, 0);
+	check_int(told.ready, 1);
+	check(has_pattern("big", 13000000, 0));
+	check_str(file_text(target, "f"), "x");
+	begin();
+	fake_put_text("in/f", "x");
+	fake_set(fail_reads, 99);		/* it never stands still */
+	run("in", 0, 0);
+	check_int(told.ready, 0);
+	check_int(told.err.kind, ERR_CHANGED);
+}
+
+/* Of a large file only the pieces that are missing are fetched, unless it is another one now. */
+static void
+test_download_pieces(void)
+{
+	begin();
+	put_shifted("in/large", 41000000, 5);		/* ten pieces */
+	fake_set(kill_in, 8);
+	run("in", 0, 0);
+	check_int(told.ready, 0);
+	fake_set(kill_in, 0);
+	run("in", 0, 0);
+	check_int(told.ready, 1);
+	check(told.stats.bytes_read < 41000000);
+	check(has_pattern("large", 41000000, 5));
+	begin();
+	put_shifted("in/large", 41000000, 5);
+	fake_set(kill_in, 8);
+	run("in", 0, 0);
+	put_shifted("in/large", 41000000, 6);
+	fake_set(kill_in, 0);
+	run("in", 0, 0);
+	check_int(told.stats.bytes_read, 41000000);
+	check(has_pattern("large", 41000000, 6));
+}
+
+/* Kill it anywhere, change blobs in between: the run after has the right bytes. */
+static void
+test_download_killed(void)
+{
+	unsigned seed = KILLS_SEED;
+	int64_t shift = 0;
+	int round, kills, i, wrong = 0, whole = 0, pieces = 0;
+	char name[32];
+
+	printf("seed %u\n", seed);
+	for (round = 0; round < 3; round++) {
+		begin();
+		for (i = 0; i < 12; i++) {
+			str_format(name, sizeof(name), "in/d%d/f%d", i % 7, i);
+			put_shifted(name, 100 + 777 * i, i);
+		}
+		put_shifted("in/a-large", 29000001, shift = 0);
+		for (kills = 0; kills < 4; kills++) {
+			i = rand_r(&seed) % 19;		/* a piece, or a moment */
+			fake_set(kill_in, kills % 2 == 0 ? i + 1 : 0);
+			run_killed("in", 0, 0, kills % 2 == 0 ? -1 : 2000 * i);
+			if (rand_r(&seed) % 5 == 0)
+				put_shifted("in/a-large", 29000001, shift = rand_r(&seed) % 1000);
+			if (rand_r(&seed) % 3 == 0)
+				put_shifted("in/d0/f7", 100 + 777 * 7, 7);
+		}
+		fake_set(kill_in, 0);
+		run("in", 0, 0);
+		whole += told.stats.files_kept > 0;
+		pieces += told.stats.bytes_read < 29000000;
+		wrong += told.ready != 1 || !has_pattern("a-large", 29000001, shift);
+		for (i = 0; i < 12; i++) {
+			str_format(name, sizeof(name), "d%d/f%d", i % 7, i);
+			wrong += !has_pattern(name, 100 + 777 * i, i);
+		}
+		wrong += count_entries(target) != 8;
+	}
+	check_int(wrong, 0);
+	check(whole > 0 && pieces > 0);		/* what an earlier run had was used */
+	printf("of 3 rounds %d had whole files before, %d pieces\n", whole, pieces);
+}
+
 static void
 test_upload(void)
 {
@@ -266,6 +453,96 @@ test_upload(void)
 	check(strstr(told.lost_what, "/outside") != NULL);
 }
 
+/* Beside files and links: what has no bytes, what no blob can be called. */
+static void
+test_upload_odd(void)
+{
+	char path[256], link[256];
+	struct err err;
+
+	begin();
+	str_format(path, sizeof(path), "%s/sub/empty", target);
+	check_int(fd_mkdir_p(path, 0755, &err), 0);
+	check_int(write_file("a", "hello") | write_file("sub/line\nfeed", "x") |
+	    write_file("not\xff", "x"), 0);
+	str_format(path, sizeof(path), "%s/pipe", target);
+	check_int(mkfifo(path, 0600), 0);
+	str_format(link, sizeof(link), "%s/dangling", target);
+	check_int(symlink("nothing", link), 0);
+	str_format(link, sizeof(link), "%s/folder", target);
+	check_int(symlink("sub", link), 0);
+	str_format(link, sizeof(link), "%s/up", target);
+	check_int(symlink("..", link), 0);
+	run("out", 0, 1);
+	check_int(told.done, 1);
+	check_int(told.stats.files_done, 1);
+	check_str(file_text(sent, "out%a"), "hello");
+	check_int(count_entries(sent), 1);
+	check_int(told.lost, 3);
+	check(strstr(told.lost_what, "/up") != NULL);
+	check(strstr(told.lost_what, "feed") != NULL);
+	check(strstr(told.lost_what, "/not") != NULL);
+	check_int(access(journal, F_OK), 0);		/* another run may go on */
+}
+
+static int
+write_pattern(const char *name, int64_t size)
+{
+	char path[512];
+	unsigned char *data = mem_alloc((size_t)size);
+	struct err err;
+	int64_t i;
+	int rc;
+
+	for (i = 0; i < size; i++)
+		data[i] = fake_byte(i);
+	str_format(path, sizeof(path), "%s/%s", target, name);
+	rc = fd_replace_file(path, data, (size_t)size, 0644, &err);
+	free(data);
+	return (rc);
+}
+
+static int
+same_files(const char *a, const char *b)
+{
+	auto_buf struct buf one = BUF_EMPTY, two = BUF_EMPTY;
+	struct err err;
+
+	return (fd_read_file(a, 64 << 20, &one, &err) == 0 &&
+	    fd_read_file(b, 64 << 20, &two, &err) == 0 && one.len == two.len &&
+	    memcmp(one.data, two.data, one.len) == 0);
+}
+
+static void
+test_upload_blocks(void)
+{
+	static const char *const ids[] = { "QUFBQQ==" };
+	struct store_put other = { .name = "large", .len = 3 };
+	char ours[128], theirs[128];
+	int round;
+
+	str_format(ours, sizeof(ours), "%s/large", target);
+	str_format(theirs, sizeof(theirs), "%s/large", sent);
+	for (round = 0; round < 3; round++) {
+		begin();
+		check_int(write_pattern("large", 17000001) | write_file("small", "s"), 0);
+		if (round == 1) {		/* somebody's block has an id of another length */
+			str_format(other.id, sizeof(other.id), "%s", ids[0]);
+			check_int(fake_put_block(&other, mem_zalloc(3), NULL), 0);
+		} else if (round == 2) {
+			fake_fail_with(ERR_UNREACHABLE, 503, 0);
+			fake_set(fail_puts, 1);
+		}
+		run("", 0, 1);
+		check_int(told.done, 1);
+		check_int(told.lost, round == 2);
+		check_int(told.stats.files_done, round == 2 ? 1 : 2);
+		check_int(same_files(ours, theirs), round != 2);
+		/* All is out: nothing to go on with. */
+		check_int(access(journal, F_OK), round == 2 ? 0 : -1);
+	}
+}
+
 static void
 test_upload_fails(void)
 {
@@ -290,10 +567,17 @@ main(void)
 	str_format(dir, sizeof(dir), "/tmp/test_transfer.%d", (int)getpid());
 	str_format(target, sizeof(target), "%s/target", dir);
 	str_format(sent, sizeof(sent), "%s/sent", dir);
+	str_format(journal, sizeof(journal), "%s/cache/x.journal", dir);
 	test_download();
 	test_download_one();
 	test_download_fails();
+	test_download_again();
+	test_download_replaced();
+	test_download_pieces();
+	test_download_killed();
 	test_upload();
+	test_upload_odd();
+	test_upload_blocks();
 	test_upload_fails();
 	fd_remove_tree(dir, &err);
 	return (check_done());

@@ -357,8 +357,13 @@ golden() { # CASE
 	golden asset
 }
 
-@test "plan: a public address can only be passed" {
+@test "plan: a public address that is no file can only be passed" {
 	golden https-mount
+}
+
+@test "plan: a public file is downloaded, as nobody, and the query of its address is not shown" {
+	golden public
+	refute grep -r SECRET "$BATS_TEST_DIRNAME"/golden/public/plan.*
 }
 
 @test "plan: raw URIs, direct mode and local paths" {

@@ -4,12 +4,15 @@
 /*
  * transfer -- the download and upload modes: a worker process that copies.
  *
- * Download: everything below the prefix (or one blob) into the target before
- * the job starts: files in parallel, large ones by ranges; sizes are checked;
- * each file appears by rename when whole.  Upload: after the job, everything in
- * the target goes out, blocks in parallel; what fails is kept and named
- * (WIRE_LOST).  WIRE_PROGRESS about every second.  Names that cannot be files
- * ("..", "//", NUL, > 255 bytes) are refused with their name, never written.
+ * Download: everything below the prefix (or one blob, or one public file) into the
+ * target before the job starts; each file appears by rename when whole.  Upload: after the
+ * job, everything in the target goes out; what fails is kept and named (WIRE_LOST).
+ * Many files, and pieces of large ones, at once (pool.h); what a run that was interrupted has
+ * copied is not copied again (journal.h).  WIRE_PROGRESS about every second, if there is any.
+ * Names that cannot be files ("..", "//", NUL, > 255 bytes) are refused with their name,
+ * never written; names that cannot be blobs are refused likewise.
+ *
+ * Nothing is fsynced: see journal.h.  docs/COPIES.md has the rules for people.
  */
 
 #include <stdint.h>

@@ -436,6 +436,7 @@ use_public(struct deciding *d, struct part *p, const struct dsuri *uri, struct e
 	a->action = PLAN_DOWNLOAD;
 	a->url = a->uri;
 	a->base_url = arena_printf(d->mem, "%s://%s", uri->scheme, uri->suffix);
+	a->uri = arena_printf(d->mem, "%s/%s", a->base_url, uri->path);	/* no query is shown */
 	a->container = "";
 	a->identity = (struct plan_identity){ .kind = PLAN_ID_NONE, .label = "nobody",
 		.rule = "public", .reason = "a public address: no credential is sent there" };

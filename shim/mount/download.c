@@ -563,8 +563,8 @@ start(struct download *d)
 	int64_t part = d->t.opt->memory_bytes / 4;
 	size_t wide = between(3 * part / PIECE_BYTES, WIDE_MIN, WIDE_MAX);
 	const struct pool_options pool = { .ops = &file_ops, .arg = d, .wide = wide,
-	    .narrow = between(part / SMALL_BYTES, 1, LANES - (int64_t)wide), .wide_bytes = (size_t)PIECE_BYTES,
-	    .narrow_bytes = (size_t)SMALL_BYTES };
+	    .narrow = between(part / SMALL_BYTES, 1, LANES - (int64_t)wide),
+	    .wide_bytes = (size_t)PIECE_BYTES, .narrow_bytes = (size_t)SMALL_BYTES };
 	struct err err = ERR_EMPTY;
 	pthread_t thread;
 

@@ -153,7 +153,7 @@ request(struct fetch *f, int *redirects, struct err *err)
 			    "more than %d redirections", REDIRECTS_MAX);
 		else if (follow(f, call.response.location, err) == 0)
 			answer = ANSWER_ELSEWHERE;
-	} else if (status == 0 || status < 300 ||
+	} else if (status < 300 ||
 	    http_default_verdict(&call.response) == HTTP_RETRY) {
 		if (f->version[0] == '\0')
 			begin_anew(f);

@@ -237,14 +237,16 @@ journal_open(const char *path, const char *purpose, int wait_ms, struct err *err
 	j->fd = -1;
 	pthread_mutex_init(&j->lock, NULL);
 	j->path = mem_strdup(path != NULL ? path : "");
-	if (path == NULL || make_header(j->header, purpose) != 0)
+	if (path == NULL || make_header(j->header, purpose) != 0) {
 		j->is_broken = 1;
-	else if ((j->fd = open_file(path, 0)) < 0 && errno != ENOENT)
-		forgo(j);
-	else if (j->fd >= 0 && lock_file(j->fd, path, wait_ms, err) != 0) {
+		return (j);
+	}
+	j->fd = open_file(path, 0);
+	if (j->fd >= 0 && lock_file(j->fd, path, wait_ms, err) != 0) {
 		journal_close(j, 0);
 		return (NULL);
-	} else if (j->fd >= 0 && load(j) != 0 && begin_anew(j) != 0)
+	}
+	if (j->fd >= 0 ? load(j) != 0 && begin_anew(j) != 0 : errno != ENOENT)
 		forgo(j);
 	return (j);
 }

@@ -7,6 +7,7 @@
 
 #define STACK		(256 * 1024)
 #define QUEUE_MAX	8192
+#define NARROW_AFTER_MS	1000
 
 enum take { TAKE_NOTHING, TAKE_ITEM, TAKE_PIECE };
 
@@ -243,6 +244,34 @@ work_on_piece(struct pool *p, struct pool_item *i, size_t index, struct pool_lan
 		close_item(p, i);
 }
 
+static struct timespec
+in_ms(int wait_ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += wait_ms / 1000;
+	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return (at);
+}
+
+/* A copy that is over by then has fewer connections to open. */
+static void
+wait_for_longer_work(struct pool *p)
+{
+	struct timespec at = in_ms(NARROW_AFTER_MS);
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->is_stopping && !(p->is_complete && p->queued == 0 && p->at_work == 0) &&
+	    pthread_cond_timedwait(&p->work[1], &p->lock, &at) == 0)
+		;
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void *
 lane_main(void *arg)
 {
@@ -256,6 +285,8 @@ lane_main(void *arg)
 	free(arg);
 	lane->is_narrow = start.is_narrow;
 	lane->buf = bytes > 0 ? mem_alloc(bytes) : NULL;
+	if (lane->is_narrow)
+		wait_for_longer_work(p);
 	while ((got = take(p, lane, &item, &index)) != TAKE_NOTHING) {
 		if (got == TAKE_ITEM)
 			work_on_item(p, item, lane);
@@ -361,21 +392,6 @@ pool_stop(struct pool *p)
 	wake_all(p);
 	pthread_cond_broadcast(&p->room);
 	pthread_mutex_unlock(&p->lock);
-}
-
-static struct timespec
-in_ms(int wait_ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += wait_ms / 1000;
-	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return (at);
 }
 
 void

@@ -8,7 +8,8 @@
  * that millions need little memory), lanes take them.  Wide lanes have a buffer for a
  * whole piece and prefer what is large, narrow ones take only items that are told to be
  * small: so the connections are busy with both kinds at all times, and a large file that is found
- * last still has all wide lanes to itself.
+ * last still has all wide lanes to itself.  Narrow lanes join after a second: a short copy
+ * would pay more for their connections than they bring.
  *
  * Of an item: open, then each of its pieces (from any lane, in any order, those marked
  * there are left out), then close, then settled.  A failure anywhere leads to failed(), once

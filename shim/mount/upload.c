@@ -79,8 +79,8 @@ lost_because(struct upload *u, const char *relative, const char *why)
 }
 
 /*
- * Why the service would not take the name, or would take it and then list it as another
- * (learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata).
+ * Why the service would not take the name (learn.microsoft.com/rest/api/storageservices,
+ * naming and referencing containers, blobs, and metadata).
  */
 static const char *
 name_fault(const char *blob)

@@ -69,7 +69,7 @@ static struct {
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
 	int		 fail_renames;
-	int		 kill_in;	/* the process kills itself in the so manieth store_read; 0: no */
+	int		 kill_in;	/* store_reads until the process kills itself; 0: no */
 	int		 cut_reads;	/* the next so many say "all", after half */
 	struct err	 error;
 	int		 delay_ms;	/* of lists, stats, uploads */

@@ -198,12 +198,11 @@ names_create(struct writer *w, struct inode *parent, const char *name,
 static int
 has_directories(struct writer *w, struct inode *near)
 {
-	char prefix[INODE_PATH_MAX + 1];
+	char blob[INODE_PATH_MAX], prefix[INODE_PATH_MAX + 1];
 
-	if (blob_name(w, near, prefix, NULL) != 0)
+	if (blob_name(w, near, blob, NULL) != 0)
 		return (0);
-	if (prefix[0] != '\0')
-		strcat(prefix, "/");
+	str_format(prefix, sizeof(prefix), "%s%s", blob, blob[0] != '\0' ? "/" : "");
 	return (store_find_hns(w->opt.store, prefix));
 }
 

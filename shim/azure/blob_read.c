@@ -38,13 +38,13 @@ struct blob_second {
 static size_t *
 received_of(struct store_read *r, const struct http_call *call)
 {
-	return (call == &r->call ? &r->received : &r->second->received);
+	return (r->second == NULL || call == &r->call ? &r->received : &r->second->received);
 }
 
 static int *
 fault_of(struct store_read *r, const struct http_call *call)
 {
-	return (call == &r->call ? &r->fault : &r->second->fault);
+	return (r->second == NULL || call == &r->call ? &r->fault : &r->second->fault);
 }
 
 static int

@@ -78,7 +78,8 @@ props_next(const char **at, struct props_line *ret)
 static int
 is_it(const struct props_line *l, char letter, const char *name)
 {
-	return (l->letter == letter && (name == NULL || (l->name_len == strlen(name) &&
+	return (l->letter == letter && (name == NULL || (l->name != NULL &&
+	    l->name_len == strlen(name) &&
 	    strncasecmp(l->name, name, l->name_len) == 0)));
 }
 

@@ -768,7 +768,8 @@ start_or_run(struct tree *t, struct inode *dir, struct err *err)
 {
 	if (t->passing >= PASSING_MAX) {
 		errno = ENFILE;
-		return (err_errno(err, "list", inode_name(dir)));
+		err_errno(err, "list", inode_name(dir));
+		return (-1);
 	}
 	if (listing_start(t, dir, 0) == 0 || t->listers > 0) {
 		pthread_cond_wait(&t->settled, &t->lock);
@@ -779,7 +780,8 @@ start_or_run(struct tree *t, struct inode *dir, struct err *err)
 	if (!dir->dir->too_large)
 		return (0);
 	errno = EAGAIN;
-	return (err_errno(err, "list", inode_name(dir)));
+	err_errno(err, "list", inode_name(dir));
+	return (-1);
 }
 
 /* What there was of it when somebody began to wait. */

@@ -325,6 +325,7 @@ check_stat(struct store *s, const char *name, int exact, int want_dir, int64_t w
 		check_int(rc, 0);
 		check_int(a.is_dir, want_dir);
 		check_int(a.size, want_size);
+		free(a.props);
 	}
 	check_int(steps(), want_steps);
 }

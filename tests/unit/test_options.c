@@ -78,7 +78,7 @@ test_values(void)
 	check_int(opt.parent_death_signal, SIGKILL);
 	check(opt.exit_as_zero[143] && opt.exit_as_zero[3] && !opt.exit_as_zero[0]);
 	check_int(opt.tuning.memory_bytes, 64 << 20);
-	check_int(opt.tuning.disk_cache_bytes, 0);
+	check_int(opt.tuning.disk_cache_bytes, PLAN_UNSAID);
 	check_int(parse(&opt, WORDS(a0, W("--disk-cache=0"), W("x")),
 	    WORDS(W("AMLSHIM_DISK_CACHE=2G"))), 0);
 	check_int(opt.tuning.disk_cache_bytes, 0);

@@ -29,13 +29,13 @@ teardown() {
 
 # fsx STORE COUNT [FLAG...]: threads, then what is left compared in three ways.
 fsx_on() {
-	local store=$1 count=$2 how=$3
+	local store=$1 count=$2 how=$3 run_flags=${run_flags-}
 	shift 3
 	mounts_on "$store"
 	mkdir -p "$T/ours"
 	usage_begin
 	job_out "${before_fsx-} $TOOLS/fsx -s $FSX_SEED -n $count -o $T/ours $* \${{outputs.out}}"
-	job_run 0 "$how" --memory 64M
+	job_run 0 "$how" --memory 64M $run_flags
 	usage_end 64
 	sed 's/^/# /' <<<"$out" >&3
 	fetches=$(azsim_count op=GetBlob)
@@ -51,7 +51,13 @@ fsx_on() {
 }
 
 @test "fsx: random operations on a hierarchical account" {
-	fsx_on lake "$FSX_COUNT" pid1 -t 6 -Z 9000000
+	fsx_on lake $((FSX_COUNT * 3 / 4)) pid1 -t 6 -Z 9000000
+}
+
+# Larger files, so that blocks are on their way while all else goes on.
+@test "fsx: random operations on large files, uploaded behind" {
+	run_flags=--write-behind
+	fsx_on azsim $((FSX_COUNT / 40)) plain -t 4 -f 4 -z 12000000 -c 10
 }
 
 # The mount keeps an eighth of what is free at its start: a megabyte.  What was uploaded is soon dropped, and

@@ -15,9 +15,9 @@
  *   -o OUT       at the end, what DIR has to hold is made in this directory
  *   -w SECONDS   an operation that takes longer is a failure (300)
  *
- * Each thread does one operation after the other; whatever was read is compared, also attributes and
- * directories.  At a failure the last operations of that thread stand on stderr, and the status is 1.
- * At the end: how many operations, and the slowest.
+ * Each thread does one operation after the other; whatever was read is compared, also attributes
+ * and directories.  At a failure the last operations of that thread stand on stderr, and the
+ * status is 1.  At the end: how many operations, and the slowest.
  */
 
 #include <errno.h>
@@ -44,7 +44,7 @@
 #define THREADS_MAX	64
 #define FALLOCATES	4
 #define BLOCK		4096	/* of O_DIRECT */
-#define ZERO_RANGE	0x10	/* FALLOC_FL_ZERO_RANGE of linux/falloc.h, which clashes with fcntl.h */
+#define ZERO_RANGE	0x10	/* of linux/falloc.h, which clashes with fcntl.h */
 
 enum which { READWRITE, READONLY, APPEND, FDS };
 
@@ -279,11 +279,9 @@ compare(const struct worker *w, const struct file *f, const unsigned char *got, 
 			bad = i;
 			last = last > 0 ? last : i;
 		}
-	fail(w, "wrong bytes from %lld to %lld: got %02x %02x %02x %02x, wanted %02x %02x %02x %02x",
-	    (long long)at + (long long)bad, (long long)at + (long long)last, got[bad],
-	    got[bad + 1 < len ? bad + 1 : bad], got[bad + 2 < len ? bad + 2 : bad],
-	    got[bad + 3 < len ? bad + 3 : bad], want[bad], want[bad + 1 < len ? bad + 1 : bad],
-	    want[bad + 2 < len ? bad + 2 : bad], want[bad + 3 < len ? bad + 3 : bad]);
+	fail(w, "wrong bytes from %lld to %lld: got %02x ... %02x, wanted %02x ... %02x",
+	    (long long)at + (long long)bad, (long long)at + (long long)last, got[bad], got[last],
+	    want[bad], want[last]);
 }
 
 static void
@@ -639,7 +637,8 @@ op_rename(struct worker *w, struct file *f)
 	}
 	if (f->fd[READWRITE] >= 0 && chance(w, 30))
 		close_all(w, f);
-	note(w, "rename", path_of(w, f, path), path_of(w, &place, new_path) + strlen(opt.dir) + 1, 0, 0);
+	path_of(w, &place, new_path);
+	note(w, "rename", path_of(w, f, path), new_path + strlen(opt.dir) + 1, 0, 0);
 	if (rename(path, new_path) != 0)
 		fail_errno(w, "rename");
 	if (to == f) {
@@ -710,8 +709,8 @@ op_copy(struct worker *w, struct file *f)
 
 	if (to == f || to == NULL || f->size > to->max)
 		return;
-	note(w, "copy", path_of(w, f, path), path_of(w, to, to_path) + strlen(opt.dir) + 1, f->size,
-	    to->size);
+	path_of(w, to, to_path);
+	note(w, "copy", path_of(w, f, path), to_path + strlen(opt.dir) + 1, f->size, to->size);
 	from_fd = open(path, O_RDONLY | O_CLOEXEC);
 	to_fd = open(to_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	if (from_fd < 0 || to_fd < 0)
@@ -781,12 +780,36 @@ op_fallocate(struct worker *w, struct file *f)
 		fail_errno(w, "fallocate");
 }
 
+/* 1: the model has this name in this directory. */
+static int
+is_known(const struct worker *w, int dir, const char *name)
+{
+	char path[PATH_SIZE];
+	int i;
+
+	for (i = 0; i < opt.files; i++)
+		if (w->files[i].exists && w->files[i].dir == dir &&
+		    strcmp(strrchr(path_of(w, &w->files[i], path), '/') + 1, name) == 0)
+			return (1);
+	return (0);
+}
+
+static int
+count_known(const struct worker *w, int dir)
+{
+	int i, n = 0;
+
+	for (i = 0; i < opt.files; i++)
+		n += w->files[i].exists && w->files[i].dir == dir;
+	return (n);
+}
+
 /* Our names in one directory are those that the model has, each once. */
 static void
 op_list(struct worker *w, struct file *f)
 {
-	char path[PATH_SIZE], own[32], want[PATH_SIZE];
-	int dir = (int)below(w, DIRS), n = 0, found, i;
+	char path[PATH_SIZE], own[32];
+	int dir = (int)below(w, DIRS), n = 0;
 	struct dirent *e;
 	DIR *d;
 
@@ -799,22 +822,18 @@ op_list(struct worker *w, struct file *f)
 	while (errno = 0, (e = readdir(d)) != NULL) {
 		if (strncmp(e->d_name, own, strlen(own)) != 0)
 			continue;
-		for (i = found = 0; i < opt.files && !found; i++)
-			found = w->files[i].exists && w->files[i].dir == dir &&
-			    strcmp(strrchr(path_of(w, &w->files[i], want), '/') + 1, e->d_name) == 0;
-		if (!found)
+		if (!is_known(w, dir, e->d_name))
 			fail(w, "listed, but not there: %s", e->d_name);
 		n++;
 	}
 	if (errno != 0)
 		fail_errno(w, "readdir");
 	closedir(d);
-	for (i = 0; i < opt.files; i++)
-		n -= w->files[i].exists && w->files[i].dir == dir;
-	if (n != 0)
-		fail(w, "a listing with %d names too %s", n < 0 ? -n : n, n < 0 ? "few" : "many");
+	if (n != count_known(w, dir))
+		fail(w, "%d names listed, wanted %d", n, count_known(w, dir));
 }
 
+/* The own directory can be removed when nothing is in it, and only then. */
 static void
 op_mkdir(struct worker *w, struct file *f)
 {
@@ -829,10 +848,12 @@ op_mkdir(struct worker *w, struct file *f)
 	if (mkdir(path, 0755) != 0)
 		fail_errno(w, "mkdir");
 	dir_path(w, opt.dir, SHARED, w->own, own);
-	if (rmdir(own) == 0)
-		dir_path(w, opt.dir, SHARED, w->own, own), mkdir(own, 0755);
-	else if (errno != ENOTEMPTY)
-		fail_errno(w, "rmdir of a directory with files");
+	note(w, "rmdir", own, "", count_known(w, SHARED), 0);
+	if (rmdir(own) != 0) {
+		if (errno != ENOTEMPTY || count_known(w, SHARED) == 0)
+			fail_errno(w, "rmdir");
+	} else if (count_known(w, SHARED) > 0 || mkdir(own, 0755) != 0)
+		fail(w, "rmdir of a directory with files, or it cannot be made again");
 	if (rmdir(path) != 0)
 		fail_errno(w, "rmdir");
 }

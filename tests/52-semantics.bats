@@ -99,6 +99,8 @@ posix_on() {
 		[ "\$(ls append-together visible vectors)" = "\$(printf '%s\n' append-together: log '' vectors: file '' visible: file)" ]
 		[ "\$(cat rename-open/final rename-open/tmp)" = 'before afterother' ]
 		[ "\$(cat rename-directory/empty/top rename-directory/sub/file)" = tDeep ]
+		[ "\$(readlink symlink/kept) \$(cat symlink/kept)" = 'file text' ]
+		[ "\$(python3 -c 'import os; print(os.getxattr("xattr/file", "user.azure.meta.note").decode())')" = kept ]
 		[ "\$(wc -c <holes/file) \$(wc -l <append-together/log)" = '3 400' ]
 	END
 	job_in "bash -e $T/script.sh \${{inputs.data}}"

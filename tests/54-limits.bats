@@ -21,7 +21,7 @@ setup() {
 teardown() {
 	usage_cleanup
 	jobs_cleanup
-	[ -z "${SMALL-}" ] || umount -l "$SMALL" || true
+	[ -z "${SMALL-}" ] || umount -l "$SMALL" 2>/dev/null || true
 }
 
 noise() { # SIZE FILE

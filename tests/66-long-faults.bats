@@ -78,7 +78,6 @@ both_stores_job() {
 }
 
 count_faults() {
-	local kind
 	printf '# %s requests, ' "$(azsim_count service=blob)"
 	printf '%s of them with a fault\n' "$(azsim_count service=blob fault=true)"
 }
@@ -111,7 +110,7 @@ count_faults() {
 	usage_begin
 	job_run 0 plain --memory 64M -v
 	usage_end 64
-	sed 's/^/# /' <<<"$out" >&3
+	printf '# %s\n' "${out//$'\n'/$'\n# '}" >&3
 	count_faults >&3
 	# Errors that the job saw would be lines of this level.
 	refute grep -E '^amlshim\S* error' <<<"$err"

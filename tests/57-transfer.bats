@@ -325,7 +325,7 @@ upload_script() {
 @test "upload: a file that is written to meanwhile is no output: 123, named" {
 	cat >"$T/script.sh" <<<'echo one >"$1/f"; echo two >"$1/g"'
 	upload_job "$T/script.sh"
-	azsim_fault op=PutBlob path=/acct/data/$PREFIX/f delay=1500
+	azsim_fault op=PutBlob "path=/acct/data/$PREFIX/f" delay=1500
 	azsim_forget
 	job_start plain
 	wait_for 30 azsim_assert + op=PutBlob

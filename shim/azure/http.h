@@ -95,7 +95,7 @@ struct http_response {			/* of the last try */
 	char	 request_id[64];	/* x-ms-request-id */
 	char	 content_type[96];
 	char	 www_authenticate[512];
-	char	 location[2048];		/* addresses with a signature are long */
+	char	 location[2048];	/* addresses with a signature are long */
 	char	 copy_status[32];	/* x-ms-copy-status */
 	char	 resource_type[16];	/* x-ms-resource-type: file, directory */
 	int	 is_folder_meta;	/* x-ms-meta-hdi_isfolder: true */

@@ -621,6 +621,14 @@ listing_run(struct tree *t, struct inode *dir, long limit, int along, struct err
 	return (failed ? -1 : f.n);
 }
 
+/* 1: its listing can be read as it is. */
+static int
+is_listed(const struct directory *d)
+{
+	return (d->listed_until_ms > clock_ms() &&
+	    (d->large == NULL || d->large->version == d->version));
+}
+
 struct lister {
 	struct tree	*tree;
 	struct inode	*dir;
@@ -637,7 +645,7 @@ lister_main(void *arg)
 
 	pthread_mutex_lock(&t->lock);
 	d->starting = 0;
-	if (!d->listing && d->changing == 0 && d->listed_until_ms <= clock_ms()) {
+	if (!d->listing && d->changing == 0 && !is_listed(d)) {
 		n = listing_run(t, l->dir, l->limit, 1, NULL);
 		if (l->limit > 0 && n >= l->limit && d->listed_until_ms == 0)
 			d->too_large = 1;
@@ -677,14 +685,6 @@ listing_start(struct tree *t, struct inode *dir, long limit)
 	tree_unref(t, dir);
 	free(l);
 	return (-1);
-}
-
-/* 1: its listing can be read as it is. */
-static int
-is_listed(const struct directory *d)
-{
-	return (d->listed_until_ms > clock_ms() &&
-	    (d->large == NULL || d->large->version == d->version));
 }
 
 int

@@ -153,6 +153,10 @@ download_cut_short() {
 	refute_in "$out" same
 	umount "$SMALL"
 	mount -t tmpfs -o size=60m tmpfs "$JOB/mnt"
+	job_env+=(DATASET_RESERVED_FREE_DISK_SPACE=40MB)
+	job_run 125 plain
+	assert_in "$err" "are missing"
+	job_env+=(DATASET_RESERVED_FREE_DISK_SPACE=1MB RSLEX_DOWNLOADER_THREADS=1)
 	job_run 0 plain
 	assert_equal "$out" same
 }

@@ -284,6 +284,18 @@ set_version(struct file *f, const struct store_attr *attr)
 	f->item.is_small = f->size <= SMALL_BYTES;
 }
 
+/* Without the headers and metadata, which are the caller's of store_stat(). */
+static int
+stat_blob(struct download *d, const char *blob, int exact, struct store_attr *ret,
+    struct err *err)
+{
+	if (store_stat(d->t.store, blob, exact, ret, err) != 0)
+		return (-1);
+	free(ret->props);
+	ret->props = NULL;
+	return (0);
+}
+
 /* One that was replaced meanwhile is fetched anew, as it is now. */
 static int
 file_failed(void *arg, struct pool_item *item, struct err *err)
@@ -295,7 +307,7 @@ file_failed(void *arg, struct pool_item *item, struct err *err)
 
 	mem_close_fd(&f->fd);
 	if (err->kind == ERR_CHANGED && ++f->tries < TRIES &&
-	    store_stat(d->t.store, f->blob, 1, &now, &why) == 0 && !now.is_dir) {
+	    stat_blob(d, f->blob, 1, &now, &why) == 0 && !now.is_dir) {
 		log_info("%s was replaced while it was fetched: once more", f->relative);
 		transfer_count(&d->t, &d->t.bytes_found, now.size - f->size);
 		set_version(f, &now);
@@ -435,7 +447,7 @@ list_input(struct download *d, struct err *err)
 	struct store_attr attr;
 
 	if (a->is_file) {
-		if (store_stat(d->t.store, a->prefix, 1, &attr, err) != 0)
+		if (stat_blob(d, a->prefix, 1, &attr, err) != 0)
 			return (-1);
 		found(d, new_file(a->prefix, strlen(a->prefix), slash == NULL ? a->prefix :
 		    slash + 1, &attr));
@@ -446,7 +458,7 @@ list_input(struct download *d, struct err *err)
 	if (store_list(d->t.store, buf_str(&prefix), 0, 0, list_one, d, err) != 0)
 		return (-1);
 	if (!d->any && a->prefix[0] != '\0')
-		return (store_stat(d->t.store, a->prefix, 0, &attr, err));
+		return (stat_blob(d, a->prefix, 0, &attr, err));
 	return (0);
 }
 
@@ -538,15 +550,17 @@ tidy(struct download *d, int fd, const char *base, int depth)
 
 /* Some of the disk is left alone: a full one is the end of more than this job. */
 static int64_t
-usable_bytes(int fd)
+usable_bytes(int fd, const struct plan_tuning *tuning)
 {
 	struct statvfs fs;
-	int64_t total, reserved;
+	int64_t total, reserved = tuning->disk_free_bytes;
 
 	if (fstatvfs(fd, &fs) != 0)
 		return (INT64_MAX);
 	total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize;
-	reserved = total / RESERVE_PART < RESERVE_BYTES ? total / RESERVE_PART : RESERVE_BYTES;
+	if (reserved < 0)		/* nobody said */
+		reserved = total / RESERVE_PART < RESERVE_BYTES ? total / RESERVE_PART :
+		    RESERVE_BYTES;
 	return ((int64_t)fs.f_bavail * (int64_t)fs.f_frsize - reserved);
 }
 
@@ -556,14 +570,24 @@ between(int64_t n, int64_t low, int64_t high)
 	return ((size_t)(n < low ? low : n > high ? high : n));
 }
 
+/* --download-connections, Azure ML's RSLEX_DOWNLOADER_THREADS. */
+static size_t
+connections(const struct transfer_options *opt)
+{
+	int64_t said = opt->tuning->download_connections;
+
+	return ((size_t)(said > 0 ? said : LANES));
+}
+
 static void
 start(struct download *d)
 {
 	/* Three quarters of the memory for whole pieces, one for what is small. */
-	int64_t part = d->t.opt->memory_bytes / 4;
-	size_t wide = between(3 * part / PIECE_BYTES, WIDE_MIN, WIDE_MAX);
+	int64_t part = d->t.opt->memory_bytes / 4, lanes = (int64_t)connections(d->t.opt);
+	size_t wide = between(3 * part / PIECE_BYTES, lanes < WIDE_MIN ? lanes : WIDE_MIN,
+	    lanes < WIDE_MAX || d->t.opt->tuning->download_connections > 0 ? lanes : WIDE_MAX);
 	const struct pool_options pool = { .ops = &file_ops, .arg = d, .wide = wide,
-	    .narrow = between(part / SMALL_BYTES, 1, LANES - (int64_t)wide),
+	    .narrow = between(part / SMALL_BYTES, 0, lanes - (int64_t)wide),
 	    .wide_bytes = (size_t)PIECE_BYTES, .narrow_bytes = (size_t)SMALL_BYTES };
 	struct err err = ERR_EMPTY;
 	pthread_t thread;
@@ -586,9 +610,9 @@ transfer_download_main(const struct transfer_options *opt)
 
 	if (opt->access->url != NULL)
 		transfer_url_main(opt);
-	transfer_begin(&d.t, opt, LANES + 1);
+	transfer_begin(&d.t, opt, connections(opt) + 1);
 	transfer_open_journal(&d.t, "download");
-	d.free_bytes = usable_bytes(d.t.target_fd);
+	d.free_bytes = usable_bytes(d.t.target_fd, opt->tuning);
 	start(&d);
 	do {
 		over = pool_wait(&d.t.pool, WAIT_MS);

@@ -104,10 +104,8 @@ open_target(struct transfer *t, struct err *err)
 void
 transfer_begin(struct transfer *t, const struct transfer_options *opt, size_t connections)
 {
-	const struct plan_tuning *tuning = opt->tuning;
-	int64_t most = tuning != NULL ? tuning->download_connections : 0;
-	struct http_options http = { .max_connections = most > 0 && most < (int64_t)connections ?
-	    (int)most : (int)connections, .max_tries = tuning != NULL ? (int)tuning->tries : 0 };
+	struct http_options http = { .max_connections = (int)connections,
+	    .max_tries = (int)opt->tuning->tries };
 	struct err err = ERR_EMPTY;
 
 	*t = (struct transfer){ .opt = opt, .access = opt->access, .target_fd = -1 };

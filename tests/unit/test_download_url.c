@@ -140,7 +140,9 @@ fetch(const char *path)
 	struct plan_access access = { .name = "x", .type = SPEC_URI_FILE, .url = url,
 	    .base_url = origin.url, .container = "", .prefix = "some/set.csv", .is_file = 1,
 	    .target = target, .action = PLAN_DOWNLOAD };
-	struct transfer_options o = { .access = &access, .memory_bytes = 16 << 20,
+	static const struct plan_tuning tuning = PLAN_TUNING_UNSAID;
+	struct transfer_options o = { .access = &access, .tuning = &tuning,
+	    .memory_bytes = 16 << 20,
 	    .agent_fd = -1 };
 	int init[2], status;
 	struct err err;

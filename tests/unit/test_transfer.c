@@ -91,7 +91,9 @@ run_killed(const char *prefix, int is_file, int upload, int64_t kill_us)
 	    .account = "acct", .container = "c", .prefix = prefix, .is_file = is_file,
 	    .target = target, .is_output = upload, .journal = journal,
 	    .action = upload ? PLAN_UPLOAD : PLAN_DOWNLOAD };
-	struct transfer_options o = { .access = &access, .memory_bytes = 16 << 20 };
+	static const struct plan_tuning tuning = PLAN_TUNING_UNSAID;
+	struct transfer_options o = { .access = &access, .tuning = &tuning,
+	    .memory_bytes = 16 << 20 };
 	int init[2], agent[2];
 	struct err err;
 	pthread_t thread;

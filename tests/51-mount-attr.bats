@@ -447,9 +447,10 @@ Device or resource busy"
 	assert_equal "$out" "text
 the job got its own"
 	stats=$(grep -o 'stats: .*' <<<"$err")
-	assert_equal "$(wc -l <<<"$stats")" 6
+	assert_equal "$(wc -l <<<"$stats")" 8
 	assert_in "$stats" "written-bytes 20000"
 	[ "$(sed -n 's/.*xattrs \([0-9]*\).*/\1/p' <<<"$stats" | tail -n 1)" -le 10 ]
 	assert_in "$stats" '"upload" 1'
 	assert_in "$stats" 'first-byte-p50-ms'
+	assert_in "$stats" 'stats: pool fetches'
 }

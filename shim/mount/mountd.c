@@ -103,7 +103,7 @@ log_stats(struct mountd *m)
 	char *line, *rest;
 
 	http_counts(m->http, &counts);
-	stats_print(&counts, m->tree, &text);
+	stats_print(&counts, m->tree, m->blocks, m->disk, &text);
 	for (line = strtok_r(text.data, "\n", &rest); line != NULL;
 	    line = strtok_r(NULL, "\n", &rest))
 		log_notice("stats: %s", line);

@@ -64,13 +64,33 @@ print_requests(const struct http_counts *c, struct buf *to)
 	buf_addc(to, '\n');
 }
 
+static void
+print_data(struct blocks *b, struct disk *disk, struct buf *to)
+{
+	struct blocks_counts pool;
+	struct disk_counts kept = { .hits = 0 };
+
+	blocks_counts(b, &pool);
+	buf_printf(to, "pool fetches %lld fetched-bytes %lld chunks %lld idle %lld evicted %lld\n",
+	    (long long)pool.fetches, (long long)pool.fetched_bytes, (long long)pool.chunks,
+	    (long long)pool.idle_chunks, (long long)pool.evicted);
+	if (disk == NULL)
+		return;
+	disk_counts(disk, &kept);
+	buf_printf(to, "disk hits %lld kept %lld dropped %lld damaged %lld evicted %lld\n",
+	    (long long)kept.hits, (long long)kept.kept, (long long)kept.dropped,
+	    (long long)kept.damaged, (long long)kept.evicted);
+}
+
 void
-stats_print(const struct http_counts *c, struct tree *t, struct buf *to)
+stats_print(const struct http_counts *c, struct tree *t, struct blocks *b, struct disk *disk,
+    struct buf *to)
 {
 	print_range(to, "kernel", STATS_LOOKUPS, STATS_LISTINGS);
 	print_range(to, "\nnames", STATS_LISTINGS, STATS_COUNTERS);
 	pthread_mutex_lock(&t->lock);
 	buf_printf(to, " inodes %zu catalog-bytes %zu\n", t->n, t->catalog_bytes);
 	pthread_mutex_unlock(&t->lock);
+	print_data(b, disk, to);
 	print_requests(c, to);
 }

@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "azure/http.h"
+#include "mount/blocks.h"
+#include "mount/disk.h"
 #include "mount/inode.h"
 
 enum stats_what {
@@ -26,7 +28,8 @@ enum stats_what {
 
 void	stats_add(enum stats_what, int64_t n);
 int64_t	stats_get(enum stats_what);
-/* Lines of "name value" pairs; first word of each: what it is about. */
-void	stats_print(const struct http_counts *, struct tree *, struct buf *);
+/* Lines of "name value" pairs; first word of each: what it is about.  disk NULL: none. */
+void	stats_print(const struct http_counts *, struct tree *, struct blocks *, struct disk *,
+	    struct buf *);
 
 #endif

@@ -1,11 +1,14 @@
 /* download_url: a public file, from a server that redirects, breaks off and changes its mind. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/wire.h"
 #include "check.h"
@@ -16,8 +19,16 @@
 #define CUT	300000
 
 static char dir[64], body[2][SIZE];	/* the second one replaces the first */
-static atomic_int seen, ranges;
-static struct origin origin;
+
+/*
+ * The server is a process of its own: this one has a single thread when it forks, so that
+ * no lock of another is held in the worker for ever.
+ */
+static struct {
+	atomic_int	 seen, ranges;
+	atomic_int	 ready;
+	char		 url[64];
+} *server;
 
 static struct {
 	int	ready, failed;
@@ -62,7 +73,7 @@ send_rest(struct origin_conn *c, const char *version)
 	if (sscanf(origin_header(c, "range"), "bytes=%lld-", &first) != 1 || first <= 0 ||
 	    first >= SIZE || strcmp(origin_header(c, "if-range"), version) != 0)
 		return (ORIGIN_CLOSE);
-	ranges++;
+	server->ranges++;
 	snprintf(head, sizeof(head), "HTTP/1.1 206 Partial Content\r\nContent-Length: %lld\r\n"
 	    "Content-Range: bytes %lld-%d/%d\r\nETag: \"one\"\r\n\r\n", SIZE - first, first,
 	    SIZE - 1, SIZE);
@@ -84,7 +95,7 @@ serve(struct origin_conn *c)
 	static const char tags[] = "ETag: \"one\"\r\nLast-Modified: Wed, 01 Jan 2025 00:00:00 GMT"
 	    "\r\n", date[] = "Last-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\n";
 	const char *path = c->http.req.path;
-	int first = atomic_fetch_add(&seen, 1) == 0;
+	int first = atomic_fetch_add(&server->seen, 1) == 0;
 
 	if (origin_header(c, "authorization")[0] != '\0')
 		return (ORIGIN_RESET);
@@ -138,7 +149,7 @@ fetch(const char *path)
 {
 	char url[128], target[96];
 	struct plan_access access = { .name = "x", .type = SPEC_URI_FILE, .url = url,
-	    .base_url = origin.url, .container = "", .prefix = "some/set.csv", .is_file = 1,
+	    .base_url = server->url, .container = "", .prefix = "some/set.csv", .is_file = 1,
 	    .target = target, .action = PLAN_DOWNLOAD };
 	static const struct plan_tuning tuning = PLAN_TUNING_UNSAID;
 	struct transfer_options o = { .access = &access, .tuning = &tuning,
@@ -148,11 +159,11 @@ fetch(const char *path)
 	struct err err;
 	pid_t pid;
 
-	str_format(url, sizeof(url), "%s%s", origin.url, path);
+	str_format(url, sizeof(url), "%s%s", server->url, path);
 	str_format(target, sizeof(target), "%s/in", dir);
 	access.identity.label = "nobody";
 	fd_remove_tree(dir, &err);
-	seen = ranges = 0;
+	server->seen = server->ranges = 0;
 	if (wire_pair(init, &err) != 0 || (pid = fork()) < 0)
 		abort();
 	if (pid == 0) {
@@ -204,11 +215,11 @@ test_goes_on(void)
 {
 	fetch("/cut");
 	check(told.ready == 1 && got(body[0], SIZE));
-	check_int(ranges, 1);
+	check_int(server->ranges, 1);
 	check_int(told.stats.bytes_read, SIZE);
 	fetch("/cut-dated");
 	check(told.ready == 1 && got(body[0], SIZE));
-	check_int(ranges, 1);
+	check_int(server->ranges, 1);
 	fetch("/replaced");			/* never a mixture */
 	check(told.ready == 1 && got(body[1], SIZE));
 	fetch("/unnamed");
@@ -230,10 +241,35 @@ test_fails(void)
 	check(told.failed == 1 && told.err.kind == ERR_UNREACHABLE);
 }
 
+static pid_t
+start_server(void)
+{
+	static struct origin origin;
+	int64_t deadline = clock_ms() + 60000;
+	pid_t pid;
+
+	server = mmap(NULL, sizeof(*server), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	    -1, 0);
+	if (server == MAP_FAILED || (pid = fork()) < 0)
+		abort();
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_IGN);	/* the worker gives answers up */
+		origin_start(&origin, serve, NULL);
+		str_format(server->url, sizeof(server->url), "%s", origin.url);
+		server->ready = 1;
+		for (;;)
+			pause();
+	}
+	while (!server->ready && clock_ms() < deadline)
+		clock_sleep_ms(5);
+	return (pid);
+}
+
 int
 main(void)
 {
 	struct err err;
+	pid_t pid;
 	size_t i;
 
 	str_format(dir, sizeof(dir), "/tmp/test_download_url.%d", (int)getpid());
@@ -241,11 +277,12 @@ main(void)
 		body[0][i] = (char)(i * 2654435761u >> 13);
 		body[1][i] = (char)(i * 2246822519u >> 11);
 	}
-	origin_start(&origin, serve, NULL);
+	pid = start_server();
 	test_comes();
 	test_goes_on();
 	test_fails();
-	origin_stop(&origin);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	fd_remove_tree(dir, &err);
 	return (check_done());
 }

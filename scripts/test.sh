@@ -51,15 +51,21 @@ step_unit() { make check-unit UNIT_TAP=1; }
 step_unit-sanitized() { make DEBUG=1 check-unit UNIT_TAP=1; }
 step_fuzz() { make -j2 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-8}"; }
 step_lint() { make lint; }
+# Two lanes: the suites of mounts, and all others; both wait for servers more than they compute.
 step_bats() {
-	local suites=()
+	local suite mounts=() others=() status=0
 	for suite in tests/*.bats; do
 		case $suite in
 		tests/*-long*.bats) ;;
-		*) suites+=("$suite") ;;
+		tests/5*) mounts+=("$suite") ;;
+		*) others+=("$suite") ;;
 		esac
 	done
-	bats --tap "${suites[@]}"
+	bats --tap "${mounts[@]}" >"$LOGS/mounts.out" 2>&1 </dev/null &
+	bats --tap "${others[@]}" || status=1
+	wait $! || status=1
+	cat "$LOGS/mounts.out"
+	return $status
 }
 # These take minutes and little else: they run one after the other beside all other steps, and are waited for
 # at the end. timeout is there for its process group: what ends it ends all of it, with the jobs and servers.

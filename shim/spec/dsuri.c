@@ -323,6 +323,20 @@ is_gen1_suffix(const struct reading *r, const char *suffix)
 	    (r->cloud->gen1_suffix != NULL && is_host(suffix, r->cloud->gen1_suffix)));
 }
 
+/*
+ * Hosts in whose paths the account stands: this machine, a name of the network around us, for
+ * which nobody outside gets a certificate, what the cloud's description names.  Any other
+ * address, also one written as a single number, is a stranger's.
+ */
+static int
+is_near(const struct reading *r, const char *host)
+{
+	int is_word = strchr(host, '.') == NULL && *host >= 'a' && *host <= 'z';
+
+	return (is_word || uri_is_loopback_host(host) ||
+	    (uri_is_path_style_host(host) && is_host(r->cloud->storage_suffix, host)));
+}
+
 /* A host that is no storage account of a known cloud: an address, and nothing of ours. */
 static int
 set_stranger(struct reading *r, const struct uri *uri)
@@ -404,7 +418,7 @@ parse_https(struct reading *r, const char *text)
 	}
 	r->u->scheme = arena_strdup(r->arena, uri.scheme);
 	s = uri.path + (*uri.path == '/');
-	if (uri_is_path_style_host(uri.host) && strchr(s, '/') != NULL && *s != '/') {
+	if (is_near(r, uri.host) && strchr(s, '/') != NULL && *s != '/') {
 		r->u->form = DSURI_BLOB;
 		r->u->account = take_segment(r, &s);
 		r->u->suffix = authority(r, &uri);

@@ -16,8 +16,9 @@
  *   adl://STORE.azuredatalakestore.net/P                 DSURI_GEN1
  *   https://other/...                                    DSURI_HTTP
  *   file:PATH, anything without a scheme                 DSURI_LOCAL
- * SUFFIX must be one of a known cloud, or a server's of one's own (path-style https); strangers
- * are DSURI_HTTP, whatever the scheme, and get no token.
+ * SUFFIX must be one of a known cloud, or of this machine or the network around it (path-style:
+ * localhost, a name without a dot); strangers, any other IP address among them, are DSURI_HTTP,
+ * whatever the scheme, and get no token.
  * A URL with a query (a SAS) is refused, but for DSURI_HTTP; no message shows one.
  * A leading "file:" or "folder:" before azureml:// is dropped, as the SDK does, and the
  * "azureml:" that how-to-read-write-data-v2.md has before the URL of a storage account

@@ -47,7 +47,7 @@ struct store_backend {
 	int	(*get_access)(struct store *, const char *name, struct store_access *,
 		    struct err *);
 	int	(*set_access)(struct store *, const char *name, const struct store_access *,
-		    char ret_etag[HTTP_ETAG_MAX], struct err *);
+		    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
 };
 
 enum store_namespace { NAMESPACE_UNKNOWN, NAMESPACE_FLAT, NAMESPACE_HIERARCHICAL };

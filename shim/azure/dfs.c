@@ -227,7 +227,7 @@ dfs_get_access(struct store *s, const char *name, struct store_access *ret, stru
 
 int
 dfs_set_access(struct store *s, const char *name, const struct store_access *a,
-    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
 	char mode[8], owner[16], group[16];
 	struct blob_op op;
@@ -247,6 +247,7 @@ dfs_set_access(struct store *s, const char *name, const struct store_access *a,
 		blob_op_header(&op, "x-ms-owner", owner);
 	if (a->has_gid)
 		blob_op_header(&op, "x-ms-group", group);
+	blob_op_condition(&op, if_match);
 	rc = blob_op_run(&op, err);
 	if (rc == 0)
 		memcpy(ret_etag, op.call.response.etag, HTTP_ETAG_MAX);

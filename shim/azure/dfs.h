@@ -36,7 +36,7 @@ int	dfs_rename(struct store *, const struct store_rename *, char ret_etag[HTTP_E
 	    struct err *);
 int	dfs_get_access(struct store *, const char *name, struct store_access *, struct err *);
 int	dfs_set_access(struct store *, const char *name, const struct store_access *,
-	    char ret_etag[HTTP_ETAG_MAX], struct err *);
+	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
 /* A directory and its parents; existing is success. */
 int	dfs_mkdir(struct store *, const char *name, struct err *);
 

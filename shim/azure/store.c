@@ -248,10 +248,10 @@ store_get_access(struct store *s, const char *name, struct store_access *ret, st
 
 int
 store_set_access(struct store *s, const char *name, const struct store_access *a,
-    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
 	return (s->backend->set_access == NULL ? 1 :
-	    s->backend->set_access(s, name, a, ret_etag, err));
+	    s->backend->set_access(s, name, a, if_match, ret_etag, err));
 }
 
 int

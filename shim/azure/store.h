@@ -262,9 +262,12 @@ struct store_rename {
 int	store_rename(struct store *, const struct store_rename *, char ret_etag[HTTP_ETAG_MAX],
 	    struct err *);
 int	store_get_access(struct store *, const char *name, struct store_access *ret, struct err *);
-/* ret_etag: the path's from now on, "" if nobody told. */
+/*
+ * if_match: ETag that the path must have, NULL: any (else ERR_CHANGED).  ret_etag: the path's from
+ * now on, "" if nobody told.
+ */
 int	store_set_access(struct store *, const char *name, const struct store_access *,
-	    char ret_etag[HTTP_ETAG_MAX], struct err *);
+	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
 
 /* Existing is success; for tools. */
 int	store_create_container(struct store *, struct err *);

@@ -878,7 +878,7 @@ store_get_access(struct store *s, const char *name, struct store_access *ret, st
 
 int
 store_set_access(struct store *s, const char *name, const struct store_access *a,
-    char ret_etag[HTTP_ETAG_MAX], struct err *err)
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
 	struct fake_blob *b;
 	int rc = store_hns(s) ? 0 : 1;
@@ -890,6 +890,8 @@ store_set_access(struct store *s, const char *name, const struct store_access *a
 	ret_etag[0] = '\0';
 	if (rc == 0 && b == NULL)
 		rc = fake_refuse(err, ERR_NOT_FOUND, 404, name);
+	if (rc == 0)
+		rc = fake_check(name, if_match, err);
 	if (rc == 0) {
 		b->version = ++fake.versions;
 		fake_etag(b, ret_etag);

@@ -274,7 +274,7 @@ test_refused(void)
 	check_int(err.remedy, REMEDY_GRANT_CONTRIBUTOR_OR_ACL);
 	check_str(err.cause, "AuthorizationPermissionMismatch: Said so.");
 	check(strstr(err.resource, "/acct/data/p/q/to") != NULL);
-	check_int(store_set_access(s, "f", &a, etag, &err), -1);
+	check_int(store_set_access(s, "f", &a, NULL, etag, &err), -1);
 	check_int(err.remedy, REMEDY_GRANT_DATA_OWNER);
 	store_free(s);
 	s = begin(in_the_way);
@@ -317,8 +317,8 @@ test_modes(void)
 	check_int(store_get_access(s, "f", &a, &err), 0);
 	check(!a.has_mode && !a.has_uid && !a.has_gid);
 	a = (struct store_access){ .has_mode = 1, .mode = 0640, .has_uid = 1, .uid = 12 };
-	check_int(store_set_access(s, "f", &a, etag, &err), 0);
-	check_str(said[3], "PATCH /acct/data/f?action=setAccessControl [||0640,12,]");
+	check_int(store_set_access(s, "f", &a, "\"0x4\"", etag, &err), 0);
+	check_str(said[3], "PATCH /acct/data/f?action=setAccessControl [|\"0x4\"|0640,12,]");
 	check_str(etag, "\"0x5\"");
 	store_free(s);
 }

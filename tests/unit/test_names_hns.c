@@ -284,6 +284,27 @@ test_access(void)
 	end();
 }
 
+/* Somebody else replaces what is being changed here: chmod must not make his ETag ours. */
+static void
+test_replaced(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin(1);
+	i = open_file(&tree->root, "f", "x");
+	check_int(shut(i), 0);
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(writer_write(writer, i, "yz", 2, 0, &err), 0);
+	fake_put_text("out/f", "his");
+	check_int(change(i, FUSE_SET_ATTR_MODE, 0640), 0);
+	check_int(fake_get(last_access).mode, 0640);
+	check_int(shut(i), -1);
+	check(fake_is("out/f", "his"));
+	check_int(names_unlink(writer, &tree->root, "f", &err), 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -292,6 +313,7 @@ main(void)
 	test_no_replace();
 	test_directory();
 	test_access();
+	test_replaced();
 	fake_end();
 	return (check_done());
 }

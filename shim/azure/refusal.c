@@ -92,6 +92,7 @@ static const struct row rows[] = {
 	{ 0, "SecurityException", ERR_DENIED, REMEDY_TOKEN_AUDIENCE, EACCES },
 	{ 0, "FileNotFoundException", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 0, "FileAlreadyExistsException", ERR_CHANGED, REMEDY_NONE, EEXIST },
+	{ 0, "PathIsNotEmptyDirectoryException", ERR_DENIED, REMEDY_NONE, ENOTEMPTY },
 	{ 0, "BadOffsetException", ERR_PROTOCOL, REMEDY_NONE, EIO },
 	{ 0, "ThrottledException", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 0, "IOException", ERR_PROTOCOL, REMEDY_NONE, EIO },

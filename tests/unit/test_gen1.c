@@ -659,6 +659,9 @@ test_names(struct store *s)
 	BEGIN({ 200, NO, 0 }, { 200, DIRECTORY, 0 });
 	check_int(store_delete(s, "a", &err), -1);
 	check_int(err.sys_errno, ENOTEMPTY);
+	BEGIN({ 403, FAILURE("PathIsNotEmptyDirectoryException"), 0 });
+	check_int(store_delete(s, "a", &err), -1);
+	check_int(refusal_errno(&err), ENOTEMPTY);
 	BEGIN({ 200, YES, 0 });
 	check_int(store_mkdir(s, "a", &err), 0);
 	check_str(said[0], "PUT /webhdfs/v1/a?op=MKDIRS");

@@ -105,6 +105,7 @@ static const struct answer answers[] = {
 	{ 401, "SecurityException", ERR_DENIED, REMEDY_TOKEN_AUDIENCE, EACCES },
 	{ 404, "FileNotFoundException", ERR_NOT_FOUND, REMEDY_CHECK_NAME, ENOENT },
 	{ 403, "FileAlreadyExistsException", ERR_CHANGED, REMEDY_NONE, EEXIST },
+	{ 403, "PathIsNotEmptyDirectoryException", ERR_DENIED, REMEDY_NONE, ENOTEMPTY },
 	{ 400, "BadOffsetException", ERR_PROTOCOL, REMEDY_NONE, EIO },
 	{ 429, "ThrottledException", ERR_UNREACHABLE, REMEDY_RETRY_LATER, EIO },
 	{ 403, "IOException", ERR_PROTOCOL, REMEDY_NONE, EIO },

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -355,10 +356,28 @@ blob_mkdir(struct store *s, const char *name, struct err *err)
 	return (rc);
 }
 
+struct link {
+	struct store	*store;
+	const char	*name, *target;
+};
+
+static int
+is_our_link(void *arg, const struct store_attr *now, int64_t since_s)
+{
+	const struct link *l = arg;
+	size_t len = strlen(l->target), n;
+	auto_free char *there = mem_alloc(len + 1);
+
+	return (since_s != 0 && now->mtime_unix_s >= since_s && len > 0 &&
+	    blob_read(l->store, l->name, now->etag, 0, there, len, &n, NULL, NULL) == 0 &&
+	    n == len && memcmp(there, l->target, len) == 0);
+}
+
 static int
 blob_symlink(struct store *s, const char *name, const char *target,
     char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
+	struct link l = { s, name, target };
 	struct blob_op op;
 	struct err e;
 	int rc;
@@ -366,13 +385,10 @@ blob_symlink(struct store *s, const char *name, const char *target,
 	blob_op_init(&op, s, "make the link", "PUT", name);
 	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
 	blob_op_header(&op, "x-ms-meta-" PROPS_LINK, "true");
-	blob_op_condition(&op, "*");
 	op.body = target;
 	op.body_len = strlen(target);
-	rc = blob_op_run(&op, &e);
-	if (rc == 0)
-		memcpy(ret_etag, op.call.response.etag, sizeof(op.call.response.etag));
-	else if (op.call.response.status == 409 || op.call.response.status == 412)
+	rc = blob_op_create(&op, "*", (int64_t)op.body_len, is_our_link, &l, ret_etag, &e);
+	if (rc != 0 && (op.call.response.status == 409 || op.call.response.status == 412))
 		e.sys_errno = EEXIST;
 	if (rc != 0 && err != NULL)
 		*err = e;
@@ -380,12 +396,56 @@ blob_symlink(struct store *s, const char *name, const char *target,
 	return (rc);
 }
 
+/* 1: b has all lines of a that Set Blob Metadata, or Properties, sends. */
+static int
+has_lines(const char *a, const char *b, int metadata)
+{
+	auto_buf struct buf name = BUF_EMPTY;
+	const char *value;
+	struct props_line l;
+	size_t len;
+
+	while (props_next(&a, &l)) {
+		if ((l.letter == PROPS_META) != (metadata != 0) || l.letter == PROPS_TIER)
+			continue;
+		buf_reset(&name);
+		buf_add(&name, l.name, l.name_len);
+		value = props_get(b, l.letter, metadata ? buf_str(&name) : NULL, &len);
+		if (value == NULL || len != l.len || memcmp(value, l.value, len) != 0)
+			return (0);
+	}
+	return (1);
+}
+
+/* A repeated request whose condition failed: was it the first, its answer lost, that changed it? */
+static int
+was_set(const struct blob_op *op, int metadata, int64_t began_ms, char etag[HTTP_ETAG_MAX])
+{
+	int64_t since_s = blob_since_s(&op->call.response, began_ms);
+	struct store_attr changed, now;
+	int ours;
+
+	if (op->call.tries < 2 || op->call.response.status != 412 || since_s == 0 ||
+	    blob_head(op->store, op->name, &changed, NULL, NULL) != 0 ||
+	    changed.mtime_unix_s < since_s ||
+	    blob_stat(op->store, op->name, 0, &now, NULL) != 0)
+		return (0);
+	ours = now.props != NULL && strcmp(now.etag, changed.etag) == 0 &&
+	    has_lines(op->props, now.props, metadata) && has_lines(now.props, op->props, metadata);
+	if (ours)
+		memcpy(etag, now.etag, sizeof(now.etag));
+	free(now.props);
+	return (ours);
+}
+
 /* Set Blob Properties clears what is not sent, Set Blob Metadata replaces all. */
 static int
 blob_set_props(struct store *s, const char *name, const char *props, int metadata,
     const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
+	int64_t began_ms = clock_ms();
 	struct blob_op op;
+	struct err e;
 	int rc;
 
 	blob_op_init(&op, s, "set the properties of", "PUT", name);
@@ -393,9 +453,13 @@ blob_set_props(struct store *s, const char *name, const char *props, int metadat
 	op.props = props;
 	op.props_what = metadata ? PROPS_METADATA : PROPS_HEADERS | PROPS_SUM;
 	blob_op_condition(&op, if_match);
-	rc = blob_op_run(&op, err);
+	rc = blob_op_run(&op, &e);
 	if (rc == 0)
 		memcpy(ret_etag, op.call.response.etag, sizeof(op.call.response.etag));
+	else if (was_set(&op, metadata, began_ms, ret_etag))
+		rc = 0;
+	if (rc != 0 && err != NULL)
+		*err = e;
 	blob_op_done(&op);
 	return (rc);
 }

@@ -51,6 +51,8 @@ void	blob_op_init(struct blob_op *, struct store *, const char *what, const char
 void	blob_op_header(struct blob_op *, const char *name, const char *value);
 /* NULL: none; "*": must not exist; else the ETag that must match. */
 void	blob_op_condition(struct blob_op *, const char *if_match);
+/* When began_ms was, by the service's clock, or a little before; 0: not known. */
+int64_t	blob_since_s(const struct http_response *, int64_t began_ms);
 /* It writes a blob whole: with what store_options.props_of has for it. */
 void	blob_op_props(struct blob_op *);
 /* Runs it and waits.  On failure err is explained.  Call blob_op_done in any case. */

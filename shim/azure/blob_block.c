@@ -209,6 +209,7 @@ blob_commit(struct store *s, const char *name, const struct store_block *blocks,
 	op.query = "comp=blocklist";
 	op.body = xml.data;
 	op.body_len = xml.len;
+	blob_op_props(&op);
 	rc = blob_op_create(&op, if_match, size, has_our_blocks, &c, ret_etag, err);
 	if (rc != 0 && strcmp(op.call.response.error_code, "InvalidBlockList") == 0)
 		rc = 1;

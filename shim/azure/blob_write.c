@@ -36,6 +36,12 @@ struct upload {
 
 /* ---- the answer to a write that makes a blob ----------------------------- */
 
+int64_t
+blob_since_s(const struct http_response *r, int64_t began_ms)
+{
+	return (r->date_unix_s == 0 ? 0 : r->date_unix_s - (clock_ms() - began_ms) / 1000 - 1);
+}
+
 /*
  * A repeated write whose condition fails may have succeeded the first time, the
  * answer being lost: is_ours looks at what is there now, not older than since_s
@@ -47,13 +53,12 @@ was_ours(struct blob_op *op, const char *if_match, int64_t size, int64_t began_m
     char etag[HTTP_ETAG_MAX])
 {
 	const struct http_response *r = &op->call.response;
-	int64_t since_s = r->date_unix_s - (clock_ms() - began_ms) / 1000 - 1;
 	struct store_attr now;
 
 	if (op->call.tries < 2 || if_match == NULL || (r->status != 412 && r->status != 409) ||
 	    blob_head(op->store, op->name, &now, NULL, NULL) != 0 || now.size != size ||
 	    strcmp(now.etag, if_match) == 0 ||
-	    !is_ours(arg, &now, r->date_unix_s == 0 ? 0 : since_s))
+	    !is_ours(arg, &now, blob_since_s(r, began_ms)))
 		return (0);
 	memcpy(etag, now.etag, sizeof(now.etag));
 	return (1);
@@ -68,7 +73,6 @@ blob_op_create(struct blob_op *op, const char *if_match, int64_t size,
 	struct err e;
 
 	blob_op_condition(op, if_match);
-	blob_op_props(op);
 	if (blob_op_run(op, &e) == 0) {
 		memcpy(etag, op->call.response.etag, sizeof(op->call.response.etag));
 		return (0);
@@ -111,6 +115,7 @@ put_blob(struct upload *u, const char *if_match, char etag[HTTP_ETAG_MAX], struc
 	blob_op_header(&op, "x-ms-blob-type", "BlockBlob");
 	op.body_fd = u->fd;
 	op.body_len = (size_t)u->size;
+	blob_op_props(&op);
 	rc = blob_op_create(&op, if_match, u->size, has_our_bytes, u, etag, err);
 	blob_op_done(&op);
 	return (rc);

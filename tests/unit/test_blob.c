@@ -899,6 +899,77 @@ test_rest(void)
 	store_free(s);
 }
 
+/* The first answer is lost, the second says that the condition does not hold. */
+static const char *there;		/* what is there by then: a link's target, or metadata */
+
+static enum origin_end
+unheard(struct origin_conn *c)
+{
+	char date[CLOCK_RFC1123_SIZE], head[256], page[1024];
+
+	clock_format_rfc1123(clock_wall_s(), date);
+	str_format(head, sizeof(head), "Date: %s\r\nLast-Modified: %s\r\nETag: \"0x7\"\r\n", date,
+	    date);
+	if (c->nth == 0)
+		return (ORIGIN_CLOSE);
+	if (c->nth == 1) {
+		strcat(head, "x-ms-error-code: ConditionNotMet\r\n");
+		return (answer(c, 412, head, ""));
+	}
+	if (strcmp(c->http.req.method, "HEAD") == 0) {
+		str_format(head + strlen(head), sizeof(head) - strlen(head),
+		    "Content-Length: %zu\r\n\r\n", strlen(there));
+		(void)origin_send(c, "HTTP/1.1 200 OK\r\n");
+		return (origin_send(c, head) == 0 ? ORIGIN_KEEP : ORIGIN_CLOSE);
+	}
+	if (strcmp(c->http.req.path, "/data") != 0) {
+		str_format(head + strlen(head), sizeof(head) - strlen(head),
+		    "Content-Range: bytes 0-%zu/%zu\r\n", strlen(there) - 1, strlen(there));
+		return (answer(c, 206, head, there));
+	}
+	str_format(page, sizeof(page), PAGE("<Blob><Name>f</Name><Properties><Etag>0x7</Etag>"
+	    "<Content-Type>image/png</Content-Type></Properties><Metadata>%s</Metadata></Blob>",
+	    ""), there);
+	return (answer(c, 200, NULL, page));
+}
+
+static void
+test_unheard(void)
+{
+	struct store *s;
+	char etag[HTTP_ETAG_MAX] = "";
+	struct err err = ERR_EMPTY;
+
+	there = "../target";
+	s = begin(unheard);
+	check_int(store_symlink(s, "link", "../target", etag, &err), 0);
+	check_str(etag, "\"0x7\"");
+	store_free(s);
+	s = begin(unheard);
+	check_int(store_symlink(s, "link", "../others", etag, &err), -1);
+	check_int(refusal_errno(&err), EEXIST);
+	store_free(s);
+	there = "<a>1</a><B>2</B>";
+	s = begin(unheard);
+	etag[0] = '\0';
+	check_int(store_set_props(s, "f", "cimage/png\nxb=2\nxa=1\n", 1, "\"0x1\"", etag, &err), 0);
+	check_str(etag, "\"0x7\"");
+	store_free(s);
+	s = begin(unheard);
+	check_int(store_set_props(s, "f", "xb=2\nxa=0\n", 1, "\"0x1\"", etag, &err), -1);
+	check_int(err.kind, ERR_CHANGED);
+	store_free(s);
+	s = begin(unheard);
+	check_int(store_set_props(s, "f", "xb=2\n", 1, "\"0x1\"", etag, &err), -1);
+	store_free(s);
+	s = begin(unheard);
+	check_int(store_set_props(s, "f", "cimage/png\n", 0, "\"0x1\"", etag, &err), 0);
+	store_free(s);
+	s = begin(unheard);
+	check_int(store_set_props(s, "f", "cimage/jpg\n", 0, "\"0x1\"", etag, &err), -1);
+	store_free(s);
+}
+
 static void
 test_options(void)
 {
@@ -946,6 +1017,7 @@ main(void)
 	test_refresh();
 	test_upload();
 	test_rest();
+	test_unheard();
 	test_options();
 	http_free(http);
 	origin_stop(&origin);

@@ -396,6 +396,18 @@ with_names() {
 	azsim_account name="$STORE_ACCOUNT" dfs=allow
 	only "dfs model" AuthorizationFailure "the Blob endpoint answers, the dfs endpoint does not" \
 	    "do:  allow the compute's network in the firewall"
+	# Who may not look at modes can rename all the same; with --acl he has to.
+	job_as sas
+	job_credentials="credentials: {sas_token: \"$(store_blob sas account wl 3600)\"}"
+	simple_job output
+	doctor 0
+	assert_in "$out" "ok    dfs model: $STORE_ENDPOINT answers for names"
+	doctor 122 --acl
+	assert_in "$out" "FAIL  dfs model"
+	assert_in "$out" "AuthorizationPermissionMismatch"
+	refute_in "$out" "the dfs endpoint does not"
+	job_as fallback
+	simple_job output
 	# Host-style the two have names of their own, and each is looked at.
 	DOCTOR_ENV=()
 	sed -i "s/^endpoint: .*/endpoint: test.local:$AZSIM_HTTPS_PORT/" "$JOB/store.yml"

@@ -240,7 +240,7 @@ check_dfs(struct visit *v)
 	auto_free char *url = store_dfs_url(a->base_url);
 	struct store_access access;
 	struct err err = ERR_EMPTY;
-	int rc;
+	int rc, answers;
 
 	if (!store_hns(v->store) ||
 	    (a->action != PLAN_MOUNT_RW && !v->doctor->story->plan.tuning.acl))
@@ -248,15 +248,19 @@ check_dfs(struct visit *v)
 	rc = store_get_access(v->store, a->prefix, &access, &err);
 	if (rc == 1)
 		return;			/* OneLake has no modes to ask for */
-	if (rc == 0 || err.kind == ERR_NOT_FOUND) {
+	answers = err.http_status != 0 && err.remedy != REMEDY_OPEN_NETWORK;
+	/* Renames need no right to look at modes: that the endpoint refuses that is an answer. */
+	if (rc == 0 || err.kind == ERR_NOT_FOUND || (answers && err.kind == ERR_DENIED &&
+	    !v->doctor->story->plan.tuning.acl)) {
 		findings_add(v->out, FINDING_OK, "dfs", a->name, "%s answers for names", url);
 		return;
 	}
 	err_as(&err, a->identity.label);
 	add_failure(v, "dfs", &err, 0);
-	v->out->list[v->out->n - 1].seen = "the Blob endpoint answers, the dfs endpoint does not: "
-	    "directories cannot be made or renamed, and each of the two needs its own private "
-	    "endpoint";
+	if (!answers)
+		v->out->list[v->out->n - 1].seen = "the Blob endpoint answers, the dfs endpoint "
+		    "does not: directories cannot be made or renamed, and each of the two needs "
+		    "its own private endpoint";
 }
 
 /* A small blob is put where the outputs go. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -366,6 +367,17 @@ next_kept(int from, const int *keep, size_t nkeep)
 		if (keep[i] >= from && (next < 0 || keep[i] < next))
 			next = keep[i];
 	return (next);
+}
+
+int64_t
+fd_disk_free(int fd, int64_t *ret_total)
+{
+	struct statvfs v;
+	int failed = fstatvfs(fd, &v) != 0;
+
+	if (ret_total != NULL)
+		*ret_total = failed ? 0 : (int64_t)v.f_blocks * (int64_t)v.f_frsize;
+	return (failed ? INT64_MAX : (int64_t)v.f_bavail * (int64_t)v.f_frsize);
 }
 
 void

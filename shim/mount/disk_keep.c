@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -15,9 +14,9 @@
 #include "base/mem.h"
 #include "mount/cond.h"
 #include "mount/disk_parts.h"
+#include "plan/tuning.h"
 
 #define STATE		".state"
-#define RESERVE		((int64_t)150 * 1000 * 1000)	/* as Azure ML's own mounts */
 #define SLACK		4096		/* a chunk's sums and metadata at most */
 #define OLDEST		2048		/* files that one look at the directory can evict */
 #define PAUSE_MS	5000		/* nothing could be evicted */
@@ -164,11 +163,8 @@ make_room(struct disk *d, int64_t cost)
 static int
 disk_has_room(struct disk *d, size_t len)
 {
-	struct statvfs v;
-	int has;
+	int has = fd_disk_free(d->dir_fd, NULL) >= d->opt.reserve_bytes + (int64_t)len;
 
-	has = fstatvfs(d->dir_fd, &v) == 0 &&
-	    (int64_t)v.f_bavail * (int64_t)v.f_frsize >= d->opt.reserve_bytes + (int64_t)len;
 	if (!has && !atomic_exchange(&d->told_full, 1))
 		disk_note(d, 0, "the disk is full: nothing more is kept while it is");
 	return (has);
@@ -348,7 +344,7 @@ disk_new(const struct disk_options *o, struct err *err)
 	d->place = mem_strdup(o->place);
 	d->dir_fd = d->state_fd = -1;
 	if (d->opt.reserve_bytes == 0)
-		d->opt.reserve_bytes = RESERVE;
+		d->opt.reserve_bytes = PLAN_DISK_RESERVE;
 	d->size = o->queue != 0 ? o->queue : DISK_QUEUE;
 	d->queue = mem_alloc(d->size * sizeof(*d->queue));
 	pthread_mutex_init(&d->lock, NULL);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -15,6 +14,7 @@
 #include "base/wire.h"
 #include "mount/name.h"
 #include "mount/transfer_parts.h"
+#include "plan/tuning.h"
 
 #define PIECE_BYTES	((int64_t)4 << 20)
 #define SMALL_BYTES	((int64_t)256 << 10)
@@ -23,8 +23,7 @@
 #define WIDE_MAX	32
 #define WAIT_MS		100
 #define TRIES		3		/* of a file that is replaced while it is fetched */
-#define RESERVE_BYTES	((int64_t)150 << 20)	/* Azure ML's DATASET_RESERVED_FREE_DISK_SPACE */
-#define RESERVE_PART	10		/* at most this part of a small file system */
+#define RESERVE_PART	10		/* left free: at most this part of a small file system */
 #define DEPTH_MAX	128
 #define TEMPORARY	".amlshim-"
 
@@ -106,21 +105,18 @@ static int
 write_failed(struct download *d, const struct file *f, const char *op, struct err *err)
 {
 	char need[24], avail[24];
-	struct statvfs fs;
 	int64_t missing;
 
 	err_errno(err, op, f->relative);
 	if (err->sys_errno != ENOSPC && err->sys_errno != EDQUOT)
 		return (-1);
 	err->remedy = REMEDY_FREE_DISK;
-	if (fstatvfs(d->t.target_fd, &fs) != 0)
-		return (-1);
 	pthread_mutex_lock(&d->t.lock);
 	missing = d->t.bytes_found - d->t.stats.bytes_read;
 	pthread_mutex_unlock(&d->t.lock);
 	str_format(err->cause, sizeof(err->cause), "the disk is full: %s are still to come, "
 	    "%s are free", str_bytes(missing, need),
-	    str_bytes((int64_t)fs.f_bavail * (int64_t)fs.f_frsize, avail));
+	    str_bytes(fd_disk_free(d->t.target_fd, NULL), avail));
 	return (-1);
 }
 
@@ -552,16 +548,12 @@ tidy(struct download *d, int fd, const char *base, int depth)
 static int64_t
 usable_bytes(int fd, const struct plan_tuning *tuning)
 {
-	struct statvfs fs;
-	int64_t total, reserved = tuning->disk_free_bytes;
+	int64_t total, reserved = tuning->disk_free_bytes, avail = fd_disk_free(fd, &total);
 
-	if (fstatvfs(fd, &fs) != 0)
-		return (INT64_MAX);
-	total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize;
 	if (reserved < 0)		/* nobody said */
-		reserved = total / RESERVE_PART < RESERVE_BYTES ? total / RESERVE_PART :
-		    RESERVE_BYTES;
-	return ((int64_t)fs.f_bavail * (int64_t)fs.f_frsize - reserved);
+		reserved = total / RESERVE_PART < PLAN_DISK_RESERVE ? total / RESERVE_PART :
+		    PLAN_DISK_RESERVE;
+	return (avail - reserved);
 }
 
 static size_t

@@ -12,10 +12,10 @@
 #include "mount/behind.h"
 #include "mount/cond.h"
 #include "mount/staged.h"
+#include "plan/tuning.h"
 
 #define KEEP_MAX	((int64_t)1 << 30)	/* of uploaded files, or 1/8 of the free space */
 #define KEEP_PART	8
-#define RESERVED_BYTES	((int64_t)150 << 20)	/* left free when a file is fetched to be changed */
 #define BLOCKS_UNDER_WAY	16
 #define FETCH_TIMEOUT_MS	(5 * 60 * 1000)
 
@@ -310,17 +310,13 @@ drop_kept(struct writer *w, int64_t bound)
 static int64_t
 free_bytes(const struct writer *w)
 {
-	struct statvfs v;
-
-	if (fstatvfs(w->staging_fd, &v) != 0)
-		return (INT64_MAX);
-	return ((int64_t)v.f_bavail * (int64_t)v.f_frsize);
+	return (fd_disk_free(w->staging_fd, NULL));
 }
 
 int
 staged_has_room(const struct writer *w, int64_t bytes)
 {
-	return (free_bytes(w) - RESERVED_BYTES >= bytes);
+	return (free_bytes(w) - PLAN_DISK_RESERVE >= bytes);
 }
 
 void

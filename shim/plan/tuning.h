@@ -21,6 +21,7 @@
 #include "base/mem.h"
 
 #define PLAN_UNSAID	INT64_MIN
+#define PLAN_DISK_RESERVE	((int64_t)150 * 1000 * 1000)	/* left free, as Azure ML does */
 
 enum plan_knob {		/* what can be said twice: by us and by Azure ML */
 	KNOB_MEMORY, KNOB_DISK_CACHE, KNOB_DISK_FREE, KNOB_READ_AHEAD, KNOB_CONNECTIONS,

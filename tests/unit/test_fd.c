@@ -213,6 +213,18 @@ closing_all_but_some(void)
 		close(fds[i]);
 }
 
+static void
+free_space(void)
+{
+	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int64_t total = -1;
+
+	check(fd_disk_free(fd, &total) < total && total < INT64_MAX);
+	check(fd_disk_free(fd, NULL) >= 0);
+	close(fd);
+	check(fd_disk_free(fd, &total) == INT64_MAX && total == 0);
+}
+
 int
 main(void)
 {
@@ -225,6 +237,7 @@ main(void)
 	directories();
 	trees_are_removed_without_following();
 	closing_all_but_some();
+	free_space();
 	check_int(fd_remove_tree(root, &e), 0);
 	check_int(access(root, F_OK), -1);
 	return (check_done());

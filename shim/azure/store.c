@@ -68,6 +68,12 @@ check_options(const struct store_options *o, struct err *err)
 	return (0);
 }
 
+int
+store_is_single(const struct store *s)
+{
+	return (s->single_blob);
+}
+
 void
 store_set_timeout(struct store *s, int64_t timeout_ms)
 {

@@ -55,6 +55,8 @@ void	store_free(struct store *);
  * of a host that is ever rewritten.  Where the account is in the path one address serves both.
  */
 char	*store_dfs_url(const char *base_url);
+/* 1: the SAS is for one blob (sr=b), and cannot list. */
+int	store_is_single(const struct store *);
 /* Of the operations that start from now on; 0: 5 minutes. */
 void	store_set_timeout(struct store *, int64_t timeout_ms);
 

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "base/uri.h"
 #include "cli/advice.h"
 #include "cli/doctor_parts.h"
 #include "identity/source.h"
@@ -155,18 +154,6 @@ fetch_secret(struct visit *v, struct plan_access *with)
 /* ---- may it ------------------------------------------------------------ */
 
 static int
-is_blob_sas(const struct plan_identity *id)
-{
-	struct arena mem = ARENA_EMPTY;
-	const char *sr = id->kind != PLAN_ID_SAS ? NULL :
-	    uri_query_get(id->secret.text + strspn(id->secret.text, "?&"), "sr", &mem);
-	int is_one = sr != NULL && strcmp(sr, "b") == 0;
-
-	arena_done(&mem);
-	return (is_one);
-}
-
-static int
 stop_at_first(void *arg, const char *name, size_t len, const struct store_attr *attr)
 {
 	(void)name;
@@ -188,7 +175,7 @@ look(struct visit *v, struct err *err)
 	if (a->is_file)
 		return (store_stat(v->store, a->prefix, 1, &attr, err));
 	below = arena_printf(&v->out->mem, "%s%s", a->prefix, a->prefix[0] != '\0' ? "/" : "");
-	if (is_blob_sas(&a->identity))
+	if (store_is_single(v->store))
 		return (store_probe(v->store, below, err));
 	if (store_list(v->store, below, 1, 2, stop_at_first, &found, err) != 0)
 		return (-1);

@@ -106,7 +106,7 @@ static const struct variable {
 	{ "DATASET_MOUNT_ATTRIBUTE_CACHE_TTL", MILLISECONDS, KNOB_ATTR_TTL,
 	    "--attr-ttl, in milliseconds" },
 	{ "DATASET_RESERVED_FREE_DISK_SPACE", SIZE, KNOB_DISK_FREE,
-	    "what the disk cache leaves free" },
+	    "what the disk cache and downloads leave free" },
 	{ "DATASET_MOUNT_CACHE_SIZE", CACHE_SIZE, KNOB_DISK_CACHE,
 	    "the bound of the disk cache; negative: what it leaves free" },
 	{ "DATASET_MOUNT_BLOCK_FILE_CACHE_ENABLED", DISK_SWITCH, KNOB_DISK_CACHE,

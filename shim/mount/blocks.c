@@ -12,6 +12,7 @@
 #define FETCH_CHUNKS	(BLOCKS_FETCH_MAX / BLOCKS_CHUNK + 1)
 #define FILE_BUCKETS	1024
 #define TIMEOUT_MS	(5 * 60 * 1000)
+#define KEEPING_PART	4	/* of the pool: what may wait for the disk */
 
 _Static_assert(DISK_CHUNK == BLOCKS_CHUNK, "a chunk is the unit of both");
 
@@ -54,6 +55,7 @@ struct blocks {
 	struct chunks	 chunks;
 	struct fetch	*fetches, *idle_fetches;
 	unsigned int	 nfetches, nahead;	/* under way */
+	size_t		 nkeeping;		/* chunks on their way to the disk */
 	struct blocks_wait *room_waiters;
 	struct blocks_file *files[FILE_BUCKETS];
 	struct blocks_counts counts;
@@ -283,22 +285,33 @@ blocks_kept(void *arg, void *token, int is_kept)
 
 	(void)arg;
 	pthread_mutex_lock(&b->lock);
+	b->nkeeping--;
 	if (is_kept)
 		c->unread = 0;	/* its memory may go: it is near */
 	unpin(b, c);
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* A chunk that is all here stays pinned until it is on the disk.  Lock held. */
+/*
+ * A chunk that is all here stays pinned until it is on the disk; a slow disk must not have
+ * all of the pool.  Lock held.
+ */
 static void
 offer(struct blocks_file *f, struct chunk *c)
 {
+	struct blocks *b = f->blocks;
+
 	if (f->entry == NULL || c->on_disk || c->valid != pages_in(f, c->index))
 		return;
 	c->on_disk = 1;		/* also if there is no room for it: not asked again */
+	if (b->nkeeping >= b->chunks.n / KEEPING_PART)
+		return;
 	chunks_pin(c);
-	if (disk_keep(f->entry, c->index, c->memory, c) != 0)
+	b->nkeeping++;
+	if (disk_keep(f->entry, c->index, c->memory, c) != 0) {
 		c->pins--;	/* who brought it still has it pinned */
+		b->nkeeping--;
+	}
 }
 
 /* ---- fetches ------------------------------------------------------------------------- */

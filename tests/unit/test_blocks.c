@@ -1,7 +1,9 @@
 /* blocks: pages fetched once, joined, pinned, evicted; failures; versions kept apart. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 
 #include "check.h"
 #include "fakestore.h"
@@ -709,6 +711,31 @@ test_disk_damage(void)
 	end_disk();
 }
 
+/* A disk that stands still takes no room that reads need, and none waits for it. */
+static void
+test_disk_stuck(void)
+{
+	char state[96];
+	struct blocks_file *f;
+	int fd, i, ok = 1;
+
+	fake_reset();
+	begin_disk();
+	snprintf(state, sizeof(state), "%s/.state", disk_dir);
+	fd = open(state, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) != 0)
+		abort();
+	fake_put_pattern("f", 20 * MIB);		/* more than the pool */
+	f = open_blob("f", 1);
+	for (i = 0; i < 20 && ok; i++)
+		ok = read_ok(f, i * MIB, MIB);
+	check(ok);
+	check_int(fake_get(read_bytes), 20 * MIB);
+	close(fd);
+	blocks_close(pool, f);
+	end_disk();
+}
+
 int
 main(void)
 {
@@ -727,6 +754,7 @@ main(void)
 	test_hurry();
 	test_disk();
 	test_disk_damage();
+	test_disk_stuck();
 	test_stress();
 	fake_end();
 	return (check_done());

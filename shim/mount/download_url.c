@@ -13,7 +13,8 @@
 
 #define PROGRESS_MS	1000
 #define REDIRECTS_MAX	5
-#define TRIES		3		/* without a byte more */
+#define TRIES		3		/* without a byte more; of beginning anew */
+#define STREAM_MS	(24LL * 3600 * 1000)	/* of one; what stands still ends sooner */
 #define TEMPORARY	".amlshim-url"
 
 /*
@@ -30,6 +31,7 @@ struct fetch {
 	int64_t		 base, mtime_unix_s;
 	char		 version[HTTP_ETAG_MAX];	/* If-Range; "": cannot go on */
 	int		 fault;		/* errno of a write; or -1: another version came */
+	int		 restarts;	/* that threw away what had come */
 	int		 over;		/* t.lock */
 	struct err	 err;		/* t.lock until over; kind NONE: it came */
 };
@@ -37,6 +39,7 @@ struct fetch {
 static void
 begin_anew(struct fetch *f)
 {
+	f->restarts += f->have > 0;
 	f->have = 0;
 	f->version[0] = '\0';
 	pthread_mutex_lock(&f->t.lock);
@@ -130,7 +133,7 @@ static enum answer
 request(struct fetch *f, int *redirects, struct err *err)
 {
 	struct http_call call = { .op = "download", .prepare = prepare, .sink = sink, .arg = f,
-	    .max_tries = 1 };
+	    .max_tries = 1, .deadline_ms = clock_ms() + STREAM_MS };
 	enum answer answer = ANSWER_FAILED;
 	int status, rc;
 
@@ -177,10 +180,13 @@ fetch(struct fetch *f, struct err *err)
 			return (answer == ANSWER_WHOLE ? 0 : -1);
 		if (answer == ANSWER_ELSEWHERE)
 			continue;
+		if (f->restarts >= TRIES)
+			return (err_set(err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "download",
+			    "it broke off %d times, and the server cannot go on where it was, or "
+			    "has another version each time", f->restarts));
 		tries = f->have > had ? 0 : tries + 1;
 		if (tries >= TRIES)
-			return (err->kind != ERR_NONE ? -1 : err_set(err, ERR_CHANGED,
-			    REMEDY_KEEP_INPUT_STILL, "download", "it changes all the time"));
+			return (-1);
 		clock_sleep_ms(clock_jitter(0, (int64_t)100 << (2 * tries)));
 	}
 }

@@ -114,6 +114,8 @@ serve(struct origin_conn *c)
 	if (strcmp(path, "/unnamed") == 0)
 		return (origin_header(c, "range")[0] != '\0' ? ORIGIN_RESET :
 		    send_whole(c, first ? 0 : 1, "", first ? CUT : SIZE));
+	if (strcmp(path, "/always-cut") == 0)		/* it knows no ranges */
+		return (send_whole(c, 0, date, CUT));
 	if (strcmp(path, "/busy") == 0 && first)
 		return (httpd_reply(&c->http, 503, NULL, "", 0) == 0 ? ORIGIN_KEEP : ORIGIN_CLOSE);
 	if (strcmp(path, "/busy") == 0)
@@ -239,6 +241,9 @@ test_fails(void)
 	check(told.failed == 1 && told.err.kind == ERR_PROTOCOL);
 	fetch("/dead");
 	check(told.failed == 1 && told.err.kind == ERR_UNREACHABLE);
+	fetch("/always-cut");			/* it ends */
+	check(told.failed == 1 && strstr(told.err.cause, "cannot go on") != NULL);
+	check(server->seen < 10);
 }
 
 static pid_t

@@ -250,8 +250,7 @@ read_slow(struct http_call *call)
 	struct store_read *r = call->arg;
 	struct store *s = r->store;
 
-	if (call->priority != 0 || r->second != NULL || call->response.body_received > 0 ||
-	    s->repeats_left < 0)
+	if (r->second != NULL || call->response.body_received > 0 || s->repeats_left < 0)
 		return;
 	atomic_fetch_sub(&s->repeats_left, REPEAT_PRICE);
 	r->second = mem_zalloc(sizeof(*r->second));

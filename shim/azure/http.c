@@ -328,13 +328,17 @@ stall_ms(const struct http *h, const struct job *j)
 	    h->stall_timeout_ms) << doublings);
 }
 
-/* When this try is slow; INT64_MAX: that is not asked for, was told, or its answer began. */
+/*
+ * When this try is slow; INT64_MAX: that is not asked for, was told, its answer began, or
+ * nobody waits for it.
+ */
 static int64_t
 slow_at(const struct job *j)
 {
 	const struct http_call *call = j->call;
 
-	if (call->slow == NULL || j->told_slow || call->response.head_ms >= 0)
+	if (call->slow == NULL || j->told_slow || call->priority != 0 ||
+	    call->response.head_ms >= 0)
 		return (INT64_MAX);
 	return (j->try.started_ms + call->slow_ms);
 }
@@ -661,6 +665,8 @@ hurry(struct http *h, struct job *j)
 	j->call->priority = 0;
 	if (queued)
 		queue_add(queue_of(h, j), j, 0);
+	else if (j->state == JOB_RUNNING)
+		watch(h, j);		/* it may be slow already */
 }
 
 /* Returns 0 when it is time to end. */

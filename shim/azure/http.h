@@ -137,8 +137,9 @@ struct http_call {
 	 */
 	void	(*done)(struct http_call *, int ok, struct err *);
 	/*
-	 * Optional: once, on the network thread, when a try has had no answer's first line
-	 * for slow_ms.  It may submit another call; must not block.
+	 * Optional: once, on the network thread, when a try that somebody waits for (priority
+	 * 0, perhaps since a moment ago) has had no answer's first line for slow_ms.  It may
+	 * submit another call; must not block.
 	 */
 	void	(*slow)(struct http_call *);
 	int	 slow_ms;

@@ -209,7 +209,7 @@ struct ask {
 	int64_t		 body_offset;
 	int		 is_ranged;
 	char		*got;
-	int		 faults;
+	atomic_int	 faults;
 	atomic_int	 over;		/* 1: ok, -1: failed */
 	struct err	 err;
 };
@@ -595,6 +595,34 @@ on_slow(struct http_call *call)
 	struct ask *a = call->arg;
 
 	a->faults++;
+}
+
+/* Nobody waits for what is fetched ahead; who comes to wait for it later is told at once. */
+static void
+test_slow_hurried(struct origin *o)
+{
+	struct http_options opt = { .stall_timeout_ms = 60000 };
+	struct http *h = http_new(&opt, NULL);
+	int64_t until = clock_ms() + 5000;
+	struct ask ahead, other;
+
+	ask_init(&ahead, o, "/hold");
+	ahead.call.priority = 1;
+	ahead.call.slow = on_slow;
+	ahead.call.slow_ms = 20;
+	ask_init(&other, o, "/slow");			/* 80 ms */
+	http_submit(h, &ahead.call);
+	get(h, &other);
+	check_int(ahead.faults, 0);
+	http_hurry(h, &ahead.call);
+	while (ahead.faults == 0 && clock_ms() < until)
+		clock_sleep_ms(1);
+	check_int(ahead.faults, 1);
+	http_cancel(h, &ahead.call);
+	wait_over(&ahead);
+	http_call_done(&other.call);
+	http_call_done(&ahead.call);
+	http_free(h);
 }
 
 /* A body that stands still is left sooner than an answer that has not begun. */
@@ -984,6 +1012,7 @@ main(void)
 	test_stale(h, &o);
 	test_stalls(h, &o);
 	test_body_stall(&o);
+	test_slow_hurried(&o);
 	test_resume(h, &o);
 	test_body_max(h, &o);
 	test_upload(h, &o);

@@ -514,8 +514,8 @@ tidy_entry(struct download *d, int dir_fd, const char *name, const char *relativ
 		return;
 	}
 	key_of(&key, "whole", relative);
-	if (str_starts(name, TEMPORARY) || (journal_find(d->t.journal, &key, &value) &&
-	    !journal_map_get(&d->seen, &key, &value)))
+	if (!journal_map_get(&d->seen, &key, &value) &&
+	    (str_starts(name, TEMPORARY) || journal_find(d->t.journal, &key, &value)))
 		if (unlinkat(dir_fd, name, 0) == 0)
 			log_info("removed %s, which an earlier run left", relative);
 }

@@ -296,11 +296,13 @@ test_download_again(void)
 	fake_put_text("in/gone", "x");
 	fake_put_text("in/damaged", "right");
 	fake_put_pattern("in/big", 9000001);
+	fake_put_text("in/.amlshim-snapshot", "a blob");
 	run("in", 0, 0);
-	check_int(told.stats.files_done, 5);
+	check_int(told.stats.files_done, 6);
 	run("in", 0, 0);
 	check_int(told.ready, 1);
-	check_int(told.stats.files_kept, 5);
+	check_int(told.stats.files_kept, 6);
+	check_str(file_text(target, ".amlshim-snapshot"), "a blob");
 	check_int(told.stats.bytes_read, 0);
 	fake_put_text("in/sub/b", "B");			/* same size, other version */
 	fake_delete("in/gone");
@@ -309,7 +311,7 @@ test_download_again(void)
 	check_int(close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
 	run("in", 0, 0);
 	check_int(told.ready, 1);
-	check_int(told.stats.files_kept, 2);
+	check_int(told.stats.files_kept, 3);
 	check_int(told.stats.bytes_read, 6);
 	check_str(file_text(target, "sub/b"), "B");
 	check_str(file_text(target, "damaged"), "right");

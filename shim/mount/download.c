@@ -386,13 +386,12 @@ found(struct download *d, struct file *f)
 }
 
 static void
-refuse_name(struct download *d, const char *blob)
+refuse_name(struct download *d, const char *blob, const char *why)
 {
 	struct arena mem = ARENA_EMPTY;
 	struct err err = ERR_EMPTY;
 
-	err_set(&err, ERR_PROTOCOL, REMEDY_CHECK_NAME, "download",
-	    "the blob's name cannot be a file name");
+	err_set(&err, ERR_PROTOCOL, REMEDY_CHECK_NAME, "download", "%s", why);
 	err_on(&err, "%s", plan_place(d->t.access, blob, &mem));
 	arena_done(&mem);
 	transfer_keep_failure(&d->t, &err);
@@ -416,17 +415,23 @@ list_one(void *arg, const char *name, size_t len, const struct store_attr *attr)
 {
 	struct download *d = arg;
 	size_t skip = strlen(d->t.access->prefix);
-	const char *relative = name + skip;
+	const char *relative = name;
 
 	if (!d->any)
 		store_set_timeout(d->t.store, 0);
 	d->any = 1;
+	if (!str_starts(name, d->t.access->prefix) ||
+	    (skip != 0 && name[skip] != '/' && name[skip] != '\0')) {
+		refuse_name(d, name, "the blob is not below what was asked for");
+		return (1);
+	}
+	relative += skip;
 	if (skip != 0 && *relative == '/')
 		relative++;
 	if (*relative == '\0')
 		return (0);		/* the marker of the folder itself */
 	if (!name_is_safe_path(relative)) {
-		refuse_name(d, name);
+		refuse_name(d, name, "the blob's name cannot be a file name");
 		return (1);
 	}
 	if (attr->is_dir)

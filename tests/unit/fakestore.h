@@ -69,6 +69,7 @@ static struct {
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
 	int		 fail_renames;
+	const char	*stray;		/* a name that each listing has; NULL: none */
 	int		 kill_in;	/* store_reads until the process kills itself; 0: no */
 	int		 cut_reads;	/* the next so many say "all", after half */
 	struct err	 error;
@@ -425,6 +426,7 @@ fake_reset(void)
 	fake.on_commit = NULL;
 	fake.read_bytes = fake.versions = 0;
 	fake.kill_in = 0;
+	fake.stray = NULL;
 	pthread_cond_broadcast(&fake.changed);
 	pthread_mutex_unlock(&fake.lock);
 }
@@ -537,6 +539,8 @@ store_list(struct store *s, const char *prefix, int delimited, int max_results,
 	pthread_mutex_unlock(&fake.lock);
 	if (failed)
 		return (-1);
+	if (fake.stray != NULL)
+		fn(arg, fake.stray, strlen(fake.stray), &(struct store_attr){ .size = 1 });
 	for (i = 0; i < n; i++) {
 		if (list[i].attr.size < 0)
 			list[i].attr.size = 0;

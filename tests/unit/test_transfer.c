@@ -232,6 +232,9 @@ test_download_one(void)
 static void
 test_download_fails(void)
 {
+	static const char *const strays[] = { "x", "beside/in", "in/deeper", "in" };
+	int i;
+
 	begin();
 	run("nothing", 0, 0);
 	check_int(told.ready, 0);
@@ -244,6 +247,15 @@ test_download_fails(void)
 	run("in", 0, 0);
 	check_int(told.failed, 1);
 	check(strstr(told.err.resource, "evil") != NULL);
+	for (i = 0; i < (int)LENGTH(strays); i++) {	/* not below what was asked for */
+		begin();
+		fake_put_text("in/deep/good", "x");
+		fake_put_text(strays[i], "x");
+		fake_set(stray, strays[i]);
+		run("in/deep", 0, 0);
+		check_int(told.failed, 1);
+		check(str_ends(told.err.resource, strays[i]));
+	}
 	begin();
 	fake_put_text("in/f", "x");
 	fake_fail_with(ERR_DENIED, 403, 0);

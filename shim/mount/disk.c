@@ -163,15 +163,28 @@ int
 disk_open_files(struct disk_entry *e, int create)
 {
 	char name[DISK_SUM_NAME];
+	struct disk *d = e->disk;
 	int data = e->data_fd, is_new = 0;
 
-	if (data < 0 && (data = open_data(e, create, &is_new)) < 0)
+	if (atomic_load(&d->nfds) >= d->fds_max)
 		return (-1);
-	e->data_fd = data;
+	if (data < 0) {
+		if ((data = open_data(e, create, &is_new)) < 0)
+			return (-1);
+		e->data_fd = data;
+		atomic_fetch_add(&d->nfds, 1);
+	}
+	if (is_small(e)) {
+		e->sums_fd = data;
+		return (0);
+	}
 	disk_sum_name(name, e->name);
-	e->sums_fd = is_small(e) ? data : openat(e->disk->dir_fd, name, O_RDWR | O_CLOEXEC |
-	    O_NOFOLLOW | (create ? O_CREAT : 0) | (is_new ? O_TRUNC : 0), 0600);
-	return (e->sums_fd >= 0 ? 0 : -1);
+	e->sums_fd = openat(d->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW |
+	    (create ? O_CREAT : 0) | (is_new ? O_TRUNC : 0), 0600);
+	if (e->sums_fd < 0)
+		return (-1);
+	atomic_fetch_add(&d->nfds, 1);
+	return (0);
 }
 
 /* It is used: it goes later. */
@@ -221,15 +234,22 @@ disk_open(struct disk *d, const char *name, const char *etag, int64_t size)
 	return (e);
 }
 
+static void
+close_one(struct disk *d, int fd)
+{
+	close(fd);
+	atomic_fetch_sub(&d->nfds, 1);
+}
+
 void
 disk_close(struct disk_entry *e)
 {
 	if (e == NULL || atomic_fetch_sub(&e->refs, 1) > 1)
 		return;
 	if (e->sums_fd >= 0 && e->sums_fd != e->data_fd)
-		close(e->sums_fd);
+		close_one(e->disk, e->sums_fd);
 	if (e->data_fd >= 0)
-		close(e->data_fd);
+		close_one(e->disk, e->data_fd);
 	free(e);
 }
 

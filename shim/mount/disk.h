@@ -24,7 +24,8 @@
  * in memory or on disk: the directory is one, and a crash cannot make it disagree.
  *
  * One thread writes, from a bounded queue; what finds it full is not kept.  A disk that is
- * full or fails keeps nothing, and fails no read.
+ * full or fails keeps nothing, and fails no read.  Files take half of the descriptors that
+ * the process may have (RLIMIT_NOFILE when it begins) at most: beyond, none is opened.
  */
 
 #include <stddef.h>
@@ -57,7 +58,7 @@ struct disk_options {
 struct disk *disk_new(const struct disk_options *, struct err *);
 /* Waits until nothing is queued, at most so long; what is left then is not kept. */
 void	disk_drain(struct disk *, int64_t ms);
-/* After disk_drain(); entries may be closed later. */
+/* After disk_drain(), and when all entries are closed. */
 void	disk_free(struct disk *);
 
 /* Never NULL.  A file without an ETag, or empty, is never kept. */

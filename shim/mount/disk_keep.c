@@ -1,11 +1,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -309,6 +311,17 @@ open_dir(struct disk *d, struct err *err)
 	return (0);
 }
 
+/* Half of what this process may have; the rest is for connections and files being written. */
+static unsigned int
+fds_max(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur / 2 > INT_MAX)
+		return (INT_MAX);
+	return ((unsigned int)(r.rlim_cur / 2));
+}
+
 static int
 start_thread(struct disk *d, struct err *err)
 {
@@ -343,6 +356,7 @@ disk_new(const struct disk_options *o, struct err *err)
 	d->opt = *o;
 	d->place = mem_strdup(o->place);
 	d->dir_fd = d->state_fd = -1;
+	d->fds_max = fds_max();
 	if (d->opt.reserve_bytes == 0)
 		d->opt.reserve_bytes = PLAN_DISK_RESERVE;
 	d->size = o->queue != 0 ? o->queue : DISK_QUEUE;

@@ -39,6 +39,8 @@ struct disk {
 	_Atomic int	 nbad;		/* told of */
 	_Atomic int	 told_full;
 	_Atomic int64_t	 hits, damaged;
+	_Atomic unsigned int nfds;	/* of entries */
+	unsigned int	 fds_max;
 	/* Guards the rest; innermost. */
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 changed;
@@ -71,7 +73,10 @@ size_t	disk_chunk_len(const struct disk_entry *, int64_t index);
 /* Where the chunk's sum stands in sums_fd, and what it is for these bytes: never 0. */
 int64_t	disk_sum_at(const struct disk_entry *, int64_t index);
 uint64_t disk_sum(const struct disk_entry *, int64_t index, const void *data);
-/* create: on the thread, .state locked.  Sums of other data are none. */
+/*
+ * create: on the thread, .state locked.  Sums of other data are none.  -1 also when too many
+ * are open: a file that is not used from here or kept here is read from the service.
+ */
 int	disk_open_files(struct disk_entry *, int create);
 /* A step of checking d->checking; lock held, given up meanwhile. */
 void	disk_check_on(struct disk *);

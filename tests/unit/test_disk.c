@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -566,6 +567,49 @@ test_queue(void)
 	clear();
 }
 
+/* Files that are open here leave descriptors to everything else; what is closed gives way. */
+static void
+test_descriptors(void)
+{
+	struct disk_entry *e[60];
+	struct rlimit old, few;
+	struct disk *d = begin(64 * MIB);
+	int i, fd, round, held[2] = { 0, 0 };
+	char name[16];
+
+	for (i = 0; i < 60; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		e[0] = disk_open(d, name, "\"1\"", i % 2 == 0 ? 9000 : 2 * MIB);
+		keep(d, e[0], i % 2 == 0 ? 9000 : 2 * MIB, 0, 1, i);
+		disk_close(e[0]);
+	}
+	end(d);
+	if (getrlimit(RLIMIT_NOFILE, &old) != 0)
+		abort();
+	few = old;
+	few.rlim_cur = 64;
+	if (setrlimit(RLIMIT_NOFILE, &few) != 0)
+		abort();
+	d = begin(64 * MIB);
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 60; i++) {
+			snprintf(name, sizeof(name), "f%d", i);
+			e[i] = disk_open(d, name, "\"1\"", i % 2 == 0 ? 9000 : 2 * MIB);
+			held[round] += holds(e[i], i % 2 == 0 ? 9000 : 2 * MIB, 0, i);
+		}
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		check(fd >= 0);
+		mem_close_fd(&fd);
+		for (i = 0; i < 60; i++)
+			disk_close(e[i]);
+	}
+	check(held[0] >= 16 && held[0] < 40);	/* of 32 descriptors; one or two each */
+	check_int(held[1], held[0]);
+	check(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	end(d);
+	clear();
+}
+
 int
 main(void)
 {
@@ -581,5 +625,6 @@ main(void)
 	test_killed();
 	test_full();
 	test_queue();
+	test_descriptors();
 	return (check_done());
 }

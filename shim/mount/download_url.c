@@ -28,7 +28,7 @@ struct fetch {
 	char		*url;
 	int		 fd;
 	int64_t		 have;		/* bytes in the file; base: when the request began */
-	int64_t		 base, mtime_unix_s;
+	int64_t		 base, total, mtime_unix_s;	/* total: -1 not told */
 	char		 version[HTTP_ETAG_MAX];	/* If-Range; "": cannot go on */
 	int		 fault;		/* errno of a write; or -1: another version came */
 	int		 restarts;	/* that threw away what had come */
@@ -69,6 +69,7 @@ static void
 take_version(struct fetch *f, const struct http_response *r)
 {
 	f->mtime_unix_s = r->last_modified_unix_s;
+	f->total = r->content_length;
 	if (r->etag[0] == '"')
 		memcpy(f->version, r->etag, sizeof(f->version));
 	else if (r->last_modified_unix_s != 0)
@@ -129,6 +130,21 @@ follow(struct fetch *f, const char *location, struct err *err)
 
 enum answer { ANSWER_FAILED, ANSWER_WHOLE, ANSWER_AGAIN, ANSWER_ELSEWHERE };
 
+/* A whole answer need not be the rest of the file (RFC 9110, 15.3.7: less than was asked for). */
+static enum answer
+look_at_end(struct fetch *f, const struct http_response *r, struct err *err)
+{
+	int64_t total = r->range_total >= 0 ? r->range_total : f->total;
+
+	if (r->status == 206 ? f->have >= total : f->base == 0)
+		return (ANSWER_WHOLE);
+	err_set(err, ERR_PROTOCOL, REMEDY_RETRY_LATER, "download",
+	    "the server does not send the rest of it");
+	if (r->status != 206)
+		begin_anew(f);
+	return (ANSWER_AGAIN);
+}
+
 static enum answer
 request(struct fetch *f, int *redirects, struct err *err)
 {
@@ -141,7 +157,7 @@ request(struct fetch *f, int *redirects, struct err *err)
 	rc = http_do(f->t.http, &call, err);
 	status = call.response.status;
 	if (rc == 0) {
-		answer = ANSWER_WHOLE;
+		answer = look_at_end(f, &call.response, err);
 	} else if (f->fault > 0) {
 		errno = f->fault;
 		err_errno(err, "write a file", f->name);

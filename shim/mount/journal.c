@@ -189,10 +189,10 @@ load(struct journal *j)
 	}
 }
 
+/* Not the map: others may be looking things up. */
 static int
 begin_anew(struct journal *j)
 {
-	journal_map_done(&j->map);
 	if (ftruncate(j->fd, 0) != 0)
 		return (-1);
 	return (fd_write_all(j->fd, j->header, HEADER_SIZE));
@@ -246,8 +246,13 @@ journal_open(const char *path, const char *purpose, int wait_ms, struct err *err
 		journal_close(j, 0);
 		return (NULL);
 	}
-	if (j->fd >= 0 ? load(j) != 0 && begin_anew(j) != 0 : errno != ENOENT)
+	if (j->fd < 0 && errno != ENOENT)
 		forgo(j);
+	if (j->fd >= 0 && load(j) != 0) {
+		journal_map_done(&j->map);
+		if (begin_anew(j) != 0)
+			forgo(j);
+	}
 	return (j);
 }
 

@@ -42,8 +42,9 @@ spans() { # FILE
 
 @test "trace: phases of init, the agent's token, the mount's requests" {
 	job_as managed
+	# The bytes are here before the request is over, and the mount ends with the job.
 	job_write <<-END
-		command: cat \${{inputs.data}}/hello.txt
+		command: cat \${{inputs.data}}/hello.txt; until grep -q '"read"' $BATS_TEST_TMPDIR/trace; do sleep 0.05; done
 		inputs:
 		  data: {type: uri_folder, path: azureml://datastores/store/paths/in/}
 	END

@@ -11,7 +11,7 @@
 #define LISTING_WAIT_MS		300	/* what a lookup gives a listing before it asks by itself */
 #define LISTING_TOO_LARGE	200000	/* names: more are not worth it for lookups */
 #define PROBE_NAMES		5000	/* one page */
-#define TRIES			8	/* of a lookup while others change the directory */
+#define TRIES			3	/* of a lookup while others change the directory */
 
 /* ---- one lookup ---------------------------------------------------------------------- */
 
@@ -50,7 +50,23 @@ is_known(struct tree *t, struct inode *parent, const char *name, struct inode **
 	return (i->local || (!i->changed && (listed || i->valid_until_ms > now_ms)));
 }
 
-/* Mutex held, given up meanwhile. */
+/* Mutex held: nobody changes the directory until it is let go. */
+static void
+keep_still(struct tree *t, struct directory *d)
+{
+	while (d->listing || d->changing > 0)
+		pthread_cond_wait(&t->settled, &t->lock);
+	d->listing = 1;
+}
+
+static void
+let_go(struct tree *t, struct directory *d)
+{
+	d->listing = 0;
+	pthread_cond_broadcast(&t->settled);
+}
+
+/* Mutex held, given up meanwhile.  0: the directory was changed, what came may be old. */
 static int
 ask(struct tree *t, struct inode *parent, const char *name, struct inode **ret, struct err *err)
 {
@@ -113,8 +129,12 @@ resolve(struct tree *t, struct inode *parent, const char *name, struct inode **r
 		if ((known = ask(t, parent, name, ret, err)) != 0)
 			return (known);
 	}
-	return (err_set(err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "look up",
-	    "the directory kept changing"));
+	tree_ref(parent);
+	keep_still(t, parent->dir);	/* others change it faster than the service answers */
+	known = is_known(t, parent, name, ret) ? 1 : ask(t, parent, name, ret, err);
+	let_go(t, parent->dir);
+	tree_unref(t, parent);
+	return (known);
 }
 
 int

@@ -653,6 +653,41 @@ test_large_changed(void)
 	end();
 }
 
+static int changing;
+
+static void *
+keep_changing(void *dir)
+{
+	while (__atomic_load_n(&changing, __ATOMIC_SEQ_CST)) {
+		tree_begin_change(tree, dir, NULL);
+		tree_end_change(tree, dir, NULL);
+		clock_sleep_ms(1);
+	}
+	return (NULL);
+}
+
+/* A directory that is not listed is changed faster than the service answers. */
+static void
+test_busy_directory(void)
+{
+	struct inode *dir = begin_large(1, 0);
+	pthread_t thread;
+
+	check_int(read_all(dir, 0), MANY);
+	pthread_mutex_lock(&tree->lock);
+	dir->dir->too_large = 1;
+	dir->dir->listed_until_ms = 0;
+	pthread_mutex_unlock(&tree->lock);
+	fake_put_text("d/late", "x");
+	fake_set(delay_ms, 15);
+	__atomic_store_n(&changing, 1, __ATOMIC_SEQ_CST);
+	check_int(pthread_create(&thread, NULL, keep_changing, dir), 0);
+	check(look(dir, "late", NULL) != NULL);
+	__atomic_store_n(&changing, 0, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+	end();
+}
+
 int
 main(void)
 {
@@ -672,6 +707,7 @@ main(void)
 	test_large_held();
 	test_passing();
 	test_large_changed();
+	test_busy_directory();
 	fake_end();
 	return (check_done());
 }

@@ -28,7 +28,7 @@ struct store_backend {
 		    struct err *);					/* NULL: cannot */
 	int	(*remove)(struct store *, const char *name, struct err *);
 	int	(*mkdir)(struct store *, const char *name, struct err *);
-	int	(*copy)(struct store *, const char *from, const char *to,
+	int	(*copy)(struct store *, const char *from, const char *to, const char *if_match,
 		    char ret_etag[HTTP_ETAG_MAX], struct err *);
 	int	(*create_container)(struct store *, struct err *);
 	/* NULL, all of them, where there are no blocks. */

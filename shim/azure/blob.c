@@ -510,8 +510,8 @@ await_copy(struct store *s, const char *to, char etag[HTTP_ETAG_MAX], int64_t de
 }
 
 static int
-blob_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
-    struct err *err)
+blob_copy(struct store *s, const char *from, const char *to, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
 	struct arena mem = ARENA_EMPTY;
 	char etag[HTTP_ETAG_MAX], url[320];
@@ -520,6 +520,8 @@ blob_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_
 
 	blob_op_init(&op, s, "copy to", "PUT", to);
 	op.copy_from = from;
+	if (if_match != NULL)
+		blob_op_header(&op, "x-ms-source-if-match", if_match);
 	rc = blob_op_run(&op, err);
 	if (rc == 0) {
 		memcpy(etag, op.call.response.etag, sizeof(etag));

@@ -101,10 +101,16 @@ was_renamed(struct store *s, const struct store_rename *r, const struct blob_op 
 	    (r->is_dir || r->etag[0] == '\0' || strcmp(now.etag, r->etag) == 0));
 }
 
+/* How it was refused. */
+struct refused {
+	int	no_parent;	/* of the new name */
+	int	other;		/* from has another ETag */
+};
+
 /* One request; continuation is what the one before left over, and what this one does. */
 static int
 rename_part(struct store *s, const struct store_rename *r, struct buf *continuation,
-    char etag[HTTP_ETAG_MAX], int *ret_no_parent, struct err *err)
+    char etag[HTTP_ETAG_MAX], struct refused *ret, struct err *err)
 {
 	auto_buf struct buf query = BUF_EMPTY;
 	struct blob_op op;
@@ -120,6 +126,8 @@ rename_part(struct store *s, const struct store_rename *r, struct buf *continuat
 	op.rename_from = r->from;
 	if (continuation->len == 0)
 		blob_op_condition(&op, r->no_replace ? "*" : r->replaces);
+	if (!r->is_dir && r->etag[0] != '\0' && !ret->other)
+		blob_op_header(&op, "x-ms-source-if-match", r->etag);
 	rc = blob_op_run(&op, err);
 	buf_reset(continuation);
 	if (rc == 0) {
@@ -129,20 +137,21 @@ rename_part(struct store *s, const struct store_rename *r, struct buf *continuat
 			memcpy(etag, op.call.response.etag, HTTP_ETAG_MAX);
 	} else if (was_renamed(s, r, &op))
 		rc = 0;
-	*ret_no_parent = rc != 0 && has_code(&op, "RenameDestinationParentPathNotFound");
+	ret->no_parent = rc != 0 && has_code(&op, "RenameDestinationParentPathNotFound");
+	ret->other |= rc != 0 && has_code(&op, "SourceConditionNotMet");
 	blob_op_done(&op);
 	return (rc);
 }
 
 static int
 rename_all(struct store *s, const struct store_rename *r, char etag[HTTP_ETAG_MAX],
-    int *ret_no_parent, struct err *err)
+    struct refused *ret, struct err *err)
 {
 	auto_buf struct buf continuation = BUF_EMPTY;
 	int parts, rc;
 
 	for (parts = 0; parts < PARTS_MAX; parts++) {
-		rc = rename_part(s, r, &continuation, etag, ret_no_parent, err);
+		rc = rename_part(s, r, &continuation, etag, ret, err);
 		if (rc != 0 || continuation.len == 0)
 			return (rc);
 	}
@@ -154,18 +163,23 @@ dfs_rename(struct store *s, const struct store_rename *r, char ret_etag[HTTP_ETA
     struct err *err)
 {
 	char etag[HTTP_ETAG_MAX];
+	struct refused how = { .other = 0 };
 	struct err e = ERR_EMPTY;
-	int rc, no_parent = 0;
+	int rc;
 
 	if (!store_find_hns(s, r->from))
 		return (1);
 	if (dfs_check_managed(s, r->from, err) != 0)
 		return (-1);
 	str_format(etag, sizeof(etag), "%s", r->etag);
-	rc = rename_all(s, r, etag, &no_parent, &e);
+	rc = rename_all(s, r, etag, &how, &e);
 	/* Data can be put where no directory is, so names can be moved there, too. */
-	if (no_parent && make_parent(s, r->to) == 0)
-		rc = rename_all(s, r, etag, &no_parent, &e);
+	if (how.no_parent && make_parent(s, r->to) == 0)
+		rc = rename_all(s, r, etag, &how, &e);
+	if (rc != 0 && how.other)
+		rc = rename_all(s, r, etag, &how, &e);
+	if (how.other)
+		str_format(etag, sizeof(etag), "%s", r->etag);
 	if (rc != 0 && err != NULL)
 		*err = e;
 	if (rc == 0 && ret_etag != NULL)

@@ -349,9 +349,10 @@ gen1_rename(struct store *s, const struct store_rename *r, char ret_etag[HTTP_ET
 }
 
 static int
-gen1_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
-    struct err *err)
+gen1_copy(struct store *s, const char *from, const char *to, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
+	(void)if_match;
 	(void)from;
 	(void)ret_etag;
 	return (refuse(s, "copy to", to, ENOTSUP, "ADLS Gen1 renames, and copies nothing", err));

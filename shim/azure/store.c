@@ -211,10 +211,10 @@ store_mkdir(struct store *s, const char *name, struct err *err)
 }
 
 int
-store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
-    struct err *err)
+store_copy(struct store *s, const char *from, const char *to, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
-	return (s->backend->copy(s, from, to, ret_etag, err));
+	return (s->backend->copy(s, from, to, if_match, ret_etag, err));
 }
 
 /* None of the refusals that are about something else. */

@@ -234,9 +234,12 @@ int	store_delete(struct store *, const char *name, struct err *);
  * hdi_isfolder=true.  Existing is success.
  */
 int	store_mkdir(struct store *, const char *name, struct err *);
-/* Server-side copy inside the container, polled until done. */
-int	store_copy(struct store *, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
-	    struct err *);
+/*
+ * Server-side copy inside the container, polled until done.  if_match: the ETag that from must
+ * have (ERR_CHANGED), NULL any.
+ */
+int	store_copy(struct store *, const char *from, const char *to, const char *if_match,
+	    char ret_etag[HTTP_ETAG_MAX], struct err *);
 /*
  * Has the account a hierarchical namespace?  store_hns tells what is known: 1, or 0 also
  * for "not known".  store_find_hns asks, once, if nobody said: a listing with near as its
@@ -255,12 +258,15 @@ int	store_find_hns(struct store *, const char *near);
  */
 struct store_rename {
 	const char	*from, *to;
-	const char	*etag;		/* that from has; "" not known */
+	const char	*etag;		/* that from has; "" not known; see store_rename */
 	int		 is_dir;
 	int		 no_replace;	/* EEXIST if there is something */
 	const char	*replaces;	/* ETag that what stands there must have; NULL: any */
 };
-/* ret_etag may be NULL; "" if nobody told. */
+/*
+ * ret_etag may be NULL; "" if nobody told.  A file that has another ETag than it should is renamed
+ * all the same, but *ret_etag is the one that it should have: who has the old bytes notices.
+ */
 int	store_rename(struct store *, const struct store_rename *, char ret_etag[HTTP_ETAG_MAX],
 	    struct err *);
 int	store_get_access(struct store *, const char *name, struct store_access *ret, struct err *);

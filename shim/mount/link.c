@@ -84,10 +84,17 @@ static struct inode *
 add(struct tree *t, struct inode *parent, const char *name, const char *target,
     const char *etag, struct inode_attr *a)
 {
-	struct inode *i = NULL;
+	struct inode *i;
 
 	pthread_mutex_lock(&t->lock);
-	if (tree_find(t, parent, name) == NULL) {
+	i = tree_find(t, parent, name);
+	if (i != NULL && strcmp(inode_etag(i), etag) == 0) {	/* asked for already */
+		i->lookups++;
+		tree_attr(t, i, a);
+	} else if (i != NULL)
+		i = NULL;
+	else {
+		parent->dir->version++;
 		i = tree_add(t, parent, name, S_IFLNK);
 		tree_make_local(t, i);
 		i->local = 0;

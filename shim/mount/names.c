@@ -13,6 +13,8 @@
 #include "mount/rename_tree.h"
 #include "mount/staged.h"
 
+#define RENAME_TRIES	8	/* while listings find other versions */
+
 static int
 refuse(int why, const char *what, const char *name, struct err *err)
 {
@@ -110,15 +112,24 @@ open_existing(struct writer *w, struct inode *i, const struct names_create *how,
 	return (writer_open(w, i, how->truncate, err));
 }
 
-/* A name that nobody has, with one lookup; NULL: it has come meanwhile, look again. */
+/*
+ * A name that nobody has, with one lookup; NULL: it has come meanwhile, look again.  A directory
+ * that was made a moment ago somebody may have asked for already.
+ */
 static struct inode *
 add(struct writer *w, struct inode *parent, const char *name, uint32_t mode, struct err *err)
 {
 	struct tree *t = w->opt.tree;
-	struct inode *i = NULL;
+	struct inode *i;
 
 	pthread_mutex_lock(&t->lock);
-	if (tree_find(t, parent, name) == NULL) {
+	i = tree_find(t, parent, name);
+	if (i != NULL && S_ISDIR(mode) && inode_is_dir(i))
+		i->lookups++;
+	else if (i != NULL)
+		i = NULL;
+	else {
+		parent->dir->version++;
 		i = tree_add(t, parent, name, mode);
 		i->mode = mode;
 		i->mtime_s = clock_wall_s();
@@ -252,8 +263,10 @@ detach(struct writer *w, struct inode *i)
 	struct inode *parent = i->parent;
 
 	pthread_mutex_lock(&t->lock);
-	if (parent != NULL)
+	if (parent != NULL) {
+		parent->dir->version++;		/* who asked before was told what was before */
 		tree_detach(t, i);
+	}
 	if (parent != NULL && parent != &t->root && parent->dir->nchildren == 0 &&
 	    !store_hns(w->opt.store))
 		parent->local = 1;
@@ -419,26 +432,30 @@ check_victim(struct writer *w, const struct renaming *r, struct err *err)
 	return (empty ? 0 : refuse(ENOTEMPTY, "rename", r->new_name, err));
 }
 
-/* Where files are copied: the copy first, so that a crash leaves two. */
+/*
+ * Where files are copied: the copy first, so that a crash leaves two.  What was written goes out
+ * before that under the name it has: the copy takes along what stands beside the bytes.
+ */
 static int
-copy_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP_ETAG_MAX],
-    struct err *err)
+copy_blob(struct writer *w, struct renaming *r, struct staged *s, char known[HTTP_ETAG_MAX],
+    char etag[HTTP_ETAG_MAX], struct err *err)
 {
-	int failed, local, dirty, exists;
+	struct store *store = w->opt.store;
+	int failed = 0;
 
 	pthread_mutex_lock(&s->lock);
-	local = s->is_local;
-	exists = s->exists;
-	dirty = staged_is_dirty(s);
-	failed = local && exists && dirty ? staged_upload(w, s, r->new_blob, NULL, err) : 0;
-	if (!failed && local && exists && dirty)
-		memcpy(etag, s->etag, HTTP_ETAG_MAX);
+	if (staged_is_dirty(s) && (failed = staged_upload(w, s, r->blob, err)) == 0)
+		memcpy(known, s->etag, HTTP_ETAG_MAX);
 	pthread_mutex_unlock(&s->lock);
 	if (failed)
 		return (-1);
-	if (!(local && dirty) && store_copy(w->opt.store, r->blob, r->new_blob, etag, err) != 0)
-		return (-1);
-	return (store_delete(w->opt.store, r->blob, err));
+	failed = store_copy(store, r->blob, r->new_blob, known[0] != '\0' ? known : NULL, etag,
+	    err);
+	if (failed && err->kind == ERR_CHANGED) {	/* as store_rename() does it */
+		failed = store_copy(store, r->blob, r->new_blob, NULL, etag, err);
+		memcpy(etag, known, HTTP_ETAG_MAX);
+	}
+	return (failed ? -1 : store_delete(store, r->blob, err));
 }
 
 /*
@@ -468,7 +485,7 @@ move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP
 		str_format(known, sizeof(known), "%s", inode_etag(r->what));
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	rc = store_rename(w->opt.store, &q, etag, err);
-	return (rc <= 0 ? rc : copy_blob(w, r, s, etag, err));
+	return (rc <= 0 ? rc : copy_blob(w, r, s, known, etag, err));
 }
 
 /* What stood under the new name is no more; a file's is busy.  1: it had a blob. */
@@ -518,18 +535,30 @@ doubt(struct writer *w, struct renaming *r)
 	pthread_mutex_unlock(&w->opt.tree->lock);
 }
 
+/* Who asked for this name meanwhile may have brought another inode of it. */
+static void
+clear_name(struct tree *t, const struct renaming *r, struct inode *dir, const char *name)
+{
+	struct inode *i = tree_find(t, dir, name);
+
+	dir->dir->version++;
+	if (i != NULL && i != r->what)
+		tree_detach(t, i);
+}
+
 static void
 move_inode(struct writer *w, const struct renaming *r)
 {
 	struct tree *t = w->opt.tree;
-	struct inode *old_parent = r->what->parent;
 
 	pthread_mutex_lock(&t->lock);
+	clear_name(t, r, r->from, r->name);
+	clear_name(t, r, r->to, r->new_name);
 	tree_move(t, r->what, r->to, r->new_name);
 	r->what->epoch = ++t->epoch;
 	r->what->valid_until_ms = clock_ms() + t->opt.ttl_ms;
-	if (old_parent != &t->root && old_parent->dir->nchildren == 0 && !store_hns(w->opt.store))
-		old_parent->local = 1;
+	if (r->from != &t->root && r->from->dir->nchildren == 0 && !store_hns(w->opt.store))
+		r->from->local = 1;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -607,12 +636,31 @@ rename_directory(struct writer *w, struct renaming *r, struct err *err)
 	return (failed);
 }
 
+/* No listing that ended meanwhile has put other versions in their places. */
+static int
+are_in_place(struct writer *w, const struct renaming *r)
+{
+	struct tree *t = w->opt.tree;
+	int are;
+
+	pthread_mutex_lock(&t->lock);
+	are = tree_find(t, r->from, r->name) == r->what &&
+	    tree_find(t, r->to, r->new_name) == r->victim;
+	pthread_mutex_unlock(&t->lock);
+	return (are);
+}
+
+/* 1: look again. */
 static int
 rename_checked(struct writer *w, struct renaming *r, struct err *err)
 {
 	int failed;
 
 	tree_begin_change(w->opt.tree, r->from, r->to);
+	if (!are_in_place(w, r)) {
+		tree_end_change(w->opt.tree, r->from, r->to);
+		return (1);
+	}
 	failed = name_below(w, r->from, r->name, 1, r->blob, err) != 0 ||
 	    name_below(w, r->to, r->new_name, 1, r->new_blob, err) != 0 ||
 	    name_below(w, r->from, r->name, 0, r->path, err) != 0 ||
@@ -621,6 +669,27 @@ rename_checked(struct writer *w, struct renaming *r, struct err *err)
 		failed = inode_is_dir(r->what) ? rename_directory(w, r, err) :
 		    rename_file(w, r, err);
 	tree_end_change(w->opt.tree, r->from, r->to);
+	return (failed ? -1 : 0);
+}
+
+static int
+look_and_rename(struct writer *w, struct renaming *r, struct err *err)
+{
+	int failed;
+
+	r->what = r->victim = NULL;
+	failed = find_child(w, r->from, r->name, &r->what, err);
+	if (!failed && r->what == NULL)
+		failed = refuse(ENOENT, "rename", r->name, err);
+	if (!failed)
+		failed = find_child(w, r->to, r->new_name, &r->victim, err);
+	if (!failed && r->victim != r->what) {
+		failed = check_victim(w, r, err);
+		if (!failed)
+			failed = rename_checked(w, r, err);
+	}
+	unref(w, r->what);
+	unref(w, r->victim);
 	return (failed);
 }
 
@@ -629,25 +698,15 @@ names_rename(struct writer *w, struct inode *from, const char *name, struct inod
     const char *new_name, int no_replace, struct err *err)
 {
 	struct renaming *r = mem_zalloc(sizeof(*r));	/* large for a thread's stack */
-	int failed;
+	int failed, tries = 0;
 
 	r->from = from;
 	r->to = to;
 	r->name = name;
 	r->new_name = new_name;
 	r->no_replace = no_replace;
-	failed = find_child(w, from, name, &r->what, err);
-	if (!failed && r->what == NULL)
-		failed = refuse(ENOENT, "rename", name, err);
-	if (!failed)
-		failed = find_child(w, to, new_name, &r->victim, err);
-	if (!failed && r->victim != r->what) {
-		failed = check_victim(w, r, err);
-		if (!failed)
-			failed = rename_checked(w, r, err);
-	}
-	unref(w, r->what);
-	unref(w, r->victim);
+	while ((failed = look_and_rename(w, r, err)) > 0 && ++tries < RENAME_TRIES)
+		continue;
 	free(r);
-	return (failed);
+	return (failed > 0 ? refuse(ESTALE, "rename", name, err) : failed);
 }

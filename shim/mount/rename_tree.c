@@ -11,9 +11,9 @@
 
 struct moved {
 	char	*name;			/* below the directory */
+	char	*old_etag, *etag;	/* when it was listed; of the copy, NULL: none */
+	struct err *err;		/* NULL: nothing went wrong */
 	int	 is_dir;
-	char	 etag[HTTP_ETAG_MAX];	/* of the copy */
-	struct err err;
 };
 
 /* ---- what is there ------------------------------------------------------------------- */
@@ -36,6 +36,7 @@ on_entry(void *arg, const char *name, size_t len, const struct store_attr *a)
 	m->name = mem_alloc(len - skip + 1);
 	memcpy(m->name, name + skip, len - skip);
 	m->name[len - skip] = '\0';
+	m->old_etag = mem_strdup(a->etag);
 	m->is_dir = a->is_dir;
 	return (0);
 }
@@ -69,16 +70,29 @@ join(struct buf *b, const char *dir, const char *name)
 }
 
 static int
+note_failure(struct moved *m, const struct err *err)
+{
+	m->err = mem_alloc(sizeof(*m->err));
+	*m->err = *err;
+	return (-1);
+}
+
+static int
 copy_one(void *arg, size_t i)
 {
 	struct rename_tree *r = arg;
 	struct moved *m = &r->moved[i];
 	auto_buf struct buf from = BUF_EMPTY, to = BUF_EMPTY;
+	char etag[HTTP_ETAG_MAX];
+	struct err err = ERR_EMPTY;
 
 	if (m->is_dir)
 		return (0);
-	return (store_copy(r->writer->opt.store, join(&from, r->from, m->name),
-	    join(&to, r->to, m->name), m->etag, &m->err));
+	if (store_copy(r->writer->opt.store, join(&from, r->from, m->name),
+	    join(&to, r->to, m->name), NULL, etag, &err) != 0)
+		return (note_failure(m, &err));
+	m->etag = mem_strdup(etag);
+	return (0);
 }
 
 static int
@@ -87,10 +101,12 @@ delete_one(void *arg, size_t i)
 	struct rename_tree *r = arg;
 	struct moved *m = &r->moved[i];
 	auto_buf struct buf from = BUF_EMPTY;
+	struct err err = ERR_EMPTY;
 
-	if (m->is_dir)
+	if (m->is_dir || store_delete(r->writer->opt.store, join(&from, r->from, m->name),
+	    &err) == 0)
 		return (0);
-	return (store_delete(r->writer->opt.store, join(&from, r->from, m->name), &m->err));
+	return (note_failure(m, &err));
 }
 
 static int
@@ -103,8 +119,8 @@ for_all_files(struct rename_tree *r, int (*one)(void *, size_t), struct err *err
 	if (crew_run(&work) == 0)
 		return (0);
 	for (i = 0; i < r->n; i++)
-		if (r->moved[i].err.kind != ERR_NONE) {
-			*err = r->moved[i].err;
+		if (r->moved[i].err != NULL) {
+			*err = *r->moved[i].err;
 			break;
 		}
 	return (-1);
@@ -215,7 +231,10 @@ rename_tree_begin(struct writer *w, struct rename_tree *r, int failed, struct er
 
 /* ---- afterwards ---------------------------------------------------------------------- */
 
-/* The inode's ETag in its new place, "" if it was not copied.  Tree's mutex held. */
+/*
+ * The inode's ETag in its new place, "" if it was not copied.  What somebody else had changed before
+ * keeps the one that is not there: who has the old bytes notices.  Tree's mutex held.
+ */
 static const char *
 new_etag(struct rename_tree *r, const struct inode *i)
 {
@@ -226,7 +245,9 @@ new_etag(struct rename_tree *r, const struct inode *i)
 	if (tree_blob_name(r->writer->opt.tree, i, path) != 0 || strlen(path) < skip || r->n == 0)
 		return ("");
 	m = bsearch(&key, r->moved, r->n, sizeof(*r->moved), by_name);
-	return (m != NULL ? m->etag : "");
+	if (m == NULL || m->etag == NULL)
+		return ("");
+	return (strcmp(m->old_etag, inode_etag(i)) == 0 ? m->etag : inode_etag(i));
 }
 
 static void
@@ -281,8 +302,12 @@ rename_tree_end(struct writer *w, struct rename_tree *r, int failed)
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	for (i = 0; i < r->nstaged; i++)
 		release_staged(r, r->staged[i], failed);
-	for (i = 0; i < r->n; i++)
+	for (i = 0; i < r->n; i++) {
 		free(r->moved[i].name);
+		free(r->moved[i].old_etag);
+		free(r->moved[i].etag);
+		free(r->moved[i].err);
+	}
 	free(r->moved);
 	free(r->staged);
 }

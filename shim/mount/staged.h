@@ -75,10 +75,12 @@ void	staged_end(struct staged *);
  */
 /* An empty staged file for the inode's path. */
 int	staged_make(struct writer *, struct staged *, struct err *);
-/* Upload it, busy, under this name. */
-int	staged_upload(struct writer *, struct staged *, const char *blob, const char *if_match,
-	    struct err *);
-/* Upload it if it is dirty, under the name it has, with the condition of its lineage. */
+/*
+ * Upload it, busy, with the condition of its lineage.  blob: the name it has, under which
+ * tree_props_of() finds what goes out beside the bytes, and blocks were sent already.
+ */
+int	staged_upload(struct writer *, struct staged *, const char *blob, struct err *);
+/* Upload it if it is dirty, under the name it has. */
 int	staged_commit(struct writer *, struct staged *, struct err *);
 /* Closed: what nobody has open any more is let go, or kept for a next use (1). */
 int	staged_rest(struct writer *, struct staged *);

@@ -537,10 +537,10 @@ set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t gene
 }
 
 int
-staged_upload(struct writer *w, struct staged *s, const char *blob, const char *if_match,
-    struct err *err)
+staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *err)
 {
-	char etag[HTTP_ETAG_MAX];
+	char etag[HTTP_ETAG_MAX], must_have[HTTP_ETAG_MAX];
+	const char *if_match;
 	uint64_t generation = s->written;
 	struct err why = ERR_EMPTY;
 	struct stat st;
@@ -555,6 +555,9 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, const char *
 		have_stream(w, s);
 	else
 		drop_stream(s);
+	str_format(must_have, sizeof(must_have), "%s",
+	    s->exclusive ? "*" : s->whole ? "" : s->etag);
+	if_match = must_have[0] != '\0' ? must_have : NULL;
 	pthread_mutex_unlock(&s->lock);
 	if (blocks) {
 		failed = stream_commit(s->stream, blob, s->fd, st.st_size, if_match, etag, &why);
@@ -583,7 +586,7 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, const char *
 int
 staged_commit(struct writer *w, struct staged *s, struct err *err)
 {
-	char blob[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
+	char blob[INODE_PATH_MAX];
 	int failed;
 
 	staged_wait(s);
@@ -591,9 +594,8 @@ staged_commit(struct writer *w, struct staged *s, struct err *err)
 		return (0);
 	if (blob_of(w, s, blob) != 0)
 		return (0);		/* it has no name any more */
-	str_format(etag, sizeof(etag), "%s", s->exclusive ? "*" : s->whole ? "" : s->etag);
 	set_busy(s, 1);
-	failed = staged_upload(w, s, blob, etag[0] != '\0' ? etag : NULL, err);
+	failed = staged_upload(w, s, blob, err);
 	set_busy(s, 0);
 	return (failed);
 }

@@ -60,6 +60,7 @@ static struct {
 	int		 puts_done, commits, block_lists, fail_puts, fail_commits;
 	int64_t		 put_bytes;
 	void		(*on_commit)(void);	/* before it */
+	void		(*on_copy)(void);	/* after it, while it is not answered */
 	int		 hurries;
 	int		 lists, stats, reads, uploads, deletes, mkdirs, copies;
 	int		 hns;		/* renames are one step */
@@ -424,6 +425,7 @@ fake_reset(void)
 	fake.hold_puts = fake.puts_done = fake.commits = fake.block_lists = 0;
 	fake.put_bytes = 0;
 	fake.on_commit = NULL;
+	fake.on_copy = NULL;
 	fake.read_bytes = fake.versions = 0;
 	fake.kill_in = 0;
 	fake.stray = NULL;
@@ -771,9 +773,10 @@ fake_copy(const char *to, const struct fake_blob *from)
 }
 
 int
-store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP_ETAG_MAX],
-    struct err *err)
+store_copy(struct store *s, const char *from, const char *to, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
+	char etag[HTTP_ETAG_MAX];
 	struct fake_blob *b;
 	int failed;
 
@@ -784,9 +787,16 @@ store_copy(struct store *s, const char *from, const char *to, char ret_etag[HTTP
 	b = fake_find(from);
 	if (!failed && b == NULL)
 		failed = fake_refuse(err, ERR_NOT_FOUND, 404, from);
+	if (!failed && if_match != NULL) {
+		fake_etag(b, etag);
+		if (strcmp(etag, if_match) != 0)
+			failed = fake_refuse(err, ERR_CHANGED, 412, from);
+	}
 	if (!failed)
 		fake_etag(fake_copy(to, b), ret_etag);
 	pthread_mutex_unlock(&fake.lock);
+	if (!failed && fake.on_copy != NULL)
+		fake.on_copy();
 	return (failed ? -1 : 0);
 }
 

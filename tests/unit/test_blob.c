@@ -890,11 +890,11 @@ test_rest(void)
 	check_int(store_mkdir(s, "nowhere", &err), -1);
 	check_int(store_create_container(s, &err), 0);
 	atomic_store(&step, 0);
-	check_int(store_copy(s, "from", "copy", etag, &err), 0);
+	check_int(store_copy(s, "from", "copy", NULL, etag, &err), 0);
 	check_str(etag, "\"c\"");
 	check_int(steps(), 4);
 	atomic_store(&step, 0);
-	check_int(store_copy(s, "from", "copy-failed", etag, &err), -1);
+	check_int(store_copy(s, "from", "copy-failed", "\"f\"", etag, &err), -1);
 	check(strstr(err.cause, "failed") != NULL);
 	store_free(s);
 }

@@ -238,6 +238,28 @@ no_parent(struct origin_conn *c)
 }
 
 static enum origin_end
+another(struct origin_conn *c)
+{
+	return (c->nth == 0 ? refuse(c, 412, "SourceConditionNotMet") :
+	    answer(c, 201, "ETag: \"0x2\"\r\n", ""));
+}
+
+/* Somebody has changed it: renamed, but its ETag is not taken for that of our bytes. */
+static void
+test_changed(void)
+{
+	struct store_rename r = { .from = "from", .to = "to", .etag = "\"0x1\"" };
+	struct store *s = begin(another);
+	char etag[HTTP_ETAG_MAX];
+	struct err err;
+
+	check_int(store_rename(s, &r, etag, &err), 0);
+	check_str(etag, "\"0x1\"");
+	check_int(steps(), 2);
+	store_free(s);
+}
+
+static enum origin_end
 denied(struct origin_conn *c)
 {
 	return (refuse(c, 403, "AuthorizationPermissionMismatch"));
@@ -549,6 +571,7 @@ main(void)
 	test_rename();
 	test_continuation();
 	test_lost_answer();
+	test_changed();
 	test_refused();
 	test_modes();
 	test_kind();

@@ -647,7 +647,7 @@ test_names(struct store *s)
 	check_int(rename_to(s, "b", (struct store_rename){ .etag = "", .is_dir = 1 }, NULL, &err),
 	    0);
 	check_int(store_hns(s), 1);
-	check_int(store_copy(s, "a", "b", NULL, &err), -1);
+	check_int(store_copy(s, "a", "b", NULL, NULL, &err), -1);
 	check_int(refusal_errno(&err), ENOTSUP);
 
 	BEGIN({ 200, YES, 0 });

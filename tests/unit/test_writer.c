@@ -204,8 +204,11 @@ content(struct inode *i)
 		f = blocks_open(pool, i->key, name, inode_etag(i), i->size);
 		pthread_mutex_unlock(&tree->lock);
 		blocks_wait_init(&w, clock_ms() + 5000);
-		if (reader_read(reader, f, 0, 4000, &w, &s, &err) != 0)
+		if (reader_read(reader, f, 0, 4000, &w, &s, &err) != 0) {
+			blocks_wait_done(&w);
+			blocks_close(pool, f);
 			return (err_kind_name(err.kind));
+		}
 		if (s.n > 0)
 			memcpy(text, s.iov[0].iov_base, s.iov[0].iov_len);
 		n = s.n > 0 ? (ssize_t)s.iov[0].iov_len : 0;
@@ -1018,6 +1021,161 @@ test_rename_directory(void)
 	end();
 }
 
+static char sent_props[128];
+
+/* As the blob store asks for them when it has sent all bytes. */
+static void
+on_upload(const char *name, const char *data, int64_t size)
+{
+	struct arena mem = ARENA_EMPTY;
+	const char *props = tree_props_of(tree, name, &mem);
+
+	(void)data;
+	(void)size;
+	str_format(sent_props, sizeof(sent_props), "%s %s", name, props != NULL ? props : "none");
+	arena_done(&mem);
+}
+
+static void
+set_props(struct inode *i, const char *props)
+{
+	pthread_mutex_lock(&tree->lock);
+	tree_set_props(i, inode_etag(i), props);
+	pthread_mutex_unlock(&tree->lock);
+}
+
+/* What was written goes out with its own properties, and where its blocks are. */
+static void
+test_rename_dirty(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i, *over;
+
+	begin();
+	fake_set(on_upload, on_upload);
+	i = make_file(&tree->root, "a", "one");
+	over = make_file(&tree->root, "b", "old");
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(put(i, 3, "two"), 0);
+	set_props(i, "xkey=mine\n");
+	set_props(over, "xkey=theirs\n");
+	check_int(move(&tree->root, "a", &tree->root, "b"), 0);
+	check_str(sent_props, "out/a xkey=mine\n");
+	check(fake_is("out/b", "onetwo") && !fake_exists("out/a"));
+	/* The old one cannot be deleted: both are there, and each name has what it says. */
+	check_int(put(i, 6, "!"), 0);
+	fake_fail_with(ERR_DENIED, 403, EACCES);
+	fake_set(fail_deletes, 1);
+	check_int(move(&tree->root, "b", &tree->root, "c"), EACCES);
+	check(fake_is("out/b", "onetwo!"));
+	check(look(&tree->root, "b") == i);
+	check_int(put(i, 7, "?"), 0);
+	check_int(shut(i, &err), 0);
+	check(fake_is("out/b", "onetwo!?"));
+	/* Somebody else has changed it: his bytes are not thrown away. */
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(put(i, 0, "O"), 0);
+	fake_put_text("out/b", "theirs");
+	check(move(&tree->root, "b", &tree->root, "d") != 0);
+	check(fake_is("out/b", "theirs") && !fake_exists("out/d"));
+	fake_set(on_upload, NULL);
+	check_int(shut(i, &err), -1);
+	check_int(err.kind, ERR_CHANGED);
+	check_int(finish(5000).failed, 1);
+	stop();
+}
+
+/* A file that somebody else has changed is renamed; who has the old bytes is told. */
+static void
+test_rename_changed(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *d, *kept, *remote;
+
+	begin();
+	fake_put_text("out/remote", "one");
+	fake_put_text("out/d/remote", "one");
+	tree->root.dir->listed_until_ms = 0;
+	check_int(tree_list(tree, &tree->root, &err), 0);
+	remote = look(&tree->root, "remote");
+	kept = make_file(&tree->root, "kept", "mine");
+	fake_put_text("out/remote", "1+1");
+	fake_put_text("out/kept", "theirs");
+	check_int(move(&tree->root, "remote", &tree->root, "r"), 0);
+	check_int(move(&tree->root, "kept", &tree->root, "k"), 0);
+	check(fake_is("out/r", "1+1") && fake_is("out/k", "theirs"));
+	check(!fake_exists("out/remote") && !fake_exists("out/kept"));
+	check_str(content(remote), err_kind_name(ERR_CHANGED));
+	check_int(writer_open(writer, kept, 0, &err), 0);
+	check_int(put(kept, 0, "M"), 0);
+	check_int(shut(kept, &err), -1);
+	check_int(err.kind, ERR_CHANGED);
+	check(fake_is("out/k", "theirs"));
+	/* The same in a directory. */
+	d = look(&tree->root, "d");
+	check_int(tree_list(tree, d, &err), 0);
+	remote = look(d, "remote");
+	kept = make_file(d, "kept", "mine");
+	fake_put_text("out/d/remote", "1+1");
+	fake_put_text("out/d/kept", "theirs");
+	check_int(move(&tree->root, "d", &tree->root, "e"), 0);
+	check(fake_is("out/e/remote", "1+1") && fake_is("out/e/kept", "theirs"));
+	check_str(content(remote), err_kind_name(ERR_CHANGED));
+	check_int(writer_open(writer, kept, 0, &err), 0);
+	check_int(put(kept, 0, "M"), 0);
+	check_int(shut(kept, &err), -1);
+	check(fake_is("out/e/kept", "theirs"));
+	check_int(finish(5000).failed, 2);
+	stop();
+}
+
+static int
+names_there(const char *name)
+{
+	struct inode *i;
+	int n = 0;
+
+	pthread_mutex_lock(&tree->lock);
+	for (i = tree->root.dir->children; i != NULL; i = i->next)
+		n += strcmp(inode_name(i), name) == 0;
+	pthread_mutex_unlock(&tree->lock);
+	return (n);
+}
+
+/* Others ask for both names, of which one has another version, before the rename is over. */
+static void
+ask_meanwhile(void)
+{
+	tree->root.dir->listed_until_ms = 0;
+	look(&tree->root, "old")->valid_until_ms = 0;
+	fake_put_text("out/old", "other");
+	tree->root.dir->too_large = 1;		/* not listed, but asked for */
+	check(look(&tree->root, "old") != NULL);
+	check(look(&tree->root, "new") != NULL);
+}
+
+static void
+test_rename_asked(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	fake_put_text("out/old", "text");
+	tree->root.dir->listed_until_ms = 0;
+	i = look(&tree->root, "old");
+	fake.on_copy = ask_meanwhile;
+	check_int(move(&tree->root, "old", &tree->root, "new"), 0);
+	fake.on_copy = NULL;
+	check_int(names_there("new"), 1);
+	check_int(names_there("old"), 0);
+	check(look(&tree->root, "new") == i && look(&tree->root, "old") == NULL);
+	check_str(content(i), "text");
+	check_int(names_unlink(writer, &tree->root, "new", &err), 0);
+	check(look(&tree->root, "new") == NULL);
+	end();
+}
+
 /* ---- the end ------------------------------------------------------------------------- */
 
 static void
@@ -1064,6 +1222,9 @@ main(void)
 	test_directories();
 	test_rename_file();
 	test_rename_directory();
+	test_rename_dirty();
+	test_rename_changed();
+	test_rename_asked();
 	test_deadline();
 	fake_end();
 	return (check_done());

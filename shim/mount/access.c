@@ -124,6 +124,11 @@ access_change(struct writer *w, struct inode *i, const struct stat *st, int what
 		staged_begin(s = staged_of(w, i));	/* an upload changes the ETag, too */
 	if (!is_only_here(w, i) && name_of(w->opt.tree, i, blob) == 0)
 		failed = set(w, i, blob, &a, err);
+	else {		/* before an upload may begin that takes it along */
+		pthread_mutex_lock(&w->opt.tree->lock);
+		tree_set_access(i, &a);
+		pthread_mutex_unlock(&w->opt.tree->lock);
+	}
 	if (s != NULL)
 		staged_end(s);
 	return (failed);

@@ -244,6 +244,17 @@ change(struct inode *i, int what, mode_t mode)
 	return (access_change(writer, i, &st, what, &err));
 }
 
+static int flushed;
+
+static void *
+flush(void *i)
+{
+	struct err err = ERR_EMPTY;
+
+	flushed = writer_flush(writer, i, &err);
+	return (NULL);
+}
+
 static void
 test_access(void)
 {
@@ -263,7 +274,7 @@ test_access(void)
 	check_int(fake_get(accesses), 0);	/* there is nothing yet that could have a mode */
 	check_int(shut(i), 0);
 	check_int(fake_get(accesses), 1);	/* with the upload */
-	check_int(fake_get(last_access).mode, 0600);	/* ops.c sets it in the inode */
+	check_int(fake_get(last_access).mode, 0640);
 	check(!fake_get(last_access).has_uid);
 	check_int(change(i, FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID, 0751), 0);
 	check_int(fake_get(last_access).mode, 0751);
@@ -279,6 +290,25 @@ test_access(void)
 	}
 	check(fake_is("out/f", "yz"));
 	check(fake_get(last_access).has_uid);
+	/* While it is uploaded: neither is lost. */
+	{
+		struct err err = ERR_EMPTY;
+		pthread_t thread;
+
+		check_int(writer_open(writer, i, 0, &err), 0);
+		check_int(writer_write(writer, i, "zz", 2, 0, &err), 0);
+		fake_set(delay_ms, 200);
+		check_int(pthread_create(&thread, NULL, flush, i), 0);
+		clock_sleep_ms(50);
+		check_int(change(i, FUSE_SET_ATTR_MODE, 0711), 0);
+		pthread_join(thread, NULL);
+		check_int(flushed, 0);
+		check_int(fake_get(last_access).mode, 0711);
+		fake_set(delay_ms, 0);
+		check_int(writer_write(writer, i, "!", 1, 2, &err), 0);
+		check_int(shut(i), 0);
+	}
+	check(fake_is("out/f", "zz!"));
 	check(make_dir(&tree->root, "d") != NULL);
 	check_int(fake_get(last_access).mode, 0700);
 	end();

@@ -166,7 +166,7 @@ end_stream(struct directory *d, struct tree_names *names, const struct err *fail
 static int
 is_spare(const struct inode *i)
 {
-	return (i->lookups == 0 && i->refs == 0 && !i->local && i->staged == NULL &&
+	return (i->lookups == 0 && i->refs == 0 && !i->local &&
 	    (i->dir == NULL || (i->dir->nchildren == 0 && i->dir->listed_until_ms == 0)));
 }
 

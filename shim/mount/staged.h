@@ -39,7 +39,7 @@ struct staged {
 	int		 whole;		/* all of it was written here: it replaces any other */
 	int		 exists;	/* there is a blob under this name, as far as we know */
 	char		 etag[HTTP_ETAG_MAX];	/* that it must have; "": any, or none */
-	struct err	 why;		/* of the last failure */
+	struct err	*why;		/* of the last failure; NULL: none so far */
 	struct stream	*stream;	/* its blocks; NULL: it has none, or none are known */
 	/* writer.lock */
 	struct staged	*prev, *next;	/* all that are local */

@@ -59,6 +59,7 @@ writer_drop_staged(void *arg)
 	mem_close_fd(&s->fd);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->idle);
+	free(s->why);
 	free(s);
 }
 
@@ -577,7 +578,9 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 	}
 	s->failed = generation;
 	s->told = 0;
-	s->why = why;
+	if (s->why == NULL)
+		s->why = mem_alloc(sizeof(*s->why));
+	*s->why = why;
 	if (err != NULL)
 		*err = why;
 	return (-1);
@@ -643,7 +646,7 @@ tell_failure(struct staged *s, struct err *err)
 	if (s->failed <= s->uploaded || s->told)
 		return (0);
 	s->told = 1;
-	*err = s->why;
+	*err = *s->why;
 	return (-1);
 }
 

@@ -231,6 +231,13 @@ void	tree_forget(struct tree *, struct inode *, uint64_t n);
 void	tree_mark_changed(struct tree *, struct inode *);
 
 /*
+ * Have the stored headers and metadata of a file's version, if neither a listing nor a lookup told
+ * of them; where the service tells of none knows_props stays 0.
+ * fails    ERR_CHANGED: there is another version
+ */
+int	tree_learn_props(struct tree *, struct inode *, struct err *);
+
+/*
  * Between these two the directory's names may be changed over there: no listing
  * of it is under way, and none begins.  b may be NULL or a.  The inode's
  * directory must exist (tree_dir).

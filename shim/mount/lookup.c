@@ -169,6 +169,40 @@ tree_lookup(struct tree *t, struct inode *parent, const char *name, struct inode
 	return (0);
 }
 
+int
+tree_learn_props(struct tree *t, struct inode *i, struct err *err)
+{
+	char blob[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
+	struct store_attr a = { .props = NULL };
+	int known, gone, same;
+
+	pthread_mutex_lock(&t->lock);
+	known = i->knows_props || i->local;
+	gone = tree_blob_name(t, i, blob);
+	str_format(etag, sizeof(etag), "%s", inode_etag(i));
+	pthread_mutex_unlock(&t->lock);
+	if (known)
+		return (0);
+	if (gone) {
+		errno = ESTALE;
+		return (err_errno(err, "get the properties of", "a file that is gone"));
+	}
+	if (store_stat(t->opt.store, blob, 0, &a, err) != 0)
+		return (-1);
+	pthread_mutex_lock(&t->lock);
+	same = strcmp(a.etag, etag) == 0 && strcmp(inode_etag(i), etag) == 0;
+	if (same && a.props != NULL) {
+		tree_set_props(i, a.etag, a.props);
+		i->knows_props = 1;
+	}
+	pthread_mutex_unlock(&t->lock);
+	free(a.props);
+	if (same)
+		return (0);
+	err_set(err, ERR_CHANGED, REMEDY_NONE, "get the properties of", "it was replaced");
+	return (err_on(err, "%s", blob));
+}
+
 /* ---- the first question -------------------------------------------------------------- */
 
 static int

@@ -419,7 +419,10 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 		return (-1);
 	set_busy(s, 1);
 	pthread_mutex_unlock(&s->lock);
-	failed = copy_remote(w, s->inode, fd, etag, err);
+	/* An upload sets them anew: those that were not told of would be gone (Gen1 has none). */
+	failed = (store_has_blocks(w->opt.store) &&
+	    tree_learn_props(w->opt.tree, s->inode, err) != 0) ||
+	    copy_remote(w, s->inode, fd, etag, err) != 0;
 	pthread_mutex_lock(&s->lock);
 	set_busy(s, 0);
 	if (failed) {

@@ -182,32 +182,18 @@ is_too_much(const char *props)
 	return (n > METAS_MAX || bytes > VALUE_MAX);
 }
 
-/* What only a HEAD told of.  The staged file is busy. */
+/* The staged file is busy. */
 static int
 learn(struct writer *w, struct inode *i, struct err *err)
 {
-	char blob[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
 	struct tree *t = w->opt.tree;
-	struct store_attr a;
-	int known, gone;
+	int known;
 
+	if (tree_learn_props(t, i, err) != 0)
+		return (-1);
 	pthread_mutex_lock(&t->lock);
 	known = i->knows_props || i->local;
-	gone = tree_blob_name(t, i, blob);
-	str_format(etag, sizeof(etag), "%s", inode_etag(i));
 	pthread_mutex_unlock(&t->lock);
-	if (known)
-		return (0);
-	if (gone || store_stat(w->opt.store, blob, 0, &a, err) != 0)
-		return (gone ? refuse(ESTALE, NULL, err) : -1);
-	pthread_mutex_lock(&t->lock);
-	if (strcmp(a.etag, etag) == 0 && a.props != NULL) {
-		tree_set_props(i, a.etag, a.props);
-		i->knows_props = 1;
-	}
-	known = i->knows_props;
-	pthread_mutex_unlock(&t->lock);
-	free(a.props);
 	return (known ? 0 : refuse(ESTALE, NULL, err));
 }
 

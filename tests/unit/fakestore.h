@@ -76,6 +76,7 @@ static struct {
 	struct err	 error;
 	int		 delay_ms;	/* of lists, stats, uploads */
 	char		 last_props[256];	/* that were set */
+	const char	*stat_props;	/* of files, as store_stat() tells them; NULL: not */
 	char		 last_if_match[HTTP_ETAG_MAX];	/* of the last upload; "" none */
 	void		(*on_upload)(const char *name, const char *data, int64_t size);
 	pthread_t	 thread;
@@ -569,6 +570,8 @@ store_stat(struct store *s, const char *name, int exact, struct store_attr *ret,
 			continue;
 		if (strcmp(b->name, name) == 0) {
 			fake_attr(b, ret);
+			if (fake.stat_props != NULL)
+				ret->props = mem_strdup(fake.stat_props);
 			found = 1;
 		} else if (!exact && str_starts(b->name, name) && b->name[len] == '/') {
 			*ret = (struct store_attr){ .is_dir = 1 };

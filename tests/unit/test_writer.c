@@ -1129,6 +1129,30 @@ test_rename_changed(void)
 	stop();
 }
 
+/* A large directory's catalog, or a HEAD, did not tell of them: they are asked for. */
+static void
+test_unknown_props(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	fake_put_text("out/f", "text");
+	tree->root.dir->listed_until_ms = 0;
+	check_int(tree_list(tree, &tree->root, &err), 0);
+	i = look(&tree->root, "f");
+	fake_set(stat_props, "xkey=value\n");
+	fake_set(on_upload, on_upload);
+	check_int(writer_open(writer, i, 0, &err), 0);
+	check_int(put(i, 4, "!"), 0);
+	check_int(shut(i, &err), 0);
+	check_str(sent_props, "out/f xkey=value\n");
+	check(fake_is("out/f", "text!"));
+	fake_set(stat_props, NULL);
+	fake_set(on_upload, NULL);
+	end();
+}
+
 static int
 names_there(const char *name)
 {
@@ -1225,6 +1249,7 @@ main(void)
 	test_rename_dirty();
 	test_rename_changed();
 	test_rename_asked();
+	test_unknown_props();
 	test_deadline();
 	fake_end();
 	return (check_done());

@@ -260,7 +260,8 @@ blob_op_props(struct blob_op *op)
 	const struct store *s = op->store;
 
 	if (s->props_of != NULL)
-		op->props = s->props_of(s->props_arg, op->name, &op->mem);
+		op->props = s->props_of(s->props_arg,
+		    op->props_name != NULL ? op->props_name : op->name, &op->mem);
 	op->props_what = PROPS_HEADERS | PROPS_METADATA;
 }
 

@@ -38,6 +38,7 @@ struct blob_op {
 	const char	*rename_from;	/* name of the path to rename, NULL: none */
 	int		 is_dfs;	/* for the dfs endpoint */
 	int		 writing;	/* or BLOB_SETS_ACCESS */
+	const char	*props_name;	/* whose properties it gets; NULL: those of name */
 	const char	*props;		/* headers that set these (props.h); NULL: none */
 	int		 props_what;	/* of PROPS_HEADERS, PROPS_METADATA, PROPS_SUM */
 	struct arena	 mem;		/* of props */
@@ -96,6 +97,10 @@ void	blob_put_submit(struct store_put *);
 void	blob_put_cancel(struct store_put *);
 int	blob_commit(struct store *, const char *name, const struct store_block *, size_t n,
 	    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *);
+/* With the properties of the blob that will have the name as. */
+int	blob_commit_as(struct store *, const char *name, const char *as,
+	    const struct store_block *, size_t n, const char *if_match,
+	    char ret_etag[HTTP_ETAG_MAX], struct err *);
 int	blob_list_blocks(struct store *, const char *name, struct arena *,
 	    struct store_block **ret, size_t *ret_n, char ret_etag[HTTP_ETAG_MAX], struct err *);
 

@@ -195,8 +195,9 @@ add_list(const struct commit *c, struct buf *xml)
 }
 
 int
-blob_commit(struct store *s, const char *name, const struct store_block *blocks, size_t n,
-    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+blob_commit_as(struct store *s, const char *name, const char *as,
+    const struct store_block *blocks, size_t n, const char *if_match,
+    char ret_etag[HTTP_ETAG_MAX], struct err *err)
 {
 	struct commit c = { .store = s, .name = name, .blocks = blocks, .n = n };
 	auto_buf struct buf xml = BUF_EMPTY;
@@ -207,6 +208,7 @@ blob_commit(struct store *s, const char *name, const struct store_block *blocks,
 	blob_op_init(&op, s, "upload", "PUT", name);
 	blob_op_header(&op, "Content-Type", "application/xml");
 	op.query = "comp=blocklist";
+	op.props_name = as;
 	op.body = xml.data;
 	op.body_len = xml.len;
 	blob_op_props(&op);
@@ -215,4 +217,11 @@ blob_commit(struct store *s, const char *name, const struct store_block *blocks,
 		rc = 1;
 	blob_op_done(&op);
 	return (rc);
+}
+
+int
+blob_commit(struct store *s, const char *name, const struct store_block *blocks, size_t n,
+    const char *if_match, char ret_etag[HTTP_ETAG_MAX], struct err *err)
+{
+	return (blob_commit_as(s, name, name, blocks, n, if_match, ret_etag, err));
 }

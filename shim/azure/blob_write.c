@@ -23,7 +23,7 @@ struct block {
 
 struct upload {
 	struct store	*store;
-	const char	*name;
+	const char	*name, *as;		/* as: whose properties it gets */
 	int		 fd;
 	int64_t		 size, next_at;
 	size_t		 n;
@@ -296,21 +296,22 @@ put_in_blocks(struct upload *u, const char *if_match, void (*progress)(void *, i
 	pthread_cond_init(&u->cond, NULL);
 	rc = send_named(u, progress, arg, err);
 	if (rc == 0)
-		rc = blob_commit(u->store, u->name, u->list, u->n, if_match, etag, err);
+		rc = blob_commit_as(u->store, u->name, u->as, u->list, u->n, if_match, etag, err);
 	pthread_cond_destroy(&u->cond);
 	pthread_mutex_destroy(&u->lock);
 	return (rc == 0 ? 0 : -1);
 }
 
 static int
-upload(struct store *s, const char *name, int fd, int64_t size, const char *if_match,
-    char etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg, struct err *err)
+upload(struct store *s, const char *name, const char *as, int fd, int64_t size,
+    const char *if_match, char etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg, struct err *err)
 {
 	struct upload *u = mem_zalloc(sizeof(*u));	/* large for a thread's stack */
 	int rc;
 
 	u->store = s;
 	u->name = name;
+	u->as = as;
 	u->fd = fd;
 	u->size = size;
 	if (size <= STORE_SINGLE_MAX) {
@@ -337,7 +338,7 @@ upload_beside(struct store *s, const char *name, int fd, int64_t size, const cha
 	blob_request_id(id);
 	buf_printf(&beside, "%s.%s", name, id);
 	r.from = beside.data;
-	if (upload(s, beside.data, fd, size, NULL, new_etag, progress, arg, err) != 0)
+	if (upload(s, beside.data, name, fd, size, NULL, new_etag, progress, arg, err) != 0)
 		return (-1);
 	if (dfs_rename(s, &r, etag, err) == 0)
 		return (0);
@@ -352,7 +353,7 @@ blob_upload(struct store *s, const char *name, int fd, int64_t size, const char 
 {
 	char etag[HTTP_ETAG_MAX];
 	struct err e = ERR_EMPTY;
-	int rc = upload(s, name, fd, size, if_match, etag, progress, arg, &e);
+	int rc = upload(s, name, name, fd, size, if_match, etag, progress, arg, &e);
 
 	if (rc != 0 && size > STORE_SINGLE_MAX && store_takes_no_blocks(s, &e))
 		rc = upload_beside(s, name, fd, size, if_match, etag, progress, arg, &e);

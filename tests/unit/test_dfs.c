@@ -523,6 +523,16 @@ test_onelake(void)
 	store_free(s);
 }
 
+static char beside_key[32];
+
+static const char *
+props_of(void *arg, const char *name, struct arena *mem)
+{
+	(void)arg;
+	(void)mem;
+	return (strcmp(name, "f") == 0 ? "xkey=value\n" : NULL);
+}
+
 /* "f" was written by append and flush: it takes no blocks, others do. */
 static enum origin_end
 no_blocks(struct origin_conn *c)
@@ -534,6 +544,10 @@ no_blocks(struct origin_conn *c)
 		return (refuse(c, 409, "InvalidBlobType"));
 	if (strstr(q->target, "mode=posix") != NULL)
 		return (answer(c, 201, "x-ms-said: renamed\r\n", ""));
+	if (strstr(q->target, "comp=blocklist") != NULL)
+		str_format(beside_key, sizeof(beside_key), "%s",
+		    httpd_header(q, "x-ms-meta-key") != NULL ? httpd_header(q, "x-ms-meta-key") :
+		    "none");
 	return (answer(c, 201, "ETag: \"0x3\"\r\n", ""));
 }
 
@@ -548,7 +562,9 @@ test_beside(void)
 
 	if (ftruncate(fd, size) != 0)
 		abort();
+	s->props_of = props_of;
 	check_int(store_upload(s, "f", fd, size, "\"0x2\"", etag, NULL, NULL, &err), 0);
+	check_str(beside_key, "value");
 	check_str(etag, "\"0x3\"");		/* of what was put beside it: it is that now */
 	n = steps();
 	check(n <= (int)LENGTH(said));

@@ -276,6 +276,34 @@ more"
 user.mime_type c/d"
 }
 
+@test "extended attributes, links: a change whose answer is lost has happened, and is not an error" {
+	mkdir "$T/x"
+	echo text >"$T/x/file"
+	azsim_put data "$T/x"
+	azsim_fault op=SetBlobMetadata lose=1 count=1 >/dev/null
+	azsim_fault op=SetBlobProperties lose=1 count=1 >/dev/null
+	azsim_fault op=PutBlob lose=1 count=1 >/dev/null
+	cat >"$T/lost.py" <<-'END'
+		import os, sys
+		f = open(sys.argv[1] + "/file", "a")
+		os.setxattr(f.name, "user.azure.meta.key", b"value")
+		os.setxattr(f.name, "user.mime_type", b"text/csv")
+		os.symlink("file", sys.argv[1] + "/link")
+		f.write("more\n")
+		f.close()
+	END
+	out_of x <<-END
+		python3 $T/lost.py \$1
+	END
+	job_run 0 plain
+	assert_equal "$(azsim_get data/x/file)" "text
+more"
+	assert_in "$(store_blob stat data/x/file)" '"key": "value"'
+	assert_in "$(store_blob stat data/x/file)" text/csv
+	assert_equal "$(azsim_get data/x/link)" file
+	azsim_assert 3 service=blob fault=true
+}
+
 @test "times: one that was set before the bytes went out is there in the next mount" {
 	out_of times <<-'END'
 		python3 - $1/before <<-PY

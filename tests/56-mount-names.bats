@@ -117,7 +117,7 @@ after"
 		want=0
 		[ $store = azsim ] || want=6
 		azsim_assert $want op=RenamePath
-		assert_equal "$(azsim_count op=CopyBlob)" $(((6 - want) * 5 / 6))
+		assert_equal "$(azsim_count op=CopyBlob)" $((6 - want))
 	done
 }
 

@@ -309,13 +309,14 @@ unlink_file(struct writer *w, struct inode *i, struct err *err)
 	struct staged *s = staged_of(w, i);
 	int failed;
 
+	staged_begin(s);		/* its directory may be renamed until then */
 	pthread_mutex_lock(&w->opt.tree->lock);
-	failed = tree_path(w->opt.tree, i, path);
+	failed = tree_path(w->opt.tree, i, path) != 0 ||
+	    tree_blob_name(w->opt.tree, i, blob) != 0;
 	pthread_mutex_unlock(&w->opt.tree->lock);
-	if (failed || blob_name(w, i, blob, err) != 0)
-		return (failed ? refuse(ENOENT, "delete", NULL, err) : -1);
-	staged_begin(s);
-	if (has_blob(s) && store_delete(w->opt.store, blob, err) != 0) {
+	if (failed)
+		refuse(ENOENT, "delete", NULL, err);
+	if (failed || (has_blob(s) && store_delete(w->opt.store, blob, err) != 0)) {
 		staged_end(s);
 		return (-1);
 	}

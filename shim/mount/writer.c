@@ -887,6 +887,19 @@ writer_allocate(struct writer *w, struct inode *i, int mode, int64_t offset, int
 	return (failed ? -1 : 0);
 }
 
+/* Lock held.  While it is renamed its file may not be where its name says. */
+static int
+have_fd_for_reading(struct writer *w, struct staged *s, struct err *err)
+{
+	int failed = have_fd(w, s, err);
+
+	if (failed && s->busy) {
+		staged_wait(s);
+		failed = s->is_local ? have_fd(w, s, err) : 0;
+	}
+	return (failed);
+}
+
 /* After the reply to a read the kernel may forget the inode: hence a reference. */
 int
 writer_hold(struct writer *w, struct inode *i, int *ret_fd, struct err *err)
@@ -903,7 +916,7 @@ writer_hold(struct writer *w, struct inode *i, int *ret_fd, struct err *err)
 		return (0);
 	pthread_mutex_lock(&s->lock);
 	if (s->is_local) {
-		local = have_fd(w, s, err) == 0 ? 1 : -1;
+		local = have_fd_for_reading(w, s, err) != 0 ? -1 : s->is_local;
 		s->holds += local > 0;
 		*ret_fd = s->fd;
 	}

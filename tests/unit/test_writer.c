@@ -7,6 +7,7 @@
 #include "check.h"
 #include "fakestore.h"
 #include "mount/names.h"
+#include "mount/staged.h"
 
 #define MIB	((int64_t)1 << 20)
 
@@ -1153,6 +1154,76 @@ test_unknown_props(void)
 	end();
 }
 
+static struct inode *unlink_in;
+static int unlinked;
+
+static void *
+unlink_f(void *arg)
+{
+	struct err err = ERR_EMPTY;
+
+	(void)arg;
+	unlinked = names_unlink(writer, unlink_in, "f", &err);
+	return (NULL);
+}
+
+static int held_state;
+static char held_text[16];
+
+static void *
+read_held(void *i)
+{
+	struct err err = ERR_EMPTY;
+	int fd;
+
+	held_state = writer_hold(writer, i, &fd, &err);
+	if (held_state > 0 && pread(fd, held_text, sizeof(held_text) - 1, 0) < 0)
+		abort();
+	if (held_state > 0)
+		writer_unhold(writer, i);
+	return (NULL);
+}
+
+/* Its directory is renamed while an unlink waits for the file; it is read while it has no place. */
+static void
+test_renamed_meanwhile(void)
+{
+	struct inode *d, *i;
+	pthread_t thread;
+	char from[128], to[128];
+
+	begin();
+	fake_put_text("out/d/f", "text");
+	tree->root.dir->listed_until_ms = 0;
+	unlink_in = d = look(&tree->root, "d");
+	i = look(d, "f");
+	staged_begin(staged_of(writer, i));
+	if (pthread_create(&thread, NULL, unlink_f, NULL) != 0)
+		abort();
+	while (!d->dir->changing)	/* it has begun, and waits */
+		clock_sleep_ms(5);
+	clock_sleep_ms(50);
+	check_int(move(&tree->root, "d", &tree->root, "e"), 0);
+	staged_end(staged_of(writer, i));
+	pthread_join(thread, NULL);
+	check_int(unlinked, 0);
+	check(!fake_exists("out/d/f") && !fake_exists("out/e/f"));
+	i = make_file(&tree->root, "g", "kept");
+	staged_begin(staged_of(writer, i));
+	str_format(from, sizeof(from), "%s/g", staging);
+	str_format(to, sizeof(to), "%s/h", staging);
+	check_int(rename(from, to), 0);
+	if (pthread_create(&thread, NULL, read_held, i) != 0)
+		abort();
+	clock_sleep_ms(50);
+	check_int(rename(to, from), 0);
+	staged_end(staged_of(writer, i));
+	pthread_join(thread, NULL);
+	check_int(held_state, 1);
+	check_str(held_text, "kept");
+	end();
+}
+
 static int
 names_there(const char *name)
 {
@@ -1250,6 +1321,7 @@ main(void)
 	test_rename_changed();
 	test_rename_asked();
 	test_unknown_props();
+	test_renamed_meanwhile();
 	test_deadline();
 	fake_end();
 	return (check_done());

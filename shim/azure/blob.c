@@ -164,16 +164,16 @@ rename_source(struct blob_op *op)
 	return (strchr(strstr(url, "://") + 3, '/'));
 }
 
-/* All but what there is no room for; see blob_set_props. */
-static void
-add_props(struct blob_op *op, struct http_request *q)
+/* What is not sent would be gone: all or nothing. */
+static int
+add_props(struct blob_op *op, struct http_request *q, struct err *err)
 {
 	struct arena *mem = &op->call.scratch;
 	const char *at = op->props;
 	struct http_header h;
 	struct props_line l;
 
-	while (at != NULL && props_next(&at, &l) && q->nheaders < HTTP_HEADERS_MAX - AUTH_HEADERS) {
+	while (at != NULL && props_next(&at, &l)) {
 		if ((op->props_what & PROPS_METADATA) != 0 && l.letter == PROPS_META)
 			h.name = arena_printf(mem, "x-ms-meta-%.*s", (int)l.name_len, l.name);
 		else if (((op->props_what & PROPS_HEADERS) != 0 && props_is_settable(l.letter)) ||
@@ -181,9 +181,14 @@ add_props(struct blob_op *op, struct http_request *q)
 			h.name = arena_printf(mem, "x-ms-blob-%s", props_header(l.letter));
 		else
 			continue;
+		if (q->nheaders == HTTP_HEADERS_MAX - AUTH_HEADERS) {
+			errno = E2BIG;
+			return (err_errno(err, "keep the metadata of", op->name));
+		}
 		h.value = arena_strndup(mem, l.value, l.len);
 		q->headers[q->nheaders++] = h;
 	}
+	return (0);
 }
 
 static int
@@ -202,7 +207,8 @@ op_prepare(struct http_call *call, struct http_request *q, struct err *err)
 		    blob_url(op->store, op->copy_from, NULL, &call->scratch), q);
 	if (op->rename_from != NULL)
 		add_source(op, "x-ms-rename-source", rename_source(op), q);
-	add_props(op, q);
+	if (add_props(op, q, err) != 0)
+		return (-1);
 	q->body = op->body;
 	q->body_len = op->body_len;
 	q->body_fd = op->body_fd;

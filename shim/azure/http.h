@@ -55,7 +55,7 @@ void	http_counts(const struct http *, struct http_counts *ret);
 
 enum http_verdict { HTTP_OK, HTTP_RETRY, HTTP_FAIL };
 
-#define HTTP_HEADERS_MAX 24
+#define HTTP_HEADERS_MAX 72	/* a blob's metadata is one each: some 60 */
 #define HTTP_PIN_SIZE	20
 struct http_header { const char *name, *value; };
 

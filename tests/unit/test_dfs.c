@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "azure/backend.h"
@@ -523,6 +524,49 @@ test_onelake(void)
 	store_free(s);
 }
 
+static int nmetadata;
+
+static const char *
+many_props(void *arg, const char *name, struct arena *mem)
+{
+	auto_buf struct buf props = BUF_EMPTY;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < (strcmp(name, "many") == 0 ? 50 : 90); i++)
+		buf_printf(&props, "xkey%d=%d\n", i, i);
+	return (arena_strdup(mem, buf_str(&props)));
+}
+
+static enum origin_end
+count_metadata(struct origin_conn *c)
+{
+	size_t i;
+
+	nmetadata = 0;
+	for (i = 0; i < c->http.req.nheaders; i++)
+		nmetadata += strncasecmp(c->http.req.headers[i].name, "x-ms-meta-", 10) == 0;
+	return (answer(c, 201, "ETag: \"0x3\"\r\n", ""));
+}
+
+/* All of it goes out with the bytes, or nothing does. */
+static void
+test_much_metadata(void)
+{
+	struct store *s = begin(count_metadata);
+	int fd = sys_memfd("data");
+	struct err err;
+
+	s->props_of = many_props;
+	check_int(store_upload(s, "many", fd, 0, NULL, NULL, NULL, NULL, &err), 0);
+	check_int(nmetadata, 50);
+	check_int(store_upload(s, "more", fd, 0, NULL, NULL, NULL, NULL, &err), -1);
+	check_int(err.sys_errno, E2BIG);
+	check_int(steps(), 1);
+	close(fd);
+	store_free(s);
+}
+
 static char beside_key[32];
 
 static const char *
@@ -588,6 +632,7 @@ main(void)
 	test_continuation();
 	test_lost_answer();
 	test_changed();
+	test_much_metadata();
 	test_refused();
 	test_modes();
 	test_kind();

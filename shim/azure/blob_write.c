@@ -304,7 +304,8 @@ put_in_blocks(struct upload *u, const char *if_match, void (*progress)(void *, i
 
 static int
 upload(struct store *s, const char *name, const char *as, int fd, int64_t size,
-    const char *if_match, char etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t), void *arg, struct err *err)
+    const char *if_match, char etag[HTTP_ETAG_MAX], void (*progress)(void *, int64_t),
+    void *arg, struct err *err)
 {
 	struct upload *u = mem_zalloc(sizeof(*u));	/* large for a thread's stack */
 	int rc;

@@ -232,8 +232,8 @@ rename_tree_begin(struct writer *w, struct rename_tree *r, int failed, struct er
 /* ---- afterwards ---------------------------------------------------------------------- */
 
 /*
- * The inode's ETag in its new place, "" if it was not copied.  What somebody else had changed before
- * keeps the one that is not there: who has the old bytes notices.  Tree's mutex held.
+ * The inode's ETag in its new place, "" if it was not copied.  What somebody else had changed
+ * before keeps the one that is not there: who has the old bytes notices.  Tree's mutex held.
  */
 static const char *
 new_etag(struct rename_tree *r, const struct inode *i)

@@ -24,11 +24,13 @@ jobs=${JOBS:-$(nproc)}
 common='-ffunction-sections -fdata-sections -fPIC -fstack-protector-strong'
 case $kind in
 release)
+	# Nothing unwinds a stack: the tables for it would be a twentieth of the program.
+	common+=' -fno-asynchronous-unwind-tables -fno-unwind-tables'
 	CC=$out/bin/musl-gcc LDFLAGS=-static
-	speed="-O3 $common" size="-O2 $common" ;;
+	speed="-O3 $common" fast="-O2 $common" small="-Os $common" ;;
 debug)
 	CC=gcc LDFLAGS=
-	speed="-O1 -g $common" size=$speed ;;
+	speed="-O1 -g $common" fast=$speed small=$speed ;;
 *)
 	echo "usage: deps.sh release|debug OUT" >&2
 	exit 2 ;;
@@ -65,7 +67,7 @@ build_bearssl()
 # HTTP and HTTPS and the proxies for them, nothing else. No CA path: the program chooses its roots.
 build_curl()
 {
-	CFLAGS=$size CPPFLAGS="-I$out/include" LDFLAGS="$LDFLAGS -L$out/lib" "$src/curl/configure" \
+	CFLAGS=$small CPPFLAGS="-I$out/include" LDFLAGS="$LDFLAGS -L$out/lib" "$src/curl/configure" \
 	    --prefix="$out" --libdir="$out/lib" --quiet \
 	    --disable-shared --enable-static --disable-dependency-tracking \
 	    --with-bearssl="$out" --without-ca-bundle --without-ca-path \
@@ -94,21 +96,21 @@ build_curl()
 # reaches no source file.
 build_fuse3()
 {
-	CFLAGS="$size -DIGNORE_MTAB" meson setup build "$src/fuse3" --prefix="$out" --libdir=lib \
+	CFLAGS="$fast -DIGNORE_MTAB" meson setup build "$src/fuse3" --prefix="$out" --libdir=lib \
 	    --buildtype=plain -Ddefault_library=static -Dutils=false -Dexamples=false -Dtests=false \
 	    -Duseroot=false -Dinitscriptdir= -Ddisable-libc-symbol-version=true
 	ninja -C build -j"$jobs" -v
 	meson install -C build --no-rebuild
 }
 
-# archive NAME FILE...: the sources into libNAME.a, for those whose build system adds nothing.
+# archive NAME FLAGS FILE...: the sources into libNAME.a, for those whose build system adds nothing.
 archive()
 {
-	local name=$1 file
-	shift
+	local name=$1 flags=$2 file
+	shift 2
 	for file in "$@"; do
 		# shellcheck disable=SC2086 # flags
-		"$CC" $size -I. -c "$file" -o "$(basename "$file" .c).o"
+		"$CC" $flags -I. -c "$file" -o "$(basename "$file" .c).o"
 	done
 	rm -f "$out/lib/lib$name.a"
 	ar rcs "$out/lib/lib$name.a" ./*.o
@@ -116,15 +118,15 @@ archive()
 
 build_cjson()
 {
-	archive cjson "$src/cjson/cJSON.c"
+	archive cjson "$small" "$src/cjson/cJSON.c"
 	install -Dm644 "$src/cjson/cJSON.h" "$out/include/cjson/cJSON.h"
 }
 
 build_libyaml()
 {
-	size="$size -I$src/libyaml/include -DYAML_VERSION_MAJOR=0 -DYAML_VERSION_MINOR=2
+	local flags="$small -I$src/libyaml/include -DYAML_VERSION_MAJOR=0 -DYAML_VERSION_MINOR=2
 	    -DYAML_VERSION_PATCH=5 -DYAML_VERSION_STRING=\"0.2.5\" -DYAML_DECLARE_STATIC"
-	archive yaml "$src"/libyaml/src/*.c
+	archive yaml "$flags" "$src"/libyaml/src/*.c
 	install -Dm644 "$src/libyaml/include/yaml.h" "$out/include/yaml.h"
 }
 
@@ -139,10 +141,10 @@ build_expat()
 	#define XML_GE 0
 	#define XML_NS 1
 	EOF
-	size+=" -I$lib -D_GNU_SOURCE"
+	local flags="$fast -I$lib -D_GNU_SOURCE"
 	# Expat 2.9 has a file for each source of randomness, earlier ones have none.
 	shopt -s nullglob
-	archive expat "$lib"/xml{parse,role,tok}.c "$lib"/random_getrandom*.c
+	archive expat "$flags" "$lib"/xml{parse,role,tok}.c "$lib"/random_getrandom*.c
 	install -m644 "$lib/expat.h" "$lib/expat_external.h" "$out/include/"
 }
 

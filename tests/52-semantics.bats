@@ -7,7 +7,7 @@ load helpers
 load lib/mounts
 
 FSX_SEED=${FSX_SEED:-20261128}
-FSX_COUNT=${FSX_COUNT:-16000}
+FSX_COUNT=${FSX_COUNT:-18000}
 
 setup_file() {
 	jobs_begin azurite

@@ -21,6 +21,7 @@ parse(const char *text, size_t size, size_t first, const char *prefix, struct pa
 		rc = xml_feed(x, text + first, size - first, 1, NULL);
 	xml_free(x);
 	buf_done(&r.name);
+	buf_done(&r.props);
 	return (rc);
 }
 

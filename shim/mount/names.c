@@ -623,6 +623,7 @@ rename_directory(struct writer *w, struct renaming *r, struct err *err)
 	if (r->victim != NULL && has_directories(w, r->to))
 		failed = store_delete(w->opt.store, r->new_blob, err);
 	failed = rename_tree_begin(w, &moved, failed, err);
+	pthread_rwlock_wrlock(&w->places);
 	if (!failed && r->victim != NULL)
 		unlinkat(w->staging_fd, r->new_path, AT_REMOVEDIR);
 	if (!failed)
@@ -632,6 +633,7 @@ rename_directory(struct writer *w, struct renaming *r, struct err *err)
 		move_inode(w, r);
 	} else
 		doubt(w, r);
+	pthread_rwlock_unlock(&w->places);
 	rename_tree_end(w, &moved, failed);
 	pthread_mutex_unlock(&w->rename_lock);
 	return (failed);

@@ -57,6 +57,8 @@ struct writer {
 	struct behind	*behind;	/* NULL: close waits for the upload */
 	/* One directory is renamed at a time: it makes many files busy. */
 	pthread_mutex_t	 rename_lock;	/* before staged.lock */
+	/* Staged directories are where their inodes are; after staged.lock. */
+	pthread_rwlock_t places;
 	pthread_mutex_t	 lock;		/* guards the rest and the tail of struct staged */
 	struct staged	*first, *last;	/* least recently closed first */
 	int64_t		 kept_bytes;

@@ -167,17 +167,28 @@ open_file(struct writer *w, const char *path, int flags, struct err *err)
 	return (fd);
 }
 
+/* The same where the inode is now: no directory is moved meanwhile. */
+static int
+open_staged(struct writer *w, struct inode *i, int flags, char path[INODE_PATH_MAX],
+    struct err *err)
+{
+	int fd = -1;
+
+	pthread_rwlock_rdlock(&w->places);
+	if (path_of(w, i, path, err) == 0)
+		fd = open_file(w, path, flags, err);
+	pthread_rwlock_unlock(&w->places);
+	return (fd);
+}
+
 /* Its descriptor, opened if it is not. */
 static int
 have_fd(struct writer *w, struct staged *s, struct err *err)
 {
 	char path[INODE_PATH_MAX];
 
-	if (s->fd >= 0)
-		return (0);
-	if (path_of(w, s->inode, path, err) != 0)
-		return (-1);
-	s->fd = open_file(w, path, 0, err);
+	if (s->fd < 0)
+		s->fd = open_staged(w, s->inode, 0, path, err);
 	return (s->fd >= 0 ? 0 : -1);
 }
 
@@ -218,9 +229,7 @@ staged_make(struct writer *w, struct staged *s, struct err *err)
 {
 	char path[INODE_PATH_MAX];
 
-	if (path_of(w, s->inode, path, err) != 0)
-		return (-1);
-	s->fd = open_file(w, path, O_CREAT | O_TRUNC, err);
+	s->fd = open_staged(w, s->inode, O_CREAT | O_TRUNC, path, err);
 	if (s->fd < 0)
 		return (-1);
 	s->written++;
@@ -414,8 +423,8 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 	char path[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
 	int fd, failed;
 
-	if (path_of(w, s->inode, path, err) != 0 ||
-	    (fd = open_file(w, path, O_CREAT | O_TRUNC, err)) < 0)
+	fd = open_staged(w, s->inode, O_CREAT | O_TRUNC, path, err);
+	if (fd < 0)
 		return (-1);
 	set_busy(s, 1);
 	pthread_mutex_unlock(&s->lock);
@@ -1003,6 +1012,7 @@ writer_new(const struct writer_options *o, struct err *err)
 	}
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_mutex_init(&w->rename_lock, NULL);
+	pthread_rwlock_init(&w->places, NULL);
 	w->streams = streams_new(o->store, BLOCKS_UNDER_WAY);
 	if (o->write_behind)
 		w->behind = behind_new(w);
@@ -1035,6 +1045,7 @@ writer_free(struct writer *w)
 	mem_close_fd(&w->staging_fd);
 	pthread_mutex_destroy(&w->lock);
 	pthread_mutex_destroy(&w->rename_lock);
+	pthread_rwlock_destroy(&w->places);
 	free(w->staging);
 	free(w);
 }

@@ -99,9 +99,9 @@ store_new(const struct store_options *o, struct err *err)
 	s->version = o->version != NULL ? mem_strdup(o->version) : NULL;
 	s->datastore = o->datastore != NULL ? mem_strdup(o->datastore) : NULL;
 	s->identity = o->identity != NULL ? mem_strdup(o->identity) : NULL;
-	s->namespace = o->hns || o->onelake ? NAMESPACE_HIERARCHICAL : NAMESPACE_UNKNOWN;
-	s->onelake = o->onelake;
-	s->access = o->access && !o->onelake;	/* it tells "---------" of all */
+	s->onelake = o->kind == SPEC_ONELAKE;
+	s->namespace = o->hns || s->onelake ? NAMESPACE_HIERARCHICAL : NAMESPACE_UNKNOWN;
+	s->access = o->access && !s->onelake;	/* it tells "---------" of all */
 	s->is_output = o->is_output;
 	s->props_of = o->props_of;
 	s->props_arg = o->props_arg;

@@ -26,11 +26,12 @@
 #include "spec/spec.h"
 
 struct store_options {
-	enum spec_store_type kind;	/* SPEC_GEN1: WebHDFS; any other: the Blob endpoint */
+	/* SPEC_GEN1: WebHDFS; any other: the Blob endpoint.  Of SPEC_ONELAKE items and their
+	   first folders are not ours to change. */
+	enum spec_store_type kind;
 	const char	*base_url;	/* "https://ACCT.blob.SUFFIX" or ".../ACCT" */
 	const char	*account, *container;	/* Gen1 has no container */
 	int		 hns;		/* it is known to have a hierarchical namespace */
-	int		 onelake;	/* items and their first folders are not ours to change */
 	int		 access;	/* modes and owners are asked for, where there are any */
 	struct cred	*cred;		/* borrowed */
 	struct http	*http;		/* borrowed */
@@ -47,6 +48,9 @@ struct store_options {
 	const char	*(*props_of)(void *arg, const char *name, struct arena *mem);
 	void		*props_arg;
 };
+struct plan_access;
+/* What the plan says of it; all else is the caller's. */
+struct store_options store_options_of(const struct plan_access *);
 struct store;
 struct store *store_new(const struct store_options *, struct err *);
 void	store_free(struct store *);

@@ -299,14 +299,12 @@ check_write(struct visit *v)
 static void
 visit_store(struct visit *v)
 {
-	const struct plan_access *a = v->access;
-	const struct store_options store = { .kind = a->store, .base_url = a->base_url,
-	    .account = a->account, .container = a->container, .hns = a->hns,
-	    .onelake = a->store == SPEC_ONELAKE, .cred = v->cred, .http = v->doctor->http,
-	    .timeout_ms = DOCTOR_CHECK_MS, .datastore = a->datastore,
-	    .identity = a->identity.label, .is_output = a->is_output };
+	struct store_options store = store_options_of(v->access);
 	struct err err = ERR_EMPTY;
 
+	store.cred = v->cred;
+	store.http = v->doctor->http;
+	store.timeout_ms = DOCTOR_CHECK_MS;
 	if ((v->store = store_new(&store, &err)) == NULL) {
 		add_failure(v, "storage", &err, 0);
 		return;

@@ -210,21 +210,20 @@ props_of(void *arg, const char *name, struct arena *mem)
 static int
 connect_store(struct mountd *m, struct err *err)
 {
-	const struct plan_access *a = m->opt->access;
 	const struct plan_tuning *t = m->opt->tuning;
 	struct http_options http = { .max_connections = (int)t->connections,
 	    .max_tries = (int)t->tries };
-	struct store_options store = { .kind = a->store, .base_url = a->base_url,
-	    .account = a->account, .container = a->container, .hns = a->hns,
-	    .datastore = a->datastore, .identity = a->identity.label, .is_output = a->is_output,
-	    .onelake = a->store == SPEC_ONELAKE, .access = t->acl,
-	    .timeout_ms = or_never(t->io_timeout_ms), .props_of = props_of, .props_arg = m };
+	struct store_options store = store_options_of(m->opt->access);
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
 	    (m->http = http_new(&http, err)) == NULL)
 		return (-1);
 	store.cred = m->cred;
 	store.http = m->http;
+	store.access = t->acl;
+	store.timeout_ms = or_never(t->io_timeout_ms);
+	store.props_of = props_of;
+	store.props_arg = m;
 	m->store = store_new(&store, err);
 	return (m->store != NULL ? 0 : -1);
 }

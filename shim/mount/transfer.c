@@ -75,17 +75,13 @@ transfer_keep_failure(struct transfer *t, const struct err *err)
 static int
 open_store(struct transfer *t, struct err *err)
 {
-	const struct plan_access *access = t->access;
-	struct store_options store = { .kind = access->store, .base_url = access->base_url,
-	    .account = access->account, .container = access->container, .hns = access->hns,
-	    .onelake = access->store == SPEC_ONELAKE, .datastore = access->datastore,
-	    .identity = access->identity.label, .is_output = access->is_output,
-	    .http = t->http };
+	struct store_options store = store_options_of(t->access);
 
 	t->cred = cred_new(t->opt->agent_fd, err);
 	if (t->cred == NULL)
 		return (-1);
 	store.cred = t->cred;
+	store.http = t->http;
 	t->store = store_new(&store, err);
 	return (t->store != NULL ? 0 : -1);
 }

@@ -497,7 +497,7 @@ test_endpoint(void)
 static void
 test_onelake(void)
 {
-	const struct store_options o = { .onelake = 1 };
+	const struct store_options o = { .kind = SPEC_ONELAKE };
 	struct store_rename r = { .from = "i.Lakehouse/Files/a", .to = "i.Lakehouse/b",
 	    .etag = "" };
 	struct store *s = begin_as(renaming, &o);

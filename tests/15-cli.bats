@@ -13,6 +13,9 @@ readme_shows() {
 	amlshim 0 --help
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -le 48 ]
 	readme_shows flags
+	amlshim 0 help init
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -le 48 ]
+	readme_shows init-flags
 	amlshim 0 help mount
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" -le 48 ]
 	readme_shows mount-flags

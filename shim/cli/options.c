@@ -11,8 +11,8 @@ enum row_type {
 	ROW_SIGNAL, ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS, ROW_ID, ROW_MASK,
 };
 
-/* Which screen of help shows it: --help, or "help mount". */
-enum row_topic { MAIN, MOUNT };
+/* Which screen of help shows it: --help, "help init" or "help mount". */
+enum row_topic { MAIN, INIT, MOUNT };
 
 struct row {
 	const char	*flag;		/* without -- */
@@ -100,23 +100,23 @@ static const struct row rows[] = {
 	{ "log-format", 0, ROW_LOG_FORMAT, "AMLSHIM_LOG_FORMAT", AT(log_json), "text|json",
 	    "how log lines look (text)", MAIN },
 	{ "grace", 0, ROW_DURATION, "AMLSHIM_GRACE", AT(grace_ms), "TIME",
-	    "from a stop signal to SIGKILL: 10s, 2m, never (never)", MAIN },
+	    "from a stop signal to SIGKILL: 10s, 2m, never (never)", INIT },
 	{ "leftover", 0, ROW_DURATION, "AMLSHIM_LEFTOVER", AT(leftover_ms), "TIME",
-	    "for processes that outlive the command (1500ms)", MAIN },
+	    "for processes that outlive the command (1500ms)", INIT },
 	{ "flush-timeout", 0, ROW_DURATION, "AMLSHIM_FLUSH_TIMEOUT", AT(flush_ms), "TIME",
-	    "for uploads after the command (30m)", MAIN },
+	    "for uploads after the command (30m)", INIT },
 	{ "start-timeout", 0, ROW_DURATION, "AMLSHIM_START_TIMEOUT", AT(start_ms), "TIME",
-	    "without progress before the command starts (2m)", MAIN },
+	    "without progress before the command starts (2m)", INIT },
 	{ "group", 'g', ROW_YES, "AMLSHIM_GROUP", AT(group), NULL,
-	    "signal the whole process group (default for shell commands)", MAIN },
+	    "signal the whole process group (default for shell commands)", INIT },
 	{ "child-only", 'c', ROW_NO, "AMLSHIM_CHILD_ONLY", AT(group), NULL,
-	    "signal only the command itself", MAIN },
+	    "signal only the command itself", INIT },
 	{ "no-subreaper", 0, ROW_YES, "AMLSHIM_NO_SUBREAPER", AT(no_subreaper), NULL,
-	    "not PID 1: do not adopt orphans", MAIN },
+	    "not PID 1: do not adopt orphans", INIT },
 	{ "parent-death-signal", 'p', ROW_SIGNAL, "AMLSHIM_PARENT_DEATH_SIGNAL",
-	    AT(parent_death_signal), "SIGNAL", "for amlshim, when its parent dies", MAIN },
+	    AT(parent_death_signal), "SIGNAL", "for amlshim, when its parent dies", INIT },
 	{ "remap-exit", 'e', ROW_CODES, "AMLSHIM_REMAP_EXIT", AT(exit_as_zero), "CODE[,CODE]",
-	    "exit codes of the command that mean success", MAIN },
+	    "exit codes of the command that mean success", INIT },
 };
 
 static const struct { const char *name; enum options_command command; } commands[] = {
@@ -649,10 +649,11 @@ help_main(FILE *out)
 	    "a docker client's helper for Azure registries\n"
 	    "       amlshim doctor [FLAGS]                  "
 	    "check all that the job needs, say what to do\n"
-	    "       amlshim version | help | help mount     "
-	    "the last: flags of mounts and copies\n\n", out);
+	    "       amlshim version | help | help init | help mount\n"
+	    "\n", out);
 	print_rows(out, MAIN);
-	fputs("\nEach flag has a variable: "
+	fputs("\nFlags of PID 1: amlshim help init; of mounts and copies: amlshim help mount.\n"
+	    "Each flag has a variable: "
 	    "AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
 	    "Exit: the command's own code; "
 	    "2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
@@ -665,9 +666,11 @@ options_help(FILE *out, const char *topic, struct err *err)
 {
 	if (topic == NULL)
 		help_main(out);
+	else if (str_same(topic, "init"))
+		print_rows(out, INIT);
 	else if (str_same(topic, "mount"))
 		print_rows(out, MOUNT);
 	else
-		return (bad_value(err, "help", topic, "nothing or mount"));
+		return (bad_value(err, "help", topic, "nothing, init or mount"));
 	return (0);
 }

@@ -74,7 +74,7 @@ struct options {
  */
 int	options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
 	    struct arena *, struct err *);
-/* One screen.  topic: NULL, or "mount". */
+/* One screen.  topic: NULL, "init" or "mount". */
 int	options_help(FILE *, const char *topic, struct err *);
 
 #endif

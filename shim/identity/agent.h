@@ -13,6 +13,7 @@
  */
 
 #include "base/secret.h"
+#include "base/vitals.h"
 #include "plan/facts.h"
 #include "plan/plan.h"
 
@@ -27,6 +28,7 @@ struct agent_options {
 	int		 audit_fd;	/* -1: none */
 	int		 job_fd;	/* asks for plan->variables_with_token; -1: nobody will */
 	int		 init_pid;	/* the root of the job's processes */
+	struct vitals	*vitals;	/* to be kept up to date */
 };
 
 /* Does not return. */

@@ -131,7 +131,7 @@ run_agent(const struct workers *w, const struct workers_options *opt, struct end
 	    .init_fd = ends[0].worker_side, .broker_fd = services->broker_fd,
 	    .broker_unix_fd = services->unix_fd, .job_fd = services->job_fd,
 	    .audit_fd = services->audit_fd, .init_pid = (int)init_pid,
-	    .broker_secret = &w->broker_secret };
+	    .broker_secret = &w->broker_secret, .vitals = w->list[0].vitals };
 	const int own[] = { services->broker_fd, services->unix_fd, services->job_fd,
 	    services->audit_fd, ends[0].worker_side };
 	int *access_fds = mem_alloc((opt->plan->naccesses + 1) * sizeof(*access_fds));
@@ -160,12 +160,12 @@ run_access(struct workers *w, const struct worker *self, const struct workers_op
 	const int keep[] = { ends->worker_side, ends->ask_side, ends->fuse_fd, trace_fd() };
 	struct transfer_options transfer = { .access = self->access, .init_fd = ends->worker_side,
 	    .agent_fd = ends->ask_side, .memory_bytes = memory_share(opt->plan),
-	    .tuning = &opt->plan->tuning };
+	    .tuning = &opt->plan->tuning, .vitals = self->vitals };
 	struct mountd_options mount = { .access = self->access, .fuse_fd = ends->fuse_fd,
 	    .init_fd = ends->worker_side, .agent_fd = ends->ask_side,
 	    .memory_bytes = memory_share(opt->plan), .tuning = &opt->plan->tuning,
 	    .job_uid = opt->facts->uid, .job_gid = opt->facts->gid,
-	    .writable_root = self->access->action == PLAN_MOUNT_RW };
+	    .writable_root = self->access->action == PLAN_MOUNT_RW, .vitals = self->vitals };
 
 	worker_become(self->name, keep, LENGTH(keep), init_pid);
 	secret_done(&w->broker_secret);		/* it asks the agent, not the broker */
@@ -236,6 +236,18 @@ list_workers(struct workers *w, const struct plan *plan)
 		w->list[w->n++] = (struct worker){ .access = &plan->accesses[i], .fd = -1,
 		    .name = arena_printf(&w->mem, "%s %s", word, plan->accesses[i].name) };
 	}
+}
+
+static int
+share_vitals(struct workers *w, struct err *err)
+{
+	size_t i;
+
+	if ((w->vitals = vitals_new(w->n, err)) == NULL)
+		return (-1);
+	for (i = 0; i < w->n; i++)
+		w->list[i].vitals = &w->vitals[i];
+	return (0);
 }
 
 /* So that the agent does not take it for the job's. */
@@ -351,7 +363,9 @@ workers_start(struct workers *w, const struct workers_options *opt, struct err *
 	ends = arena_alloc(&w->mem, w->n * sizeof(*ends));
 	for (i = 0; i < w->n; i++)
 		ends[i] = (struct ends){ -1, -1, -1, -1, -1 };
-	failed = open_services(w, opt, &services, err);
+	failed = share_vitals(w, err);
+	if (failed == 0)
+		failed = open_services(w, opt, &services, err);
 	if (failed == 0)
 		failed = start_all(w, opt, ends, &services, err);
 	close_ends(ends, w->n);
@@ -551,6 +565,7 @@ workers_done(struct workers *w)
 	if (w->n != 0)
 		remove_traces(w);
 	secret_done(&w->broker_secret);
+	vitals_free(w->vitals, w->n);
 	arena_done(&w->mem);
 	*w = (struct workers){ .list = NULL, .job_fd = -1 };
 }

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/vitals.h"
 #include "base/wire.h"
 #include "identity/broker.h"
 #include "plan/facts.h"
@@ -35,10 +36,12 @@ struct worker {
 	int		 told;			/* why it ends was said: its end needs no message */
 	struct wire_stats stats;		/* last told */
 	int		 mounted;		/* target is a mount point that we made */
+	struct vitals	*vitals;		/* shared with it */
 };
 
 struct workers {
 	struct worker	*list;			/* [0] is the agent */
+	struct vitals	*vitals;		/* one a place in the list */
 	size_t		 n;
 	int		 broker_port;		/* 0: no broker */
 	char		 broker_socket[BROKER_PATH_SIZE];	/* "": none */

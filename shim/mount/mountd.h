@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "base/vitals.h"
 #include "plan/plan.h"
 
 struct mountd_options {
@@ -28,6 +29,7 @@ struct mountd_options {
 	const struct plan_tuning *tuning;
 	uint32_t	 job_uid, job_gid;	/* owner of the files, if tuning names none */
 	int		 writable_root;
+	struct vitals	*vitals;	/* to be kept up to date */
 };
 
 /* Does not return. */

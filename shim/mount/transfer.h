@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "base/vitals.h"
 #include "plan/plan.h"
 
 struct transfer_options {
@@ -24,6 +25,7 @@ struct transfer_options {
 	int		 init_fd, agent_fd;
 	int64_t		 memory_bytes;
 	const struct plan_tuning *tuning;
+	struct vitals	*vitals;	/* to be kept up to date */
 };
 
 /* Downloads, WIRE_READY, ends.  Does not return. */

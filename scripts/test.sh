@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# test.sh [STEP...]: the whole test suite, step by step; `make test` calls it.
+# test.sh [STEP...]: the whole test suite; `make test` calls it.
 #
-# Each step's output goes to build/test/STEP.log and its TAP lines are counted; a step that fails, or
-# (with CI=true) a skipped test, fails the suite.  The counts end up in build/test/summary.
+# Steps run in lanes side by side: what computes (niced), the bats suites, and those that take minutes and
+# little else. Each step's output goes to build/test/STEP.log and its TAP lines are counted; a step that fails,
+# or (with CI=true) a skipped test, fails the suite. The counts end up in build/test/summary.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 LOGS=build/test
 PACKAGES="bats file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates fio python3-numpy"
-ALL_STEPS="unit unit-sanitized fuzz lint bats bats-sanitized valgrind long"
+COMPUTING="unit unit-sanitized bats-sanitized lint fuzz valgrind"
+WAITING="bats"
+LONG="long"
 
-mkdir -p "$LOGS"
-rm -f "$LOGS"/*.log "$LOGS/summary"
 passed=0 failed=0 skipped=0 failed_steps=()
 
 # Counts the TAP lines of a log.
@@ -23,10 +24,22 @@ count() {
 }
 
 run_step() {
-	local name=$1 log=$LOGS/$1.log status=0 ok not_ok skip began=$SECONDS
-	shift
-	printf '== %s\n' "$name"
-	"$@" >"$log" 2>&1 || status=$?
+	local name=$1 status=0 began=$SECONDS
+	"step_$name" >"$LOGS/$name.log" 2>&1 </dev/null || status=$?
+	echo "$status $((SECONDS - began))" >"$LOGS/$name.result"
+}
+
+run_lane() {
+	local step
+	for step in "$@"; do
+		run_step "$step"
+	done
+}
+
+# Prints what became of a step, and adds it up.
+tell_step() {
+	local name=$1 log=$LOGS/$1.log status=1 seconds=0 ok not_ok skip
+	[ ! -f "$LOGS/$name.result" ] || read -r status seconds <"$LOGS/$name.result"
 	ok=$(count '^ok [0-9]+' "$log")
 	not_ok=$(count '^not ok [0-9]+' "$log")
 	skip=$(count '^ok [0-9]+.* # [Ss][Kk][Ii][Pp]' "$log")
@@ -35,15 +48,14 @@ run_step() {
 	passed=$((passed + ok - skip))
 	failed=$((failed + not_ok))
 	skipped=$((skipped + skip))
-	printf '   %s passed, %s failed, %s skipped in %s s\n' $((ok - skip)) "$not_ok" "$skip" $((SECONDS - began))
+	printf '== %s\n   %s passed, %s failed, %s skipped in %s s\n' "$name" $((ok - skip)) "$not_ok" "$skip" "$seconds"
 	grep -E '^ok [0-9]+.* # [Ss][Kk][Ii][Pp]' "$log" | sed 's/^/   /'
-	if [ "$status" -ne 0 ] || [ "$not_ok" -gt 0 ]; then
-		failed_steps+=("$name")
-		if [ "$not_ok" -gt 0 ] && grep -q '^not ok' "$log"; then
-			grep -E -A40 '^not ok' "$log" | grep -vE '^ok ' | head -150
-		else
-			tail -60 "$log"
-		fi
+	[ "$status" -ne 0 ] || [ "$not_ok" -gt 0 ] || return 0
+	failed_steps+=("$name")
+	if grep -q '^not ok' "$log"; then
+		grep -E -A40 '^not ok' "$log" | grep -vE '^ok ' | head -150
+	else
+		tail -60 "$log"
 	fi
 }
 
@@ -67,23 +79,7 @@ step_bats() {
 	cat "$LOGS/mounts.out"
 	return $status
 }
-# These take minutes and little else: they run one after the other beside all other steps, and are waited for
-# at the end. timeout is there for its process group: what ends it ends all of it, with the jobs and servers.
-begin_long() {
-	timeout -k 20 1500 bats --tap tests/*-long*.bats >"$LOGS/long.out" 2>&1 </dev/null &
-	long=$!
-	trap end_long EXIT
-}
-end_long() {
-	kill "$long" 2>/dev/null && wait "$long"
-}
-step_long() {
-	local status=0
-	wait "$long" || status=$?
-	trap - EXIT
-	cat "$LOGS/long.out"
-	return $status
-}
+step_long() { bats --tap tests/*-long*.bats; }
 # The suites that parse, plan and supervise, on the sanitized build.
 step_bats-sanitized() {
 	make DEBUG=1 &&
@@ -96,18 +92,54 @@ prepare() {
 	scripts/apt-install.sh $PACKAGES && make -s && scripts/npm-tools.sh && scripts/python-sdk.sh
 }
 
+if [ "${1:-}" = --lane ]; then
+	run_lane "${@:2}"
+	exit
+fi
+
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*.log "$LOGS"/*.out "$LOGS"/*.result "$LOGS/summary"
 printf '== prepare\n'
 if ! prepare >"$LOGS/prepare.log" 2>&1; then
 	tail -60 "$LOGS/prepare.log"
 	echo "0 passed, 1 failed" | tee "$LOGS/summary"
 	exit 1
 fi
-[ $# -gt 0 ] || read -ra steps <<<"$ALL_STEPS"
-case " ${*:-$ALL_STEPS} " in
-*" long "*) begin_long ;;
-esac
-for step in "${@:-${steps[@]}}"; do
-	run_step "$step" "step_$step"
+# Those of $1 that were asked for.
+chosen() {
+	local step
+	for step in $1; do
+		case " $wanted " in
+		*" $step "*) echo "$step" ;;
+		esac
+	done
+}
+
+# timeout is there for its process group: what ends it ends all of a lane, with its jobs and servers.
+begin_lane() {
+	[ $# -gt 1 ] || return 0
+	timeout -k 20 1620 nice -n "$1" "$0" --lane "${@:2}" &
+	lanes+=($!)
+}
+
+end_lanes() {
+	kill "${lanes[@]}" 2>/dev/null && wait
+}
+
+lanes=()
+trap end_lanes EXIT
+wanted=${*:-$COMPUTING $WAITING $LONG}
+printf '== %s\n' "side by side: $wanted"
+# shellcheck disable=SC2046
+begin_lane 0 $(chosen "$LONG")
+# shellcheck disable=SC2046
+begin_lane 0 $(chosen "$WAITING")
+# shellcheck disable=SC2046
+begin_lane 10 $(chosen "$COMPUTING")
+wait "${lanes[@]}"
+lanes=()
+for step in $(chosen "$COMPUTING $WAITING $LONG"); do
+	tell_step "$step"
 done
 
 if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then

@@ -4,8 +4,9 @@
 /*
  * vitals -- what a worker shows of itself while it lives, in memory that init shares with it.
  *
- * Numbers only, each written by the worker and read by init (watchdog, status, report) without a
- * lock; init believes none of them blindly.  The memory outlives the worker and serves its successor.
+ * Numbers only, each written by the worker and read by init (watchdog, status, report) without
+ * a lock; init believes none of them blindly.  The memory outlives the worker and serves its
+ * successor.
  */
 
 #include <stdint.h>
@@ -14,15 +15,15 @@
 
 #define VITALS_IDENTITIES	16
 struct vitals {
-	_Atomic int64_t	beat_ms;		/* clock_ms() of the last sign of life; 0: none yet */
-	_Atomic int64_t	requests, retries;	/* to services, so far, over all lives of the worker */
+	_Atomic int64_t	beat_ms;		/* clock_ms() of the last sign of life; 0: none */
+	_Atomic int64_t	requests, retries;	/* to services, over all its lives */
 	_Atomic int64_t	bytes_read, bytes_written;
-	_Atomic int64_t	in_flight;		/* requests to services under way */
-	_Atomic int64_t	waiting;		/* mount: requests of the kernel being answered */
+	_Atomic int64_t	in_flight;		/* requests under way */
+	_Atomic int64_t	waiting;		/* mount: for the kernel, being answered */
 	_Atomic int64_t	open_files;		/* mount */
-	_Atomic int64_t	dirty_files;		/* mount: written and not yet in the store */
-	/* Agent: of access i (plan order; the last also stands for all behind it), in Unix seconds. */
-	_Atomic int64_t	token_expiry_s[VITALS_IDENTITIES];	/* 0: none */
+	_Atomic int64_t	dirty_files;		/* mount: not yet in the store */
+	/* Agent: of access i, in Unix seconds; the last also for all behind it; 0: none. */
+	_Atomic int64_t	token_expiry_s[VITALS_IDENTITIES];
 	_Atomic int64_t	tokens;			/* given to the job */
 };
 

@@ -94,7 +94,8 @@ close_ends(struct ends *ends, size_t n)
 }
 
 void
-worker_become(const char *name, const int *keep, size_t nkeep, pid_t init_pid)
+worker_become(const char *name, enum confine_kind kind, const int *keep, size_t nkeep,
+    pid_t init_pid)
 {
 	char text[64];
 
@@ -107,6 +108,8 @@ worker_become(const char *name, const int *keep, size_t nkeep, pid_t init_pid)
 	trace_process(text);
 	if (sys_harden_worker(init_pid) != 0)
 		_exit(125);
+	if (confine_self(kind) != 0)
+		log_info("this kernel filters no system calls: %s", strerror(errno));
 }
 
 /* What only the agent gets: its ends of sockets, and the file. */
@@ -149,7 +152,7 @@ run_agent(const struct workers *w, const struct workers_options *opt, struct end
 			keep[nkeep++] = own[i];
 	keep[nkeep++] = trace_fd();
 	agent.access_fds = access_fds;
-	worker_become("agent", keep, nkeep, init_pid);
+	worker_become("agent", CONFINE_NETWORK, keep, nkeep, init_pid);
 	agent_main(&agent);
 }
 
@@ -167,7 +170,7 @@ run_access(struct workers *w, const struct worker *self, const struct workers_op
 	    .job_uid = opt->facts->uid, .job_gid = opt->facts->gid,
 	    .writable_root = self->access->action == PLAN_MOUNT_RW, .vitals = self->vitals };
 
-	worker_become(self->name, keep, LENGTH(keep), init_pid);
+	worker_become(self->name, CONFINE_FILES, keep, LENGTH(keep), init_pid);
 	secret_done(&w->broker_secret);		/* it asks the agent, not the broker */
 	if (is_mount(self->access))
 		mountd_main(&mount);

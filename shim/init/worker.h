@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/confine.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -60,10 +61,11 @@ struct workers_options {
 };
 
 /*
- * In a process that was just forked: only these descriptors, hardened, named for
- * ps and the log.
+ * In a process that was just forked: only these descriptors, hardened and confined,
+ * named for ps and the log.
  */
-void	worker_become(const char *name, const int *keep, size_t nkeep, pid_t init_pid);
+void	worker_become(const char *name, enum confine_kind, const int *keep, size_t nkeep,
+	    pid_t init_pid);
 /*
  * Attach the mounts and fork all: the agent first, then one worker an access
  * that needs one.  On failure those already started are left to workers_stop.

@@ -37,7 +37,7 @@ DEPS     := $(DEPS_BUILD)/deps
 CC       := $(DEPS)/bin/musl-gcc
 LD_MODE  := -static-pie
 # gdb reads .debug_frame, and nobody else unwinds: .eh_frame was a tenth of the binary.
-OPTIMISE := -O2 -fno-asynchronous-unwind-tables
+OPTIMISE := -O2 -fno-asynchronous-unwind-tables -DAMLSHIM_SHED
 endif
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
@@ -48,7 +48,7 @@ DIALECT  := -std=c11 -D_GNU_SOURCE -DAMLSHIM_VERSION='"$(VERSION)"' -Ishim
 HARDEN   := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections
 CFLAGS   := $(DIALECT) $(call third,$(DEPS)) $(WARNINGS) -Werror $(OPTIMISE) $(HARDEN) -g \
             -ffile-prefix-map=$(CURDIR)/=
-LDFLAGS  := $(LD_MODE) -Wl,-z,relro,-z,now -Wl,--gc-sections -L$(DEPS)/lib
+LDFLAGS  := $(LD_MODE) -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--gc-sections -L$(DEPS)/lib
 LIBS     := -lcurl -lbearssl -lyaml -lcjson -lfuse3 -lexpat -lpthread
 
 FUZZ        := $(BUILD)/fuzz
@@ -188,9 +188,16 @@ $(O)/libamlshim.a: $(call objects,$(sources)) $(O)/obj/ca_bundle.o $(O)/members
 
 link = $(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
 
-$(O)/amlshim.debug: $(call objects,$(main)) $(O)/libamlshim.a
+# What init needs without a plan comes first: shim/init/shed.h says why, the script looks.
+shed  := shim/init/shed.c
+first  = $(call objects,$(main) $(filter-out $(shed) shim/base/xml.c,$(filter shim/base/% \
+             shim/init/%,$(sources))))
+
+$(O)/amlshim.debug: $(first) $(O)/libamlshim.a scripts/check-shed.sh
 	$(say) LD $@
-	$(Q)$(link)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map $(first) -lc $(call objects,$(shed)) \
+	    $(O)/libamlshim.a $(LIBS) -o $@
+	$(Q)$(if $(DEBUG),,scripts/check-shed.sh $@.map || { rm $@; exit 1; })
 
 $(O)/amlshim: $(O)/amlshim.debug
 	$(say) STRIP $@

@@ -21,7 +21,7 @@ run_helper(int argc, char **argv, char **envp, const struct init_inherited *inhe
 {
 	static struct options opt;
 	static struct arena mem;
-	struct err err = ERR_EMPTY;
+	static struct err err;
 
 	if (options_parse(&opt, 0, argv, envp, &mem, &err) != 0)
 		return (docker_credential_fail(&err));
@@ -42,9 +42,9 @@ int
 main(int argc, char **argv, char **envp)
 {
 	struct init_inherited inherited;
-	static struct options opt;
+	static struct options opt;	/* static: PID 1 keeps what it writes on its stack */
 	static struct arena mem;
-	struct err err = ERR_EMPTY;
+	static struct err err;
 
 	if (init_take_over(&inherited) != 0)
 		return (125);

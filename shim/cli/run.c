@@ -47,7 +47,7 @@ fail(const struct err *err)
 static int
 run_bare(const struct options *opt, struct init_options *init)
 {
-	struct err err = ERR_EMPTY;
+	static struct err err;
 
 	if (opt->argv[0] == NULL) {
 		err_set(&err, ERR_USAGE, REMEDY_SEE_HELP, "start",
@@ -55,6 +55,9 @@ run_bare(const struct options *opt, struct init_options *init)
 		return (fail(&err));
 	}
 	init->argv = opt->argv;
+#ifdef AMLSHIM_SHED
+	init->shed = 1;
+#endif
 	return (init_run(init));
 }
 
@@ -67,7 +70,7 @@ run_command(const struct options *opt, const struct init_inherited *inherited, c
 	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
 	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit };
-	struct err err = ERR_EMPTY;
+	static struct err err;
 	int64_t began_us;
 	int status;
 

@@ -21,6 +21,7 @@
 #include "init/job.h"
 #include "init/leftover.h"
 #include "init/progress.h"
+#include "init/shed.h"
 #include "init/supervise.h"
 #include "init/worker.h"
 #include "plan/export.h"
@@ -39,6 +40,9 @@
 #define PREPARING_SIGNALS	(SYS_SIG(SIGCHLD) | SYS_SIG(SIGTERM) | SYS_SIG(SIGINT) | \
 				    SYS_SIG(SIGQUIT) | SYS_SIG(SIGHUP))
 
+enum { POLL_SIGNALS, POLL_REPORT, POLL_WORKERS };
+#define KEPT_FDS	3	/* signals, the report, the trace; then the workers */
+
 struct init {
 	const struct init_options *opt;
 	struct workers	 workers;
@@ -52,6 +56,8 @@ struct init {
 	int		 signal_fd;
 	struct pollfd	*polls;			/* signals, the child before exec, the workers */
 	int		*kept_fds;		/* room for all descriptors of ours */
+	struct pollfd	 own_polls[POLL_WORKERS];	/* without workers nothing is allocated */
+	int		 own_fds[KEPT_FDS];
 	const struct signalfd_siginfo *signal;	/* being handled */
 	struct signalfd_siginfo *signals;	/* [SIGNALS_MAX] */
 	size_t		 nsignals;
@@ -68,9 +74,6 @@ struct init {
 	struct progress	 progress;
 	struct arena	 mem;
 };
-
-enum { POLL_SIGNALS, POLL_REPORT, POLL_WORKERS };
-#define KEPT_FDS	3	/* signals, the report, the trace; then the workers */
 
 /*
  * A closed 0, 1 or 2 must not become a socket of ours.  Reading and writing
@@ -195,7 +198,7 @@ start_job(struct init *in)
 	    .tokens = plan != NULL ? plan->variables_with_token : NULL,
 	    .ntokens = plan != NULL ? plan->nvariables_with_token : 0,
 	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
-	struct err err = ERR_EMPTY;
+	static struct err err;		/* not on the stack: it would stay in memory */
 
 	in->start_us = trace_begin();
 	progress_clear(&in->progress);
@@ -212,6 +215,8 @@ start_job(struct init *in)
 	let_go_of_inheritance(in);
 	if (in->workers.n != 0)
 		sys_signalfd(in->signal_fd, SYS_SIG_ALL);
+	if (in->opt->shed && plan == NULL)
+		shed_tables();
 }
 
 static void
@@ -795,14 +800,24 @@ exit_status(const struct init *in)
 	return (status);
 }
 
+static void
+make_room(struct init *in)
+{
+	size_t n = in->workers.n;
+
+	in->polls = n == 0 ? in->own_polls :
+	    arena_alloc(&in->mem, (POLL_WORKERS + n) * sizeof(*in->polls));
+	in->kept_fds = n == 0 ? in->own_fds :
+	    arena_alloc(&in->mem, (KEPT_FDS + n) * sizeof(*in->kept_fds));
+}
+
 static int
 begin(struct init *in)
 {
 	const struct init_options *opt = in->opt;
 	struct workers_options workers = { .plan = opt->plan, .facts = opt->facts,
 	    .spec = opt->spec, .audit_file = opt->audit_file };
-	struct err err = ERR_EMPTY;
-
+	static struct err err;
 	int with_workers = opt->plan != NULL && plan_needs_agent(opt->plan);
 
 	if (getpid() != 1 && !opt->no_subreaper)
@@ -823,9 +838,7 @@ begin(struct init *in)
 			keep_failure(in, &err);
 		}
 	}
-	in->polls = arena_alloc(&in->mem, (POLL_WORKERS + in->workers.n) * sizeof(*in->polls));
-	in->kept_fds = arena_alloc(&in->mem, (KEPT_FDS + in->workers.n) *
-	    sizeof(*in->kept_fds));
+	make_room(in);
 	if (in->failure.kind != ERR_NONE)
 		post(in, EV_LOST);
 	else if (in->workers.n == 0)

@@ -44,6 +44,7 @@ struct init_options {
 	int		 parent_death_signal;	/* for amlshim itself; 0: none */
 	const char	*audit_file;	/* NULL: none */
 	const unsigned char *exit_as_zero;	/* [256]: codes of the job that mean success */
+	int		 shed;		/* this is amlshim as it was linked: shed.h */
 };
 
 /* Runs to the end.  The exit status of amlshim. */

@@ -195,7 +195,7 @@ first  = $(call objects,$(main) $(filter-out $(shed) shim/base/xml.c,$(filter sh
 
 $(O)/amlshim.debug: $(first) $(O)/libamlshim.a scripts/check-shed.sh
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map $(first) -lc $(call objects,$(shed)) \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map -Wl,-u,pthread_create,-u,pthread_key_create $(first) -lc $(call objects,$(shed)) \
 	    $(O)/libamlshim.a $(LIBS) -o $@
 	$(Q)$(if $(DEBUG),,scripts/check-shed.sh $@.map || { rm $@; exit 1; })
 

@@ -15,12 +15,14 @@
 
 int	main(int, char **, char **);
 
+/* Not on the stack: PID 1 keeps every page that it has written to there. */
+static struct options opt;
+static struct arena mem;
+
 /* Called by the name that a docker client looks for: all words are the helper's. */
 static int
 run_helper(int argc, char **argv, char **envp, const struct init_inherited *inherited)
 {
-	static struct options opt;
-	static struct arena mem;
 	static struct err err;
 
 	if (options_parse(&opt, 0, argv, envp, &mem, &err) != 0)
@@ -42,8 +44,6 @@ int
 main(int argc, char **argv, char **envp)
 {
 	struct init_inherited inherited;
-	static struct options opt;	/* static: PID 1 keeps what it writes on its stack */
-	static struct arena mem;
 	static struct err err;
 
 	if (init_take_over(&inherited) != 0)

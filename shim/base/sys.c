@@ -1,11 +1,15 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/sys.h"
 
 #define MASK_SIZE	sizeof(uint64_t)
@@ -25,6 +29,23 @@ int
 sys_sigprocmask(int how, const uint64_t *set, uint64_t *ret_old)
 {
 	return ((int)syscall(SYS_rt_sigprocmask, how, set, ret_old, MASK_SIZE));
+}
+
+uint64_t
+sys_pending_signals(void)
+{
+	uint64_t mask = 0;
+
+	return (syscall(SYS_rt_sigpending, &mask, MASK_SIZE) != 0 ? 0 : mask);
+}
+
+int
+sys_take_signal(uint64_t mask)
+{
+	const struct timespec at_once = { 0 };
+	long sig = syscall(SYS_rt_sigtimedwait, &mask, NULL, &at_once, MASK_SIZE);
+
+	return (sig < 0 ? 0 : (int)sig);
 }
 
 int
@@ -93,6 +114,76 @@ sys_harden_worker(pid_t parent)
 		return (-1);
 	}
 	return (0);
+}
+
+/* capget(2)'s ABI, version 3: each set in two halves. */
+#define CAPABILITY_VERSION_3	0x20080522u
+
+struct kernel_cap_header {
+	uint32_t version;
+	int	 pid;			/* 0: this thread */
+};
+struct kernel_cap_half {
+	uint32_t effective, permitted, inheritable;
+};
+
+int
+sys_get_caps(struct sys_caps *ret)
+{
+	struct kernel_cap_header head = { CAPABILITY_VERSION_3, 0 };
+	struct kernel_cap_half half[2];
+
+	if (syscall(SYS_capget, &head, half) != 0)
+		return (-1);
+	ret->effective = half[0].effective | (uint64_t)half[1].effective << 32;
+	ret->permitted = half[0].permitted | (uint64_t)half[1].permitted << 32;
+	ret->inheritable = half[0].inheritable | (uint64_t)half[1].inheritable << 32;
+	return (0);
+}
+
+int
+sys_set_caps(const struct sys_caps *caps)
+{
+	struct kernel_cap_header head = { CAPABILITY_VERSION_3, 0 };
+	const struct kernel_cap_half half[2] = {
+		{ (uint32_t)caps->effective, (uint32_t)caps->permitted,
+		    (uint32_t)caps->inheritable },
+		{ (uint32_t)(caps->effective >> 32), (uint32_t)(caps->permitted >> 32),
+		    (uint32_t)(caps->inheritable >> 32) },
+	};
+
+	return ((int)syscall(SYS_capset, &head, half));
+}
+
+#define OOM_SCORE_ADJ	"/proc/self/oom_score_adj"
+
+int
+sys_get_oom_score_adj(int *ret)
+{
+	auto_close int fd = open(OOM_SCORE_ADJ, O_RDONLY | O_CLOEXEC);
+	char text[16];
+	long long number;
+	ssize_t len;
+
+	if (fd < 0 || (len = read(fd, text, sizeof(text) - 1)) <= 0)
+		return (-1);
+	text[len - (text[len - 1] == '\n')] = '\0';
+	if (str_to_i64(text, -1000, 1000, &number) != 0)
+		return (-1);
+	*ret = (int)number;
+	return (0);
+}
+
+int
+sys_set_oom_score_adj(int score)
+{
+	auto_close int fd = open(OOM_SCORE_ADJ, O_WRONLY | O_CLOEXEC);
+	char text[16];
+
+	if (fd < 0)
+		return (-1);
+	str_format(text, sizeof(text), "%d", score);
+	return (write(fd, text, strlen(text)) < 0 ? -1 : 0);
 }
 
 void

@@ -16,6 +16,9 @@
 #define SYS_SIG_ALL	(~UINT64_C(0))
 
 int	sys_sigprocmask(int how, const uint64_t *set, uint64_t *ret_old);
+/* Blocked signals that wait; and one of mask taken from among them, 0: none does. */
+uint64_t sys_pending_signals(void);
+int	sys_take_signal(uint64_t mask);
 int	sys_signalfd(int fd, uint64_t mask);		/* close-on-exec, non-blocking */
 /* Disposition as the kernel has it: reads or sets SIG_DFL / SIG_IGN for 1..64. */
 int	sys_get_ignored(uint64_t *ret_mask);
@@ -25,6 +28,15 @@ int	sys_close_range(unsigned int first, unsigned int last);
 int	sys_memfd(const char *name);			/* close-on-exec */
 /* no_new_privs, not dumpable, SIGKILL when parent ends (0: not that; ESRCH: it already did). */
 int	sys_harden_worker(pid_t parent);
+/* capget(2) and capset(2), version 3: bit n is capability n. */
+struct sys_caps {
+	uint64_t effective, permitted, inheritable;
+};
+int	sys_get_caps(struct sys_caps *ret);
+int	sys_set_caps(const struct sys_caps *);
+/* /proc/self/oom_score_adj, -1000 to 1000; fails with errno, also where there is no /proc. */
+int	sys_get_oom_score_adj(int *ret);
+int	sys_set_oom_score_adj(int);
 /* The name in ps: /proc/self/comm, 15 bytes. */
 void	sys_set_comm(const char *);
 

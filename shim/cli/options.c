@@ -1,6 +1,5 @@
 #include "cli/options.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -8,7 +7,7 @@
 
 enum row_type {
 	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIZE_OR_0,
-	ROW_SIGNAL, ROW_CODES, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS, ROW_ID, ROW_MASK,
+	ROW_SIGNAL, ROW_CODES, ROW_REWRITE, ROW_LIMITS, ROW_CAPS, ROW_SCORE, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS, ROW_ID, ROW_MASK,
 };
 
 /* Which screen of help shows it: --help, "help init" or "help mount". */
@@ -117,6 +116,22 @@ static const struct row rows[] = {
 	    AT(parent_death_signal), "SIGNAL", "for amlshim, when its parent dies", INIT },
 	{ "remap-exit", 'e', ROW_CODES, "AMLSHIM_REMAP_EXIT", AT(exit_as_zero), "CODE[,CODE]",
 	    "exit codes of the command that mean success", INIT },
+	{ "rewrite", 'r', ROW_REWRITE, "AMLSHIM_REWRITE", AT(launch.rewrite), "SIGNAL:SIGNAL",
+	    "forward another one instead, or 0: none; may be repeated", INIT },
+	{ "setsid", 0, ROW_YES, "AMLSHIM_SETSID", AT(launch.new_session), NULL,
+	    "a session of its own for the command, with the terminal", INIT },
+	{ "user", 'u', ROW_TEXT, "AMLSHIM_USER", AT(user), "USER[:GROUP]",
+	    "run the command as: names of /etc/passwd and group, or numbers", INIT },
+	{ "chdir", 0, ROW_TEXT, "AMLSHIM_CHDIR", AT(launch.cwd), "DIR",
+	    "start the command there", INIT },
+	{ "rlimit", 0, ROW_LIMITS, "AMLSHIM_RLIMIT", AT(launch), "NAME=SOFT[:HARD]",
+	    "its limits: nofile=65536, core=0:0; may be repeated", INIT },
+	{ "oom-score-adj", 0, ROW_SCORE, "AMLSHIM_OOM_SCORE_ADJ", AT(launch.oom_score_adj),
+	    "NUMBER", "how early it is killed without memory, -1000 to 1000", INIT },
+	{ "no-new-privs", 0, ROW_YES, "AMLSHIM_NO_NEW_PRIVS", AT(launch.no_new_privs), NULL,
+	    "no program gives it more rights than it has", INIT },
+	{ "cap-drop", 0, ROW_CAPS, "AMLSHIM_CAP_DROP", AT(launch.dropped_caps), "NAME[,NAME]|all",
+	    "take capabilities from it, for good; may be repeated", INIT },
 };
 
 static const struct { const char *name; enum options_command command; } commands[] = {
@@ -133,12 +148,6 @@ static const struct { const char *name; enum options_command command; } commands
 static const struct { const char *name; enum plan_dialect dialect; } dialects[] = {
 	{ "aml", PLAN_DIALECT_AML }, { "appservice", PLAN_DIALECT_APPSERVICE },
 	{ "imds", PLAN_DIALECT_IMDS },
-};
-
-static const struct { const char *name; int number; } signals[] = {
-	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ABRT", SIGABRT },
-	{ "KILL", SIGKILL }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM },
-	{ "STOP", SIGSTOP }, { "CONT", SIGCONT }, { "WINCH", SIGWINCH }, { "PWR", SIGPWR },
 };
 
 static int
@@ -221,25 +230,6 @@ parse_mask(const char *text, int64_t *ret)
 		return (-1);
 	for (*ret = 0; *text != '\0'; text++)
 		*ret = *ret * 8 + (*text - '0');
-	return (0);
-}
-
-static int
-parse_signal(const char *text, int *ret)
-{
-	long long number;
-	size_t i;
-
-	if (str_starts(text, "SIG"))
-		text += 3;
-	for (i = 0; i < LENGTH(signals); i++)
-		if (str_same(text, signals[i].name)) {
-			*ret = signals[i].number;
-			return (0);
-		}
-	if (str_to_i64(text, 1, 64, &number) != 0)
-		return (-1);
-	*ret = (int)number;
 	return (0);
 }
 
@@ -433,12 +423,30 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 			return (bad_value(err, where, value, "an octal mask like 022"));
 		return (0);
 	case ROW_SIGNAL:
-		if (parse_signal(value, (int *)(void *)field) != 0)
+		if ((*(int *)(void *)field = launch_parse_signal(value)) < 0)
 			return (bad_value(err, where, value, "a signal's name or number"));
 		return (0);
 	case ROW_CODES:
 		if (parse_codes(value, (unsigned char *)field) != 0)
 			return (bad_value(err, where, value, "exit codes, separated by commas"));
+		return (0);
+	case ROW_REWRITE:
+		if (launch_parse_rewrites((unsigned char *)field, value) != 0)
+			return (bad_value(err, where, value, "SIGNAL:SIGNAL or SIGNAL:0"));
+		return (0);
+	case ROW_LIMITS:
+		if (launch_parse_limits((struct launch *)(void *)field, value) != 0)
+			return (bad_value(err, where, value,
+			    "NAME=SOFT[:HARD] with a limit's name and numbers or unlimited"));
+		return (0);
+	case ROW_CAPS:
+		if (launch_parse_caps((uint64_t *)(void *)field, value) != 0)
+			return (bad_value(err, where, value, "names of capabilities, or all"));
+		return (0);
+	case ROW_SCORE:
+		if (str_to_i64(value, -1000, 1000, &count) != 0)
+			return (bad_value(err, where, value, "-1000 to 1000"));
+		*(int *)(void *)field = (int)count;
 		return (0);
 	case ROW_FUSE:
 		if (!str_same(value, "require") && !str_same(value, "copy"))
@@ -545,40 +553,50 @@ parse_variables(struct options *opt, char *const *envp, struct arena *mem, struc
 	return (0);
 }
 
+/* How long each list is by what variables said. */
+static void
+count_lists(const struct options *opt, size_t had[LENGTH(rows)])
+{
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++)
+		had[i] = rows[i].type == ROW_LIST || rows[i].type == ROW_PAIRS ?
+		    list_of(opt, &rows[i]).n : 0;
+}
+
 /* What a flag says replaces what its variable said. */
 static void
-replace_lists(struct options *opt, const struct options *by_variables)
+replace_lists(struct options *opt, const size_t had[LENGTH(rows)])
 {
-	struct list had, list;
+	struct list list;
 	size_t i;
 
 	for (i = 0; i < LENGTH(rows); i++) {
-		if (rows[i].type != ROW_LIST && rows[i].type != ROW_PAIRS)
+		if (had[i] == 0)
 			continue;
-		had = list_of(by_variables, &rows[i]);
 		list = list_of(opt, &rows[i]);
-		if (list.n > had.n)
-			list_put(opt, &rows[i], (struct list){ list.items + had.n,
-			    list.n - had.n });
+		if (list.n > had[i])
+			list_put(opt, &rows[i], (struct list){ list.items + had[i],
+			    list.n - had[i] });
 	}
 }
 
 int
-options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
+options_parse(struct options *opt, int argc, char *const *argv, char *const *envp,
     struct arena *mem, struct err *err)
 {
-	struct options opt = { .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
-	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1,
-	    .tuning = PLAN_TUNING_UNSAID };
+	size_t by_variables[LENGTH(rows)];
 	int i, used, verbosity_by_variable, named = 0;
-	struct options by_variables;
 	size_t c;
 
-	if (parse_variables(&opt, envp, mem, err) != 0)
+	*opt = (struct options){ .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
+	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1,
+	    .launch.oom_score_adj = LAUNCH_KEEP_SCORE, .tuning = PLAN_TUNING_UNSAID };
+	if (parse_variables(opt, envp, mem, err) != 0)
 		return (-1);
-	by_variables = opt;
-	verbosity_by_variable = opt.verbosity;
-	opt.verbosity = 0;
+	count_lists(opt, by_variables);
+	verbosity_by_variable = opt->verbosity;
+	opt->verbosity = 0;
 	for (i = 1; i < argc; i++) {
 		used = 0;
 		if (strcmp(argv[i], "--") == 0) {
@@ -586,31 +604,30 @@ options_parse(struct options *ret, int argc, char *const *argv, char *const *env
 			break;
 		}
 		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "--help") == 0) {
-			opt.command = argv[i][2] == 'v' ? OPTIONS_VERSION : OPTIONS_HELP;
+			opt->command = argv[i][2] == 'v' ? OPTIONS_VERSION : OPTIONS_HELP;
 			continue;
 		}
 		if (argv[i][0] != '-' || argv[i][1] == '\0') {
 			for (c = 0; c < LENGTH(commands); c++)
 				if (strcmp(argv[i], commands[c].name) == 0)
 					break;
-			if (c == LENGTH(commands) || named || opt.command != OPTIONS_RUN)
+			if (c == LENGTH(commands) || named || opt->command != OPTIONS_RUN)
 				break;
-			opt.command = commands[c].command;
+			opt->command = commands[c].command;
 			named = 1;
 			continue;
 		}
 		if ((argv[i][1] == '-' ?
-		    parse_long(&opt, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, mem, err) :
-		    parse_short(&opt, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, mem,
+		    parse_long(opt, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, mem, err) :
+		    parse_short(opt, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, mem,
 		    err)) != 0)
 			return (-1);
 		i += used;
 	}
-	if (opt.verbosity == 0)
-		opt.verbosity = verbosity_by_variable;
-	replace_lists(&opt, &by_variables);
-	opt.argv = argv + (i < argc ? i : argc);
-	*ret = opt;
+	if (opt->verbosity == 0)
+		opt->verbosity = verbosity_by_variable;
+	replace_lists(opt, by_variables);
+	opt->argv = argv + (i < argc ? i : argc);
 	return (0);
 }
 

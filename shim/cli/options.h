@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "init/launch.h"
 #include "plan/tuning.h"
 
 enum options_command {
@@ -66,13 +67,15 @@ struct options {
 	int		 no_subreaper;
 	int		 parent_death_signal;
 	unsigned char	 exit_as_zero[256];	/* --remap-exit */
+	const char	*user;		/* NAME|UID[:GROUP|GID]; NULL: as amlshim */
+	struct launch	 launch;	/* without its account */
 };
 
 /*
- * fails  ERR_USAGE naming the flag or variable
+ * fails  ERR_USAGE naming the flag or variable; the options are then of no use
  * owns   lists and copies in the arena; texts are borrowed from argv and envp
  */
-int	options_parse(struct options *ret, int argc, char *const *argv, char *const *envp,
+int	options_parse(struct options *, int argc, char *const *argv, char *const *envp,
 	    struct arena *, struct err *);
 /* One screen.  topic: NULL, "init" or "mount". */
 int	options_help(FILE *, const char *topic, struct err *);

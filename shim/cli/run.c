@@ -1,6 +1,8 @@
 #include "cli/run.h"
 
+#include <signal.h>
 #include <stdio.h>
+
 #include "base/log.h"
 #include "base/trace.h"
 #include "cli/snapshot.h"
@@ -43,6 +45,21 @@ fail(const struct err *err)
 	return (err_exit_status(err));
 }
 
+/*
+ * In a session of its own the command's group is orphaned: the kernel would discard the
+ * stop signals of terminals there, but SIGSTOP it obeys.
+ */
+static void
+keep_stop_signals(struct launch *launch)
+{
+	static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+	size_t i;
+
+	for (i = 0; launch->new_session && i < LENGTH(stops); i++)
+		if (launch->rewrite[stops[i]] == 0)
+			launch->rewrite[stops[i]] = SIGSTOP;
+}
+
 /* No job spec, no datastore: just an init. */
 static int
 run_bare(const struct options *opt, struct init_options *init)
@@ -62,18 +79,26 @@ run_bare(const struct options *opt, struct init_options *init)
 }
 
 int
-run_command(const struct options *opt, const struct init_inherited *inherited, char **envp)
+run_command(struct options *opt, const struct init_inherited *inherited, char **envp)
 {
 	static struct story story;
+	static struct account account;
 	struct init_options init = { .inherited = *inherited, .envp = envp,
 	    .grace_ms = opt->grace_ms, .leftover_ms = opt->leftover_ms,
 	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
-	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit };
+	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit,
+	    .launch = &opt->launch };
 	static struct err err;
 	int64_t began_us;
 	int status;
 
+	if (opt->user != NULL) {
+		if (account_find(&account, opt->user, &err) != 0)
+			return (fail(&err));
+		opt->launch.account = &account;
+	}
+	keep_stop_signals(&opt->launch);
 	if (opt->trace != NULL && trace_open(opt->trace, &err) != 0)
 		return (fail(&err));
 	began_us = trace_begin();

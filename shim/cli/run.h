@@ -11,6 +11,6 @@
 #include "init/init.h"
 
 /* The exit status of amlshim. */
-int	run_command(const struct options *, const struct init_inherited *, char **envp);
+int	run_command(struct options *, const struct init_inherited *, char **envp);
 
 #endif

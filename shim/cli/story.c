@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/account.h"
 #include "base/log.h"
 #include "cli/workspace.h"
 
@@ -101,6 +102,21 @@ is_for_user_only(const struct facts *facts)
 	    facts->identity_endpoint == NULL);
 }
 
+/* Mounts, sockets and files are for whom the job runs as. */
+static int
+settle_user(struct story *story, const struct options *opt, struct err *err)
+{
+	struct account account;
+
+	if (opt->user == NULL)
+		return (0);
+	if (account_find(&account, opt->user, err) != 0)
+		return (-1);
+	story->facts.uid = account.uid;
+	story->facts.gid = account.gid;
+	return (0);
+}
+
 int
 story_read(struct story *story, const struct options *opt, char *const *envp, struct err *err)
 {
@@ -113,6 +129,8 @@ story_read(struct story *story, const struct options *opt, char *const *envp, st
 	    spec_load(&story->spec, &sources, &story->mem, err) != 0)
 		return (-1);
 	log_remarks(&story->spec);
+	if (settle_user(story, opt, err) != 0)
+		return (-1);
 	if (opt->workspace != NULL &&
 	    facts_set_workspace(&story->facts, opt->workspace, &story->mem, err) != 0)
 		return (-1);
@@ -134,6 +152,11 @@ story_decide(struct story *story, const struct options *opt, struct err *err)
 	    .wants_tokens = story_wants_tokens(opt),
 	    .only_broker = opt->command == OPTIONS_DOCKER_CREDENTIAL ||
 	    opt->command == OPTIONS_TOKEN };
+
+	if (opt->user != NULL && plan.tuning.uid == PLAN_UNSAID)
+		plan.tuning.uid = story->facts.uid;
+	if (opt->user != NULL && plan.tuning.gid == PLAN_UNSAID)
+		plan.tuning.gid = story->facts.gid;
 
 	if (may_ask(opt))
 		return (workspace_plan(story, opt, &plan, err));

@@ -18,8 +18,10 @@
 #include "base/sys.h"
 #include "base/trace.h"
 #include "identity/broker_dialect.h"
+#include "init/cgroup.h"
 #include "init/job.h"
 #include "init/leftover.h"
+#include "init/oom.h"
 #include "init/progress.h"
 #include "init/shed.h"
 #include "init/supervise.h"
@@ -71,6 +73,7 @@ struct init {
 	int		 was_interrupted;	/* a stop signal ended the preparation */
 	int		 kill_rounds;		/* of the workers */
 	int64_t		 orphans;
+	long		 kills_before;		/* for lack of memory, by the kernel's count */
 	struct progress	 progress;
 	struct arena	 mem;
 };
@@ -194,6 +197,7 @@ start_job(struct init *in)
 	    .envp = job_environ(in), .cwd = plan != NULL ? plan->cwd : NULL,
 	    .old_mask = in->opt->inherited.mask,
 	    .ignore_chld = in->opt->inherited.ignore_chld,
+	    .launch = in->opt->launch,
 	    .token_fd = in->workers.job_fd,
 	    .tokens = plan != NULL ? plan->variables_with_token : NULL,
 	    .ntokens = plan != NULL ? plan->nvariables_with_token : 0,
@@ -212,6 +216,8 @@ start_job(struct init *in)
 	mem_close_fd(&in->workers.job_fd);
 	in->job_started = 1;
 	log_info("started %s, pid %d", job.argv[0], (int)in->job.pid);
+	oom_protect_self();
+	in->kills_before = oom_kills();
 	let_go_of_inheritance(in);
 	if (in->workers.n != 0)
 		sys_signalfd(in->signal_fd, SYS_SIG_ALL);
@@ -244,10 +250,11 @@ is_our_process(void *arg, pid_t pid)
 }
 
 static int
-signal_leftovers(struct init *in, int sig)
+signal_leftovers(struct init *in, int sig, const struct cgroup *cgroup)
 {
 	struct leftover_options opt = { .group_id = in->job.group_id, .is_ours = is_our_process,
-	    .arg = &in->workers, .has_workers = workers_alive(&in->workers) != 0 };
+	    .arg = &in->workers, .has_workers = workers_alive(&in->workers) != 0,
+	    .cgroup = cgroup };
 
 	return (leftover_signal(&opt, sig));
 }
@@ -259,14 +266,19 @@ static void
 kill_leftovers(struct init *in)
 {
 	int round, left = 0;
+	struct cgroup cgroup;
+	int in_cgroup = cgroup_make(&cgroup) == 0;
 
+	log_info("processes of the command are still there: SIGKILL %s", in_cgroup ?
+	    "through a cgroup" : "to each");
 	for (round = 0; round < KILL_ROUNDS; round++) {
-		left = signal_leftovers(in, SIGKILL);
+		left = signal_leftovers(in, SIGKILL, in_cgroup ? &cgroup : NULL);
 		if (left == 0)
 			break;
 		clock_sleep_ms(round < 10 ? 1 : 10);
 		reap(in);
 	}
+	cgroup_done(&cgroup);
 	if (left != 0)
 		log_warning("%d processes of the job cannot be killed; left to the kernel", left);
 }
@@ -283,7 +295,7 @@ job_is_gone(struct init *in)
 static void
 begin_leftovers(struct init *in)
 {
-	if (in->opt->leftover_ms == 0 || signal_leftovers(in, SIGTERM) == 0) {
+	if (in->opt->leftover_ms == 0 || signal_leftovers(in, SIGTERM, NULL) == 0) {
 		job_is_gone(in);
 		return;
 	}
@@ -297,10 +309,9 @@ check_leftovers(struct init *in)
 {
 	if (in->leftover_deadline_ms == 0)
 		return;
-	if (signal_leftovers(in, 0) == 0) {
+	if (signal_leftovers(in, 0, NULL) == 0) {
 		job_is_gone(in);
 	} else if (in->out_of_grace || clock_ms() >= in->leftover_deadline_ms) {
-		log_info("processes of the command are still there: SIGKILL");
 		kill_leftovers(in);
 		job_is_gone(in);
 	}
@@ -323,7 +334,7 @@ term_job(struct init *in)
 {
 	int64_t grace = in->opt->grace_ms < 0 ? TERM_GRACE_MS : in->opt->grace_ms;
 
-	job_signal(&in->job, SIGTERM, NULL);
+	job_forward(&in->job, SIGTERM, NULL);
 	in->deadline_ms = clock_ms() + grace;
 }
 
@@ -393,7 +404,7 @@ carry_out(struct init *in, enum sup_action action)
 			post(in, EV_JOB_GONE);
 		break;
 	case DO_FORWARD:
-		job_signal(&in->job, in->stop_signal, in->signal);
+		job_forward(&in->job, in->stop_signal, in->signal);
 		break;
 	case DO_TERM_JOB:
 		term_job(in);
@@ -619,6 +630,8 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 	if (sig == SIGCHLD || (sig == SIGPIPE && info->ssi_pid == (uint32_t)getpid()))
 		return;
 	log_debug("signal %d from pid %u", sig, info->ssi_pid);
+	if (in->opt->launch->rewrite[sig] == LAUNCH_SWALLOW)
+		return;
 	if (in->state == SUP_PREPARING) {	/* PREPARING_SIGNALS, no others */
 		in->stop_signal = sig;
 		in->was_interrupted = 1;
@@ -635,7 +648,7 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 		post(in, EV_SIGNAL);
 		in->signal = NULL;
 	} else {
-		job_signal(&in->job, sig, info);
+		job_forward(&in->job, sig, info);
 	}
 }
 
@@ -779,6 +792,24 @@ closing_line(const struct init *in)
 	    (long long)sum.retries, (long long)sum.tokens, (long long)in->orphans);
 }
 
+/* What a status alone does not tell. */
+static void
+explain_end(const struct init *in)
+{
+	long kills = in->kills_before < 0 ? -1 : oom_kills() - in->kills_before;
+	int sig = WIFSIGNALED(in->job.status) ? WTERMSIG(in->job.status) : 0;
+
+	if (kills > 0)
+		log_warning("%ld process%s of this container killed for lack of memory", kills,
+		    kills == 1 ? " was" : "es were");
+	else if (sig == SIGKILL && !in->out_of_grace)
+		log_warning("somebody sent the command SIGKILL%s", kills == 0 ?
+		    ": it was not for lack of the container's memory" : ", or memory ran out");
+	else if (sig == SIGBUS)
+		log_warning("the command ended with SIGBUS: often shared memory is too small "
+		    "(docker run --shm-size, an emptyDir of medium Memory at /dev/shm)");
+}
+
 static int
 exit_status(const struct init *in)
 {
@@ -861,6 +892,8 @@ init_run(const struct init_options *opt)
 		return (125);
 	loop(&in);
 	progress_clear(&in.progress);
+	if (in.job.gone)
+		explain_end(&in);
 	status = exit_status(&in);
 	if (in.workers.n != 0)
 		closing_line(&in);

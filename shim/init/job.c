@@ -20,27 +20,46 @@
 #include "base/secret.h"
 #include "base/sys.h"
 #include "base/wire.h"
+#include "init/oom.h"
 
 #define QUEUE_TRIES	300
 
 #define TOKEN_MS	115000		/* the agent gives up before */
 
-enum { CHILD_AT_EXEC, CHILD_AT_CHDIR, CHILD_AT_TOKEN };
+enum { CHILD_AT_EXEC, CHILD_AT_CHDIR, CHILD_AT_TOKEN, CHILD_AT_LAUNCH };
 struct child_report {			/* through the pipe; nothing when exec worked */
 	int at, error;			/* at the token: its number */
+	int step;			/* of launch.h */
 };
 
-/* The controlling terminal when amlshim's group is its foreground group, else -1. */
-static int
-open_own_terminal(void)
-{
-	int fd = open(_PATH_TTY, O_RDWR | O_CLOEXEC | O_NOCTTY);
+struct terminal {
+	int	fd;			/* the controlling one; -1: none */
+	int	is_ours;		/* amlshim's group is in its foreground */
+};
 
-	if (fd >= 0 && tcgetpgrp(fd) != getpgrp()) {
-		close(fd);
-		fd = -1;
-	}
-	return (fd);
+static struct terminal
+open_terminal(void)
+{
+	struct terminal t = { .fd = open(_PATH_TTY, O_RDWR | O_CLOEXEC | O_NOCTTY) };
+
+	t.is_ours = t.fd >= 0 && tcgetpgrp(t.fd) == getpgrp();
+	return (t);
+}
+
+/*
+ * A new session can take the terminal when the leader of the one that has it lets go.
+ * The kernel then sends SIGHUP and SIGCONT to the foreground group: if that is ours
+ * and they were not there before, they are nobody's message to the job.
+ */
+static void
+let_go_of_terminal(const struct terminal *t)
+{
+	uint64_t before = sys_pending_signals(), own = SYS_SIG(SIGHUP) | SYS_SIG(SIGCONT);
+
+	if (t->fd < 0 || getsid(0) != getpid() || ioctl(t->fd, TIOCNOTTY) != 0)
+		return;
+	while (sys_take_signal(own & ~before) > 0)
+		;
 }
 
 /* execve, and the shell for a script without "#!": glibc's execvp has it, musl's not. */
@@ -134,9 +153,9 @@ fix_listen_pid(char **envp, pid_t init_pid)
 }
 
 static void
-report(int fd, int at, int error)
+report(int fd, int at, int error, int step)
 {
-	const struct child_report message = { at, error };
+	const struct child_report message = { at, error, step };
 
 	if (write(fd, &message, sizeof(message)) < 0)
 		_exit(125);		/* init is gone */
@@ -184,7 +203,7 @@ add_tokens(const struct job_options *opt, int report_fd)
 	for (t = 0; t < opt->ntokens; t++) {
 		item = ask_for_token(opt, t);
 		if (item == NULL) {
-			report(report_fd, CHILD_AT_TOKEN, (int)t);
+			report(report_fd, CHILD_AT_TOKEN, (int)t, 0);
 			_exit(121);
 		}
 		len = strlen(opt->tokens[t].place) + 1;
@@ -197,31 +216,61 @@ add_tokens(const struct job_options *opt, int report_fd)
 	return (envp);
 }
 
-static void __attribute__((noreturn))
-run_child(const struct job_options *opt, pid_t init_pid, int tty, int report_fd)
+/* A group or a session of its own, in the foreground. */
+static void
+take_place(const struct job_options *opt, const struct terminal *tty)
 {
-	char **envp = (char **)(uintptr_t)opt->envp;
-	int error;
-
+	if (opt->launch->new_session) {
+		setsid();
+		if (tty->fd >= 0)		/* refused where another session has it */
+			ioctl(tty->fd, TIOCSCTTY, 0);
+		return;
+	}
 	setpgid(0, 0);
-	if (tty >= 0)		/* SIGTTOU is blocked here, so this cannot stop us */
-		tcsetpgrp(tty, getpid());
+	if (tty->is_ours)	/* SIGTTOU is blocked here, so this cannot stop us */
+		tcsetpgrp(tty->fd, getpid());
+}
+
+/* What the flags ask; then what a change of the user would have undone. */
+static void
+become_the_job(const struct job_options *opt, pid_t init_pid, int report_fd)
+{
+	const struct launch *l = opt->launch;
+	int step;
+
+	oom_unprotect();
+	if (launch_apply(l, &step) != 0) {
+		report(report_fd, CHILD_AT_LAUNCH, errno, step);
+		_exit(125);
+	}
 	if (opt->parent_death_signal != 0) {
 		prctl(PR_SET_PDEATHSIG, opt->parent_death_signal, 0, 0, 0);
 		if (getppid() != init_pid)
 			_exit(128 + opt->parent_death_signal);
 	}
-	if (opt->cwd != NULL && chdir(opt->cwd) != 0)
-		report(report_fd, CHILD_AT_CHDIR, errno);
+	if (l->cwd == NULL && opt->cwd != NULL && chdir(opt->cwd) != 0)
+		report(report_fd, CHILD_AT_CHDIR, errno, 0);
+}
+
+static void __attribute__((noreturn))
+run_child(const struct job_options *opt, pid_t init_pid, const struct terminal *tty,
+    int report_fd)
+{
+	char **envp = (char **)(uintptr_t)opt->envp;
+	int error;
+
+	take_place(opt, tty);
 	if (opt->ntokens != 0)
 		envp = add_tokens(opt, report_fd);
+	become_the_job(opt, init_pid, report_fd);
+	envp = launch_environ(opt->launch, envp);
 	fix_listen_pid(envp, init_pid);
 	if (opt->ignore_chld)
 		sys_set_ignored(SIGCHLD, 1);
 	sys_sigprocmask(SIG_SETMASK, &opt->old_mask, NULL);
 	exec_search(opt->argv, envp);
 	error = errno;
-	report(report_fd, CHILD_AT_EXEC, error);
+	report(report_fd, CHILD_AT_EXEC, error, 0);
 	_exit(error == ENOENT ? 127 : 126);
 }
 
@@ -240,15 +289,18 @@ fork_patiently(void)
 int
 job_start(struct job *job, const struct job_options *opt, struct err *err)
 {
-	auto_close int tty = open_own_terminal();
+	const struct terminal tty = open_terminal();
+	auto_close int tty_fd = tty.fd;
 	int ends[2];
 	pid_t init_pid = getpid(), pid;
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return (err_errno(err, "start the command", opt->argv[0]));
+	if (opt->launch->new_session)
+		let_go_of_terminal(&tty);
 	pid = fork_patiently();
 	if (pid == 0)
-		run_child(opt, init_pid, tty, ends[1]);
+		run_child(opt, init_pid, &tty, ends[1]);
 	if (pid < 0)
 		err_errno(err, "start the command", opt->argv[0]);
 	close(ends[1]);
@@ -256,9 +308,11 @@ job_start(struct job *job, const struct job_options *opt, struct err *err)
 		close(ends[0]);
 		return (-1);
 	}
-	setpgid(pid, pid);		/* whoever is first; EACCES once it has exec'd */
+	if (!opt->launch->new_session)	/* a leader of a group could make no session */
+		setpgid(pid, pid);	/* whoever is first; EACCES once it has exec'd */
 	job->pid = job->group_id = pid;
-	job->has_terminal = tty >= 0;
+	job->has_terminal = tty.fd >= 0 && !opt->launch->new_session;
+	job->rewrite = opt->launch->rewrite;
 	job->report_fd = ends[0];
 	job->command = opt->argv[0];
 	job->cwd = opt->cwd;
@@ -282,6 +336,11 @@ job_read_report(struct job *job, struct err *err)
 	mem_close_fd(&job->report_fd);
 	if (n != (ssize_t)sizeof(got))
 		return (1);
+	if (got.at == CHILD_AT_LAUNCH) {
+		err_set(err, ERR_SYSTEM, REMEDY_NONE, "start the command with", "%s",
+		    strerror(got.error));
+		return (err_on(err, "%s", launch_step_flag(got.step)));
+	}
 	if (got.at == CHILD_AT_TOKEN) {
 		err_set(err, ERR_NO_IDENTITY, REMEDY_RETRY_LATER, "get the token for a variable",
 		    "the agent has none");
@@ -336,6 +395,18 @@ job_signal(struct job *job, int sig, const struct signalfd_siginfo *info)
 		kill(job->pid, sig);
 	if (sig == SIGTERM && job->stopped)
 		kill(job->group ? -job->pid : job->pid, SIGCONT);
+}
+
+void
+job_forward(struct job *job, int sig, const struct signalfd_siginfo *info)
+{
+	int as = job->rewrite != NULL && job->rewrite[sig] != 0 ? job->rewrite[sig] : sig;
+
+	if (as == LAUNCH_SWALLOW)
+		return;
+	job_signal(job, as, info);
+	if (sig == SIGTERM && as != sig && job->stopped)
+		job_signal(job, SIGCONT, NULL);
 }
 
 void

@@ -5,8 +5,8 @@
  * job -- the child: its group, terminal, signals, environment, exec.
  *
  * The child leads a process group of its own, in the foreground when amlshim's
- * was; a session of its own would cost it the terminal (docs/decisions).  It
- * gets exactly the mask, dispositions, descriptors, limits and
+ * was; a session of its own (--setsid) takes the terminal along where amlshim led
+ * the one before (docs/decisions/001).  It gets exactly the mask, dispositions, descriptors, limits and
  * environment that amlshim was started with (what was ignored stays ignored),
  * plus what the plan exports.  Rules: reference init.md S, F, T, X, I.
  */
@@ -15,12 +15,14 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "init/launch.h"
 #include "plan/plan.h"
 
 struct job_options {
 	char *const	*argv;
 	char *const	*envp;
 	const char	*cwd;		/* NULL: stay; missing: warn and stay */
+	const struct launch *launch;	/* what flags ask of the child; its cwd wins */
 	uint64_t	 old_mask;	/* as inherited */
 	int		 ignore_chld;	/* as inherited; we touch no other disposition */
 	int		 parent_death_signal;	/* 0: none */
@@ -35,8 +37,9 @@ struct job {
 	int	status;			/* of waitpid, once gone */
 	int	gone;
 	int	group;			/* signals go to the process group */
+	const unsigned char *rewrite;	/* [65], of struct launch */
 	int	stopped;
-	int	has_terminal;		/* its group was made the foreground group */
+	int	has_terminal;		/* it is in a session with a terminal, and so are we */
 	int	report_fd;		/* the child, until exec; -1: it has exec'd or ended */
 	const char *command, *cwd;	/* for messages: borrowed from the options */
 	const struct plan_token *tokens;
@@ -65,6 +68,8 @@ int	job_read_report(struct job *, struct err *);
  */
 struct signalfd_siginfo;
 void	job_signal(struct job *, int sig, const struct signalfd_siginfo *);
+/* The same with what --rewrite makes of sig: the job's instead of ours, or nothing. */
+void	job_forward(struct job *, int sig, const struct signalfd_siginfo *);
 /* After amlshim itself was stopped and continued: the terminal is the job's again. */
 void	job_take_terminal(const struct job *);
 /* 0..255: the code, 128+n for signal n. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/proc.h"
+#include "init/cgroup.h"
 
 #define CHAIN_MAX	4096		/* more parents than this: it is not ours */
 
@@ -42,7 +43,9 @@ visit(void *arg, pid_t pid)
 	    proc_read_stat(pid, &stat) != 0 || stat.state == 'Z' || stat.state == 'X' ||
 	    (getpid() != 1 && !descends_from_us(pid)))
 		return (0);
-	if (w->sig == 0 || kill(pid, w->sig) == 0)
+	if (w->sig == SIGKILL && w->opt->cgroup != NULL && cgroup_add(w->opt->cgroup, pid) == 0)
+		w->found++;
+	else if (w->sig == 0 || kill(pid, w->sig) == 0)
 		w->found++;
 	return (0);
 }
@@ -54,12 +57,14 @@ leftover_signal(const struct leftover_options *opt, int sig)
 	siginfo_t info;
 
 	if (!opt->has_workers) {
-		if (getpid() == 1)
+		if (getpid() == 1 && (opt->cgroup == NULL || sig != SIGKILL))
 			return (kill(-1, sig) == 0);
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD)
 			return (0);
 	}
 	if (!proc_is_own() || proc_each(visit, &walk) != 0)
 		return (opt->group_id > 0 && kill(-opt->group_id, sig) == 0);
+	if (sig == SIGKILL && opt->cgroup != NULL && walk.found != 0)
+		cgroup_kill(opt->cgroup);
 	return (walk.found);
 }

@@ -17,10 +17,12 @@ struct leftover_options {
 	int	(*is_ours)(void *arg, pid_t);
 	void	*arg;
 	int	 has_workers;
+	const struct cgroup *cgroup;	/* SIGKILL goes through it; NULL: to each */
 };
 
 /*
- * Signal each (0: only count).  How many there are, or 1 where they cannot be
+ * Signal each (0: only count).  With a cgroup SIGKILL moves them there first and ends
+ * all of it at once.  How many there are, or 1 where they cannot be
  * counted.  Zombies that /proc shows as such do not count.
  */
 int	leftover_signal(const struct leftover_options *, int sig);

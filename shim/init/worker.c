@@ -13,6 +13,7 @@
 #include "base/trace.h"
 #include "identity/agent.h"
 #include "identity/broker.h"
+#include "init/oom.h"
 #include "mount/mountd.h"
 #include "mount/transfer.h"
 
@@ -100,6 +101,7 @@ worker_become(const char *name, enum confine_kind kind, const int *keep, size_t 
 	char text[64];
 
 	fd_close_except(3, keep, nkeep);
+	oom_unprotect();
 	if (chdir("/") != 0)
 		log_debug("chdir /: %s", strerror(errno));
 	str_format(text, sizeof(text), "amlshim:%s", name);

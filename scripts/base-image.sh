@@ -58,8 +58,11 @@ make_tar()
 		tail -n 30 "$work/log" >&2
 		die "debootstrap failed"
 	}
-	# The mirror is this machine's affair: the image does not name it.
+	# The mirror is this machine's affair: the image does not name it. Nor is anything read or
+	# compiled in it: of 930 MB with scikit-learn 380 are headers, a compiler, and texts.
 	tar -C "$work/root" --numeric-owner --one-file-system -cf "$work/tar" \
+	    --exclude='./usr/include/*' --exclude='./usr/lib/gcc/*' --exclude='./usr/share/doc/*' \
+	    --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' \
 	    --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' \
 	    --exclude='./var/log/*' --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
 	    --exclude=./etc/resolv.conf --exclude=./etc/hostname --exclude=./etc/apt/sources.list .

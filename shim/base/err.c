@@ -124,15 +124,19 @@ static const char *const remedies[REMEDIES] = {
 	    "check the proxy (HTTPS_PROXY): it has to let %r through; a host behind a private "
 	    "endpoint belongs into NO_PROXY",
 	[REMEDY_GIVE_FUSE] =
-	    "run the container with --device /dev/fuse --cap-add SYS_ADMIN (Kubernetes: "
-	    "securityContext.privileged: true), or set AMLSHIM_FUSE=copy to copy the data "
+	    "run the container with --device /dev/fuse --cap-add SYS_ADMIN --security-opt "
+	    "apparmor=unconfined (Kubernetes: securityContext.privileged: true), or set AMLSHIM_FUSE=copy to copy the data "
 	    "instead",
+	[REMEDY_ROOT_DIR] =
+	    "set --root (AMLSHIM_ROOT) to a directory that this user can make and write to: "
+	    "inputs and outputs appear in it (with a read-only root file system on a tmpfs or "
+	    "a volume: --tmpfs /tmp; Kubernetes: emptyDir)",
 	[REMEDY_FREE_DISK] =
 	    "free space on the disk of %r, give the container a larger one, or use a mount "
 	    "mode in place of download",
 	[REMEDY_CACHE_DIR] =
 	    "set --cache-dir (AMLSHIM_CACHE_DIR) to a directory that can be made and written to: "
-	    "outputs are staged there",
+	    "outputs are staged there (Docker: a volume or --tmpfs, Kubernetes: emptyDir)",
 	[REMEDY_RETRY_LATER] =
 	    "try again later: the service is busy or unavailable, and amlshim's own retries "
 	    "are used up",

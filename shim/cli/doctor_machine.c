@@ -18,7 +18,6 @@
 #define MIB		(INT64_C(1) << 20)
 #define DISK_LOW	(1024 * MIB)
 #define CACHE_DEFAULT	"/tmp/amlshim"		/* as in plan/decide.c */
-#define CGROUP_NONE	(INT64_C(1) << 60)	/* cgroup v1 says so much for "no limit" */
 
 /* capabilities(7), capget(2): the kernel's ABI, version 3. */
 #define CAPABILITY_VERSION_3	0x20080522u
@@ -158,15 +157,15 @@ doctor_fuse(struct doctor *d)
 		d->fuse = d->story->facts.fuse;
 	if (!d->has_facts)
 		return;
-	if (d->fuse != FACTS_FUSE_OK)
+	if (facts_no_fuse(d->fuse) != NULL)
 		err_set(&err, ERR_SYSTEM, REMEDY_GIVE_FUSE, "mount", "%s",
-		    d->fuse == FACTS_FUSE_NO_DEVICE ? "/dev/fuse cannot be opened" :
-		    "the capability SYS_ADMIN is missing");
-	else
+		    facts_no_fuse(d->fuse));
+	else if (d->fuse == FACTS_FUSE_OK)
 		mount_in_child(&err);
 	if (err.kind == ERR_NONE)
 		findings_add(&d->found, FINDING_OK, "fuse", "",
-		    "/dev/fuse opens, and a mount works");
+		    "/dev/fuse opens, and a mount works%s",
+		    d->fuse == FACTS_FUSE_USERNS ? " in a user namespace" : "");
 	else if (needed || any_access(d, is_mount))
 		findings_err(&d->found, needed, "fuse", "", &err);
 	else
@@ -232,39 +231,18 @@ doctor_proc(struct doctor *d)
 		    "of mounts stays at the kernel's default");
 }
 
-/* The container's limit, version 2 and 1; -1: none. */
-static int64_t
-memory_limit(void)
-{
-	static const char *const files[] = { "/sys/fs/cgroup/memory.max",
-	    "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
-	auto_buf struct buf text = BUF_EMPTY;
-	long long limit;
-	size_t i;
-
-	for (i = 0; i < LENGTH(files); i++) {
-		if (fd_read_file(files[i], 64, &text, NULL) != 0)
-			continue;
-		if (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.data[text.len - 1] = '\0';
-		if (str_to_i64(text.data, 0, INT64_MAX, &limit) == 0 && limit < CGROUP_NONE)
-			return (limit);
-	}
-	return (-1);
-}
-
 void
 doctor_memory(struct doctor *d)
 {
-	int64_t wanted = d->has_plan ? d->story->plan.tuning.memory_bytes : 0, have, limit;
+	int64_t wanted = d->has_plan ? d->story->plan.tuning.memory_bytes : 0, have;
+	int64_t limit = d->story->facts.memory_limit;
 	struct statvfs shm;
 	struct sysinfo info;
 
 	if (sysinfo(&info) != 0)
 		return;
 	have = (int64_t)info.totalram * info.mem_unit;
-	limit = memory_limit();
-	if (limit >= 0 && limit < have)
+	if (limit != 0 && limit < have)
 		have = limit;
 	if (statvfs("/dev/shm", &shm) != 0)
 		memset(&shm, 0, sizeof(shm));

@@ -48,7 +48,7 @@ static const struct row rows[] = {
 	{ "fuse", 0, ROW_FUSE, "AMLSHIM_FUSE", AT(fuse_copy), "require|copy",
 	    "without FUSE: fail (default) or copy the data", MAIN },
 	{ "memory", 0, ROW_SIZE, "AMLSHIM_MEMORY", AT(tuning.memory_bytes), "SIZE",
-	    "memory for all mounts together (256M)", MOUNT },
+	    "memory for all mounts (256M, or a quarter of less than 1G)", MOUNT },
 	{ "write-behind", 0, ROW_YES, "AMLSHIM_WRITE_BEHIND", AT(tuning.write_behind), NULL,
 	    "outputs: close does not wait for the upload, fsync does", MOUNT },
 	{ "acl", 0, ROW_YES, "AMLSHIM_ACL", AT(tuning.acl), NULL,

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/trace.h"
+#include "base/userns.h"
 #include "cli/snapshot.h"
 #include "cli/story.h"
 
@@ -36,6 +37,22 @@ hide_inputs(struct story *story, const struct options *opt, char **envp)
 		story_wipe_variables(story->facts.environ, platform, LENGTH(platform));
 	if (story->plan.hides_endpoints && !plan_needs_agent(&story->plan))
 		facts_forget_secrets(&story->facts);	/* nobody else does */
+}
+
+/* Before anything is started that shall see the mounts. */
+static int
+prepare_mounts(const struct story *story, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < story->plan.naccesses; i++)
+		if (story->plan.accesses[i].action == PLAN_MOUNT_RO ||
+		    story->plan.accesses[i].action == PLAN_MOUNT_RW)
+			break;
+	if (i == story->plan.naccesses || story->facts.fuse != FACTS_FUSE_USERNS)
+		return (0);
+	log_info("no CAP_SYS_ADMIN: mounting in a user namespace, where the job is too");
+	return (userns_enter(err));
 }
 
 static int
@@ -122,5 +139,7 @@ run_command(struct options *opt, const struct init_inherited *inherited, char **
 	init.spec = &story.spec;
 	init.facts = &story.facts;
 	hide_inputs(&story, opt, envp);
+	if (prepare_mounts(&story, &err) != 0)
+		return (fail(&err));
 	return (init_run(&init));
 }

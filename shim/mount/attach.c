@@ -59,8 +59,11 @@ mountd_attach(const char *target, const char *source, int read_only,
 	char data[160];
 
 	drop_dead(target);
-	if (fd_mkdir_p(target, 0755, err) != 0)
+	if (fd_mkdir_p(target, 0755, err) != 0) {
+		if (err != NULL)
+			err->remedy = REMEDY_ROOT_DIR;
 		return (-1);
+	}
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return (no_fuse(err, "open", DEVICE));

@@ -89,8 +89,11 @@ open_store(struct transfer *t, struct err *err)
 static int
 open_target(struct transfer *t, struct err *err)
 {
-	if (fd_mkdir_p(t->access->target, 0755, err) != 0)
+	if (fd_mkdir_p(t->access->target, 0755, err) != 0) {
+		if (err != NULL)
+			err->remedy = REMEDY_ROOT_DIR;
 		return (-1);
+	}
 	t->target_fd = open(t->access->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->target_fd < 0)
 		return (err_errno(err, "open the target directory", t->access->target));

@@ -266,10 +266,9 @@ static int
 check_fuse(struct deciding *d, struct part *p, struct err *err)
 {
 	int rw = p->access.action == PLAN_MOUNT_RW;
-	const char *why = d->facts->fuse == FACTS_FUSE_NO_DEVICE ? "/dev/fuse cannot be opened" :
-	    "the capability SYS_ADMIN is missing";
+	const char *why = facts_no_fuse(d->facts->fuse);
 
-	if ((p->access.action != PLAN_MOUNT_RO && !rw) || d->facts->fuse == FACTS_FUSE_OK)
+	if ((p->access.action != PLAN_MOUNT_RO && !rw) || why == NULL)
 		return (0);
 	if (!d->opt.fuse_copy || (rw && !p->is_output)) {
 		err_set(err, ERR_SYSTEM, REMEDY_GIVE_FUSE, "mount", "%s%s", why,

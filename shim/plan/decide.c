@@ -488,7 +488,8 @@ remark_variable(void *arg, const char *variable, const char *value, const char *
 static void
 decide_tuning(struct deciding *d)
 {
-	struct plan_tuning_world world = { job_variable, remark_variable, d };
+	struct plan_tuning_world world = { job_variable, remark_variable, d,
+	    d->facts->memory_limit };
 
 	d->plan->tuning = d->opt.tuning;
 	plan_tuning_settle(&d->plan->tuning, d->opt.only_broker ? NULL : &world);

@@ -1,10 +1,17 @@
 #include "plan/facts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/userns.h"
+
+#define FUSE_DEVICE		"/dev/fuse"
+#define CGROUP_NONE		(INT64_C(1) << 60)	/* version 1 says so much for none */
+#define CGROUP_TEXT_MAX		64
 #define CWD_MAX			4096
 #define ARM_API_VERSION		"2024-10-01"
 
@@ -192,11 +199,53 @@ has_sys_admin(void)
 static enum facts_fuse
 probe_fuse(void)
 {
-	auto_close int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	auto_close int fd = open(FUSE_DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
-		return (FACTS_FUSE_NO_DEVICE);
-	return (has_sys_admin() ? FACTS_FUSE_OK : FACTS_FUSE_NO_PRIVILEGE);
+		return (errno == EACCES ? FACTS_FUSE_NO_ACCESS : FACTS_FUSE_NO_DEVICE);
+	if (has_sys_admin())
+		return (FACTS_FUSE_OK);
+	return (userns_can_mount(FUSE_DEVICE) ? FACTS_FUSE_USERNS : FACTS_FUSE_NO_PRIVILEGE);
+}
+
+const char *
+facts_no_fuse(enum facts_fuse fuse)
+{
+	switch (fuse) {
+	case FACTS_FUSE_NO_DEVICE:
+		return (FUSE_DEVICE " cannot be opened");
+	case FACTS_FUSE_NO_ACCESS:
+		return (FUSE_DEVICE " is not open to this user (its mode on the host is to be "
+		    "0666)");
+	case FACTS_FUSE_NO_PRIVILEGE:
+		return ("the capability SYS_ADMIN is missing, and a user namespace in its place "
+		    "is not allowed");
+	case FACTS_FUSE_OK:
+	case FACTS_FUSE_USERNS:
+		break;
+	}
+	return (NULL);
+}
+
+/* The container's own, of cgroups version 2 and 1. */
+static int64_t
+memory_limit(void)
+{
+	static const char *const files[] = { "/sys/fs/cgroup/memory.max",
+	    "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
+	auto_buf struct buf text = BUF_EMPTY;
+	long long limit;
+	size_t i;
+
+	for (i = 0; i < LENGTH(files); i++) {
+		if (fd_read_file(files[i], CGROUP_TEXT_MAX, &text, NULL) != 0)
+			continue;
+		if (text.len > 0 && text.data[text.len - 1] == '\n')
+			text.data[text.len - 1] = '\0';
+		if (str_to_i64(text.data, 1, CGROUP_NONE, &limit) == 0)
+			return (limit);
+	}
+	return (0);
 }
 
 /* Where MSAL for Go and for Python look, then where earlier ones of Python did. */
@@ -211,7 +260,7 @@ static int
 bad_assumption(struct err *err, const char *word)
 {
 	err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read",
-	    "expected fuse=ok|no-device|no-privilege, sh=yes|no, bash=yes|no, himds=yes|no, "
+	    "expected fuse=ok|userns|no-device|no-access|no-privilege, sh=yes|no, bash=yes|no, himds=yes|no, "
 	    "arc-tokens=DIR, got \"%s\"", word);
 	return (err_on(err, "AMLSHIM_FACTS"));
 }
@@ -220,7 +269,9 @@ static int
 assume(struct facts *f, const char *word, struct err *err)
 {
 	static const struct { const char *word; enum facts_fuse fuse; } states[] = {
-		{ "fuse=ok", FACTS_FUSE_OK }, { "fuse=no-device", FACTS_FUSE_NO_DEVICE },
+		{ "fuse=ok", FACTS_FUSE_OK }, { "fuse=userns", FACTS_FUSE_USERNS },
+		{ "fuse=no-device", FACTS_FUSE_NO_DEVICE },
+		{ "fuse=no-access", FACTS_FUSE_NO_ACCESS },
 		{ "fuse=no-privilege", FACTS_FUSE_NO_PRIVILEGE },
 	};
 	size_t i;
@@ -273,6 +324,7 @@ facts_gather(struct facts *ret, char *const *envp, struct arena *mem, struct err
 	f.gid = (uint32_t)getegid();
 	f.is_pid1 = getpid() == 1;
 	f.fuse = probe_fuse();
+	f.memory_limit = memory_limit();
 	f.has_himds = find_himds();
 	f.has_shell_sh = access("/bin/sh", X_OK) == 0;
 	f.has_shell_bash = access("/bin/bash", X_OK) == 0;

@@ -19,8 +19,10 @@
 
 enum facts_fuse {
 	FACTS_FUSE_OK,			/* /dev/fuse opens and mount(2) is allowed */
+	FACTS_FUSE_USERNS,		/* in a user namespace of our own (base/userns.h) */
 	FACTS_FUSE_NO_DEVICE,
-	FACTS_FUSE_NO_PRIVILEGE,	/* no CAP_SYS_ADMIN in this namespace */
+	FACTS_FUSE_NO_ACCESS,		/* the device is not open to this user */
+	FACTS_FUSE_NO_PRIVILEGE,	/* no CAP_SYS_ADMIN, and no such namespace either */
 };
 
 struct facts {
@@ -49,19 +51,22 @@ struct facts {
 	const char	*cwd;
 	uint32_t	 uid, gid;
 	enum facts_fuse	 fuse;
+	int64_t		 memory_limit;	/* the container's, bytes; 0: none */
 	int		 is_pid1;
 	int		 has_shell_sh, has_shell_bash;	/* /bin/sh, /bin/bash executable */
 	char	*const	*environ;			/* a copy, for the export */
 };
 
 /*
- * envp is copied.  Probes /dev/fuse without mounting anything.  AMLSHIM_FACTS
+ * envp is copied.  Probes /dev/fuse; mounts at most in a namespace of a child.  AMLSHIM_FACTS
  * ("fuse=no-device sh=no bash=yes himds=no arc-tokens=DIR": for plans of another
  * machine, and tests) stands in for what the probes find.
  */
 int	facts_gather(struct facts *ret, char *const *envp, struct arena *, struct err *);
 /* The same from envp alone, no probing: for tests; all else stays zero. */
 int	facts_from_environ(struct facts *ret, char *const *envp, struct arena *, struct err *);
+/* Why nothing can be mounted, a clause; NULL: it can. */
+const char *facts_no_fuse(enum facts_fuse);
 /* Never NULL: the public cloud where nothing was said. */
 const struct cloud *facts_cloud(const struct facts *);
 /* Where Azure Resource Manager answers: an https URL without '/' at the end. */

@@ -4,6 +4,7 @@
 
 #define MIB		((int64_t)1 << 20)
 #define MEMORY_DEFAULT	(256 * MIB)
+#define MEMORY_PART	4	/* of what the container has: the rest is the job's */
 #define MEMORY_MIN	(16 * MIB)
 #define IO_TIMEOUT_MS	(5 * 60 * 1000)
 #define UMASK		022
@@ -298,7 +299,9 @@ plan_tuning_settle(struct plan_tuning *t, const struct plan_tuning_world *world)
 	if (world != NULL)
 		take_variables(t, world);
 	if (t->memory_bytes == 0)
-		t->memory_bytes = MEMORY_DEFAULT;
+		t->memory_bytes = world != NULL && world->memory_limit != 0 &&
+		    world->memory_limit / MEMORY_PART < MEMORY_DEFAULT ?
+		    world->memory_limit / MEMORY_PART : MEMORY_DEFAULT;
 	if (t->io_timeout_ms == PLAN_UNSAID)
 		t->io_timeout_ms = IO_TIMEOUT_MS;
 	if (t->umask == PLAN_UNSAID)

@@ -62,6 +62,7 @@ struct plan_tuning_world {
 	void	(*remark)(void *arg, const char *variable, const char *value, const char *why,
 		    int is_bad);
 	void	*arg;
+	int64_t	memory_limit;		/* of the container; 0: none */
 };
 
 /* What nobody said.  world NULL: there are no variables. */

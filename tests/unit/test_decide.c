@@ -599,6 +599,8 @@ test_without_fuse(void)
 	check_refused(&w, ERR_SYSTEM, REMEDY_GIVE_FUSE, "job.yml:4:3: inputs.i", "/dev/fuse");
 	w.facts.fuse = FACTS_FUSE_NO_PRIVILEGE;
 	check_refused(&w, ERR_SYSTEM, REMEDY_GIVE_FUSE, "job.yml:4:3: inputs.i", "SYS_ADMIN");
+	w.facts.fuse = FACTS_FUSE_NO_ACCESS;
+	check_refused(&w, ERR_SYSTEM, REMEDY_GIVE_FUSE, "job.yml:4:3: inputs.i", "0666");
 	w.opt.fuse_copy = 1;
 	check_int(decide(&w), 0);
 	check_int(w.plan.accesses[0].action, PLAN_DOWNLOAD);
@@ -611,6 +613,12 @@ test_without_fuse(void)
 	check_refused(&w, ERR_SYSTEM, REMEDY_GIVE_FUSE, "job.yml:4:3: inputs.i",
 	    "cannot be a copy");
 	w.opt.fuse_copy = 0;
+	w.facts.fuse = FACTS_FUSE_USERNS;
+	check_int(decide(&w), 0);
+	check_int(w.plan.accesses[0].action, PLAN_MOUNT_RW);
+	check_int(w.plan.nwarnings, 0);
+	arena_done(&w.mem);
+	w.facts.fuse = FACTS_FUSE_NO_DEVICE;
 	w.inputs[0].mode = SPEC_DOWNLOAD;
 	w.outputs[0].mode = SPEC_UPLOAD;
 	check_int(decide(&w), 0);

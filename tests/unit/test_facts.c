@@ -1,5 +1,6 @@
 /* facts: the environment as a value; secrets apart; probes that AMLSHIM_FACTS stands in for. */
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,10 +149,11 @@ test_gather(void)
 	check_int(f.has_shell_sh, access("/bin/sh", X_OK) == 0);
 	check_int(f.has_shell_bash, access("/bin/bash", X_OK) == 0);
 	if (access("/dev/fuse", R_OK | W_OK) != 0)
-		check_int(f.fuse, FACTS_FUSE_NO_DEVICE);
+		check_int(f.fuse, errno == EACCES ? FACTS_FUSE_NO_ACCESS : FACTS_FUSE_NO_DEVICE);
 	else
-		check(f.fuse == FACTS_FUSE_OK || f.fuse == FACTS_FUSE_NO_PRIVILEGE ||
-		    f.fuse == FACTS_FUSE_NO_DEVICE);
+		check(f.fuse != FACTS_FUSE_NO_ACCESS);
+	check((facts_no_fuse(f.fuse) == NULL) ==
+	    (f.fuse == FACTS_FUSE_OK || f.fuse == FACTS_FUSE_USERNS));
 	arena_done(&mem);
 }
 
@@ -162,6 +164,8 @@ test_stand_ins(void)
 		{ "AMLSHIM_FACTS=fuse=ok,sh=yes,bash=yes", FACTS_FUSE_OK, 1, 1 },
 		{ "AMLSHIM_FACTS= fuse=no-device  sh=no bash=yes ", FACTS_FUSE_NO_DEVICE, 0, 1 },
 		{ "AMLSHIM_FACTS=bash=no,fuse=no-privilege,sh=yes", FACTS_FUSE_NO_PRIVILEGE, 1, 0 },
+		{ "AMLSHIM_FACTS=fuse=no-access,sh=no,bash=no", FACTS_FUSE_NO_ACCESS, 0, 0 },
+		{ "AMLSHIM_FACTS=fuse=userns,sh=no,bash=no", FACTS_FUSE_USERNS, 0, 0 },
 	};
 	struct arena mem = ARENA_EMPTY;
 	struct facts f;

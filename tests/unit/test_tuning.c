@@ -31,10 +31,12 @@ remark(void *arg, const char *name, const char *value, const char *why, int is_b
 	ignored += !is_bad;
 }
 
+static int64_t limit;
+
 static void
 settle(struct plan_tuning *t, const char *const *with)
 {
-	struct plan_tuning_world world = { variable, remark, NULL };
+	struct plan_tuning_world world = { variable, remark, NULL, limit };
 
 	variables = with;
 	ignored = bad = 0;
@@ -43,6 +45,25 @@ settle(struct plan_tuning *t, const char *const *with)
 
 #define WITH(...)	((const char *const []){ __VA_ARGS__, NULL })
 #define MIB		((int64_t)1 << 20)
+
+/* What the mounts take is not more than a quarter of the container, unless somebody says so. */
+static void
+test_small_container(void)
+{
+	struct plan_tuning t = PLAN_TUNING_UNSAID, said = PLAN_TUNING_UNSAID;
+
+	limit = 256 * MIB;
+	settle(&t, WITH(NULL));
+	check_int(t.memory_bytes, 64 * MIB);
+	said.memory_bytes = 200 * MIB;
+	settle(&said, WITH(NULL));
+	check_int(said.memory_bytes, 200 * MIB);
+	t.memory_bytes = 0;
+	limit = 4096 * MIB;
+	settle(&t, WITH(NULL));
+	check_int(t.memory_bytes, 256 * MIB);
+	limit = 0;
+}
 
 static void
 test_defaults(void)
@@ -166,6 +187,8 @@ test_docs(void)
 int
 main(void)
 {
+	test_small_container();
+	test_small_container();
 	test_defaults();
 	test_variables();
 	test_flags_win();

@@ -155,7 +155,7 @@ $(BUILD)/%-packages: Makefile scripts/apt-install.sh
 	$(Q)scripts/apt-install.sh $($(shell echo $* | tr a-z A-Z)_PACKAGES)
 	$(Q)mkdir -p $(@D) && touch $@
 
-%/deps/versions: scripts/deps.sh scripts/deps-fetch.sh | $(BUILD)/host-packages
+%/deps/versions: scripts/deps.sh scripts/deps-fetch.sh $(wildcard scripts/patches/*) | $(BUILD)/host-packages
 	$(Q)DEPS_SRC=$(DEPS_BUILD)/src scripts/deps.sh \
 	    $(if $(filter %/debug/deps,$(@D)),debug,release) $(@D)
 

@@ -65,9 +65,12 @@ build_bearssl()
 }
 
 # HTTP and HTTPS and the proxies for them, nothing else. No CA path: the program chooses its roots.
+# The patch tells what it is for.
 build_curl()
 {
-	CFLAGS=$small CPPFLAGS="-I$out/include" LDFLAGS="$LDFLAGS -L$out/lib" "$src/curl/configure" \
+	cp -a "$src/curl" patched
+	patch -p1 -d patched <"$scripts/patches/curl-bearssl-batch.patch"
+	CFLAGS=$small CPPFLAGS="-I$out/include" LDFLAGS="$LDFLAGS -L$out/lib" patched/configure \
 	    --prefix="$out" --libdir="$out/lib" --quiet \
 	    --disable-shared --enable-static --disable-dependency-tracking \
 	    --with-bearssl="$out" --without-ca-bundle --without-ca-path \
@@ -149,7 +152,7 @@ build_expat()
 }
 
 compiler=$(gcc -dumpfullversion -dumpmachine | tr '\n' ' ')
-key=$({ grep -v '^[[:blank:]]*# ' "$scripts/deps.sh"; echo "$kind $out $compiler"; } | sha256sum | cut -d' ' -f1)
+key=$({ grep -v '^[[:blank:]]*# ' "$scripts/deps.sh"; cat "$scripts"/patches/*; echo "$kind $out $compiler"; } | sha256sum | cut -d' ' -f1)
 
 is_built()
 {

@@ -162,6 +162,8 @@ chunks_init(struct chunks *cs, int64_t bytes, struct err *err)
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cs->memory == MAP_FAILED)
 		return (err_errno(err, "map the memory for reading", NULL));
+	/* 68,000 page faults a GiB, else; a kernel without huge pages refuses. */
+	madvise(cs->memory, cs->n * BLOCKS_CHUNK, MADV_HUGEPAGE);
 	for (cs->hash_mask = 1; cs->hash_mask < cs->n; cs->hash_mask *= 2)
 		continue;
 	cs->hash = mem_zalloc(cs->hash_mask * sizeof(struct chunk *));

@@ -5,10 +5,13 @@
  * http -- the only way to the network: requests with deadlines and retries.
  *
  * One struct http a process: a network thread that drives libcurl's multi
- * interface over kept-alive connections (HTTP/1.1 only: Blob offers no more).
- * A caller submits a struct http_call that it owns and is called back on the
- * network thread, or waits with http_do().  TLS is behind libcurl alone; which
- * library does it is a build matter (docs/decisions).
+ * interface over kept-alive connections (HTTP/1.1 only: Blob offers no more), or
+ * several, since TLS is work.  A caller submits a struct http_call that it owns
+ * and is called back on a network thread, always the same one for one submission,
+ * or waits with http_do().  What a callback submits runs on its own thread, so
+ * that a call and its repetition never run at the same time; other calls may.
+ * Connections, what throttling left of them, and counts are those of all threads.
+ * TLS is behind libcurl alone; which library does it is a build matter (docs/decisions).
  *
  * Retries are here, once, for all services: connection failures, short bodies,
  * 408, 429, 500, 502, 503, 504 (and what the call adds), exponential with full
@@ -27,8 +30,10 @@
 struct http;
 struct http_call;
 
+#define HTTP_THREADS	4
 struct http_options {
 	int	 max_connections;	/* to all hosts together; 0: 64 */
+	int	 threads;		/* at most, HTTP_THREADS for much data; 0: 1 */
 	int	 connect_timeout_ms;	/* 0: 10000 */
 	int	 stall_timeout_ms;	/* no byte for so long; 0: 20000 */
 	int	 max_tries;		/* of calls that do not say; 0: until their deadline */
@@ -47,7 +52,7 @@ struct http_counts {
 	struct { const char *op; int64_t tries; } ops[HTTP_OPS];
 };
 
-/* Starts the network thread.  One a process, after the last fork. */
+/* Starts the network threads.  One a process, after the last fork. */
 struct http *http_new(const struct http_options *, struct err *);
 /* Calls under way end with ERR_UNREACHABLE "shutting down". */
 void	http_free(struct http *);
@@ -132,12 +137,12 @@ struct http_call {
 	enum http_verdict (*judge)(struct http_call *, const struct http_response *,
 		    int *ret_delay_ms);
 	/*
-	 * The end, on the network thread: must not block.  ok: last answer was OK.  err
+	 * The end, on its network thread: must not block.  ok: last answer was OK.  err
 	 * describes the last failure otherwise (kind, resource, cause, status) and may be refined.
 	 */
 	void	(*done)(struct http_call *, int ok, struct err *);
 	/*
-	 * Optional: once, on the network thread, when a try that somebody waits for (priority
+	 * Optional: once, on its network thread, when a try that somebody waits for (priority
 	 * 0, perhaps since a moment ago) has had no answer's first line for slow_ms.  It may
 	 * submit another call; must not block.
 	 */
@@ -163,7 +168,7 @@ void	http_submit(struct http *, struct http_call *);
 void	http_cancel(struct http *, struct http_call *);
 /* Somebody waits for it now: priority 0.  As http_cancel(). */
 void	http_hurry(struct http *, struct http_call *);
-/* Submit and wait.  done is ours.  0, or -1 with *err.  Not on the network thread. */
+/* Submit and wait.  done is ours.  0, or -1 with *err.  Not on a network thread. */
 int	http_do(struct http *, struct http_call *, struct err *);
 /* What is thought of an answer without judge(); for judges that only know some cases. */
 enum http_verdict http_default_verdict(const struct http_response *);

@@ -6,7 +6,7 @@
  *
  * The seam between http.c, which decides when a call is tried and what its
  * answer means, and http_curl.c, which knows libcurl, sockets and TLS.  All but
- * http_lib_wake is called by one thread, the network thread.
+ * http_lib_wake is called by one thread, a network thread.
  */
 
 #include <stdint.h>

@@ -211,7 +211,7 @@ static int
 connect_store(struct mountd *m, struct err *err)
 {
 	const struct plan_tuning *t = m->opt->tuning;
-	struct http_options http = { .max_connections = (int)t->connections,
+	struct http_options http = { .max_connections = (int)t->connections, .threads = HTTP_THREADS,
 	    .max_tries = (int)t->tries };
 	struct store_options store = store_options_of(m->opt->access);
 

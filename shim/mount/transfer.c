@@ -103,7 +103,7 @@ open_target(struct transfer *t, struct err *err)
 void
 transfer_begin(struct transfer *t, const struct transfer_options *opt, size_t connections)
 {
-	struct http_options http = { .max_connections = (int)connections,
+	struct http_options http = { .max_connections = (int)connections, .threads = HTTP_THREADS,
 	    .max_tries = (int)opt->tuning->tries };
 	struct err err = ERR_EMPTY;
 

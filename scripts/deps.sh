@@ -15,6 +15,10 @@ pins=(musl=1.2.5 bearssl=0.6 curl=8.14.1 cjson=1.7.18 libyaml=0.2.5 'fuse3=3.17.
     'expat=2.@([7-9]|[1-9][0-9]).*')
 
 kind=$1
+if [ -L "$2" ]; then
+	echo "deps.sh: $2 is a link: these libraries are made in the tree that owns them" >&2
+	exit 1
+fi
 out=$(mkdir -p "$2" && cd "$2" && pwd)
 scripts=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${DEPS_SRC:=build/src}" "$out"/{bin,include,lib,log,stamp,work}

@@ -159,6 +159,15 @@ zombies_script() {
 	silent
 }
 
+@test "reap: 100,000 orphans, as many as come: none is left, and signals get through" {
+	zombies_script
+	both 0 -- sh -c "trap 'echo told' USR1; \"$TOOLS/orphans\" 100000; kill -USR1 \$PPID; . \"$BATS_TEST_TMPDIR/zombies\""
+	assert_equal "$out" "100000
+told
+0"
+	silent
+}
+
 @test "reap: 1,000 that end in one instant are all reaped, after one SIGCHLD" {
 	zombies_script
 	run_status 0 "$AMLSHIM" -- sh -c "\"$TOOLS/orphans\" 1000 \$PPID; . \"$BATS_TEST_TMPDIR/zombies\""

@@ -266,8 +266,8 @@ job_desk_thread(void *arg)
 			fail(a, &cred->err);
 	}
 	if (plan->nfiles_with_token != 0) {
-		a->files = tokenfiles_new(plan, a->cache, a->audit, clock_ms() + TOKEN_WAIT_MS,
-		    &err);
+		a->files = tokenfiles_new(plan, a->opt->facts, a->cache, a->audit,
+		    clock_ms() + TOKEN_WAIT_MS, &err);
 		if (a->files == NULL)
 			fail(a, &err);
 	}

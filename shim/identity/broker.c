@@ -104,6 +104,18 @@ broker_listen_unix(char *ret_path, size_t size, struct err *err)
 	return (-1);
 }
 
+int
+broker_give_unix(const char *path, uid_t uid, gid_t gid)
+{
+	char dir[BROKER_PATH_SIZE];
+
+	str_format(dir, sizeof(dir), "%s", path);
+	if (strrchr(dir, '/') != NULL)
+		*strrchr(dir, '/') = '\0';
+	/* To be passed through; what is in it stays ours to remove. */
+	return (chown(path, uid, gid) == 0 ? chmod(dir, 0711) : -1);
+}
+
 void
 broker_remove_unix(const char *path)
 {

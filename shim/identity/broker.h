@@ -38,6 +38,8 @@ struct broker_options {
 struct broker;
 
 /* Serves on its own threads until broker_free. */
+/* The socket is another user's, who can reach it. */
+int	broker_give_unix(const char *path, uid_t, gid_t);
 struct broker *broker_new(const struct broker_options *, struct err *);
 void	broker_free(struct broker *);
 int64_t	broker_grants(const struct broker *);

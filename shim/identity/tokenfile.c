@@ -22,6 +22,7 @@ struct file {
 
 struct tokenfiles {
 	const struct plan *plan;
+	const struct facts *facts;	/* whose they are */
 	struct cache	*cache;
 	struct audit	*audit;
 	struct file	*files;
@@ -56,8 +57,8 @@ update(const struct tokenfiles *t, struct file *f, int64_t deadline_ms, int64_t 
 		return (-1);
 	*ret_refresh_s = token.refresh_unix_s;
 	if (token.generation != f->generation) {
-		failed = fd_replace_file(f->what->place, token.text.text, token.text.len, 0600,
-		    err);
+		failed = fd_replace_file_for(f->what->place, token.text.text, token.text.len,
+		    0600, t->facts->uid, t->facts->gid, err);
 		if (failed == 0) {
 			f->generation = token.generation;
 			record(t, f, &token);
@@ -147,14 +148,15 @@ start(struct tokenfiles *t, int64_t deadline_ms, struct err *err)
 }
 
 struct tokenfiles *
-tokenfiles_new(const struct plan *plan, struct cache *cache, struct audit *audit,
-    int64_t deadline_ms, struct err *err)
+tokenfiles_new(const struct plan *plan, const struct facts *facts, struct cache *cache,
+    struct audit *audit, int64_t deadline_ms, struct err *err)
 {
 	struct tokenfiles *t = mem_zalloc(sizeof(*t));
 	pthread_condattr_t attr;
 	size_t i;
 
 	t->plan = plan;
+	t->facts = facts;
 	t->cache = cache;
 	t->audit = audit;
 	t->n = plan->nfiles_with_token;

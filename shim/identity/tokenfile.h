@@ -6,18 +6,19 @@
  *
  * One thread keeps them all: each file holds the token's text and nothing else,
  * 0600, replaced by rename when the cache has a newer one, which is well ahead
- * of expiry.  init removes them at the end.  For the job's user: the agent is.
+ * of expiry.  init removes them at the end.  They are the job's user's.
  */
 
 #include "identity/audit.h"
 #include "identity/cache.h"
+#include "plan/facts.h"
 #include "plan/plan.h"
 
 struct tokenfiles;
 
 /* Writes all once (waits, up to deadline_ms), then goes on.  NULL: that failed. */
-struct tokenfiles *tokenfiles_new(const struct plan *, struct cache *, struct audit *,
-	    int64_t deadline_ms, struct err *);
+struct tokenfiles *tokenfiles_new(const struct plan *, const struct facts *, struct cache *,
+	    struct audit *, int64_t deadline_ms, struct err *);
 void	tokenfiles_free(struct tokenfiles *);
 
 #endif

@@ -47,6 +47,7 @@ enum { POLL_SIGNALS, POLL_REPORT, POLL_WORKERS };
 
 struct init {
 	const struct init_options *opt;
+	const struct launch *launch;
 	struct workers	 workers;
 	struct job	 job;
 	enum sup_state	 state;
@@ -189,6 +190,26 @@ let_go_of_inheritance(struct init *in)
 		log_debug("chdir /: %s", strerror(errno));
 }
 
+/* What amlshim made for the job, when that runs as somebody else. */
+static void
+hand_over(const struct init *in, const struct account *a)
+{
+	const struct worker *w;
+	size_t i;
+
+	if (in->workers.broker_socket[0] != '\0' &&
+	    broker_give_unix(in->workers.broker_socket, a->uid, a->gid) != 0)
+		log_warning("cannot give %s to the job: %s", in->workers.broker_socket,
+		    strerror(errno));
+	for (i = 1; i < in->workers.n; i++) {
+		w = &in->workers.list[i];
+		if (w->access->action == PLAN_UPLOAD &&
+		    chown(w->access->target, a->uid, a->gid) != 0)
+			log_warning("cannot give %s to the job: %s", w->access->target,
+			    strerror(errno));
+	}
+}
+
 static void
 start_job(struct init *in)
 {
@@ -197,13 +218,15 @@ start_job(struct init *in)
 	    .envp = job_environ(in), .cwd = plan != NULL ? plan->cwd : NULL,
 	    .old_mask = in->opt->inherited.mask,
 	    .ignore_chld = in->opt->inherited.ignore_chld,
-	    .launch = in->opt->launch,
+	    .launch = in->launch,
 	    .token_fd = in->workers.job_fd,
 	    .tokens = plan != NULL ? plan->variables_with_token : NULL,
 	    .ntokens = plan != NULL ? plan->nvariables_with_token : 0,
 	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
 	static struct err err;		/* not on the stack: it would stay in memory */
 
+	if (in->launch->account != NULL)
+		hand_over(in, in->launch->account);
 	in->start_us = trace_begin();
 	progress_clear(&in->progress);
 	in->job.group = in->opt->group >= 0 ? in->opt->group :
@@ -630,7 +653,7 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 	if (sig == SIGCHLD || (sig == SIGPIPE && info->ssi_pid == (uint32_t)getpid()))
 		return;
 	log_debug("signal %d from pid %u", sig, info->ssi_pid);
-	if (in->opt->launch->rewrite[sig] == LAUNCH_SWALLOW)
+	if (in->launch->rewrite[sig] == LAUNCH_SWALLOW)
 		return;
 	if (in->state == SUP_PREPARING) {	/* PREPARING_SIGNALS, no others */
 		in->stop_signal = sig;
@@ -880,11 +903,13 @@ begin(struct init *in)
 int
 init_run(const struct init_options *opt)
 {
+	static const struct launch as_we_are = { .oom_score_adj = LAUNCH_KEEP_SCORE };
 	static struct init in;		/* outlives every path out of here */
 	static struct signalfd_siginfo signals[SIGNALS_MAX];	/* untouched, it costs nothing */
 	int status;
 
-	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
+	in = (struct init){ .opt = opt,
+	    .launch = opt->launch != NULL ? opt->launch : &as_we_are, .signal_fd = -1, .state = SUP_PREPARING,
 	    .job.report_fd = -1, .job.make_room = take_signals, .job.room_arg = &in,
 	    .signals = signals, .workers.job_fd = -1, .since_us = trace_begin() };
 	log_set_process("init");

@@ -44,7 +44,7 @@ struct init_options {
 	int		 no_subreaper;
 	int		 parent_death_signal;	/* for amlshim itself; 0: none */
 	const char	*audit_file;	/* NULL: none */
-	const struct launch *launch;	/* of the command; never NULL */
+	const struct launch *launch;	/* what the command's process changes; NULL: nothing */
 	const unsigned char *exit_as_zero;	/* [256]: codes of the job that mean success */
 	int		 shed;		/* this is amlshim as it was linked: shed.h */
 };

@@ -59,7 +59,7 @@ find_name(const char *names, const char *name)
 	return (-1);
 }
 
-/* The next of several words, terminated; -1: there is none, or it is empty or too long. */
+/* The next of several words, terminated; -1: it is empty or too long, or none comes behind it. */
 static int
 next_word(const char **text, char *ret, size_t size)
 {
@@ -70,9 +70,10 @@ next_word(const char **text, char *ret, size_t size)
 	memcpy(ret, *text, len);
 	ret[len] = '\0';
 	*text += len;
-	if (**text != '\0')
-		(*text)++;
-	return (0);
+	if (**text == '\0')
+		return (0);
+	(*text)++;
+	return (**text == '\0' ? -1 : 0);
 }
 
 int

@@ -823,8 +823,8 @@ explain_end(const struct init *in)
 	int sig = WIFSIGNALED(in->job.status) ? WTERMSIG(in->job.status) : 0;
 
 	if (kills > 0)
-		log_warning("%ld process%s of this container killed for lack of memory", kills,
-		    kills == 1 ? " was" : "es were");
+		log_warning("%ld process%s of this container %s killed for lack of memory", kills,
+		    kills == 1 ? "" : "es", kills == 1 ? "was" : "were");
 	else if (sig == SIGKILL && !in->out_of_grace)
 		log_warning("somebody sent the command SIGKILL%s", kills == 0 ?
 		    ": it was not for lack of the container's memory" : ", or memory ran out");

@@ -62,13 +62,13 @@ visit(void *arg, pid_t pid)
 	return (0);
 }
 
-/* Without workers the kernel knows whether there is anybody; zombies do not count. */
+/* Without workers the kernel knows it; one that has ended is reaped before it is asked again. */
 static int
-has_living_children(void)
+has_children(void)
 {
-	siginfo_t info = { .si_pid = 0 };
+	siginfo_t info;
 
-	return (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0);
+	return (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD);
 }
 
 /* -1: /proc does not show them. */
@@ -86,18 +86,16 @@ leftover_signal(const struct leftover_options *opt, int sig)
 {
 	int through_cgroup = sig == SIGKILL && opt->cgroup != NULL, alone = !opt->has_workers;
 	struct walk walk = { opt, sig, 0 };
-	siginfo_t info;
 
 	if (alone && getpid() == 1 && !through_cgroup)
 		return (kill(-1, sig) == 0);
-	if (alone && getpid() != 1 &&
-	    waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD)
+	if (alone && getpid() != 1 && !has_children())
 		return (0);
 	if (walk_twice(&walk) != 0)
 		return (opt->group_id > 0 && kill(-opt->group_id, sig) == 0);
 	if (through_cgroup && walk.found != 0)
 		cgroup_kill(opt->cgroup);
 	else if (alone && walk.found == 0)
-		return (getpid() == 1 ? kill(-1, sig) == 0 : has_living_children());
+		return (getpid() == 1 ? kill(-1, sig) == 0 : has_children());
 	return (walk.found);
 }

@@ -75,6 +75,9 @@ static const int files[] = {
 #endif
 };
 
+/* Besides, in the agent: what is done in the name of a job that runs as another user. */
+static const int tokens[] = { __NR_fchown, __NR_setfsuid, __NR_setfsgid };
+
 /* No worker has a use for these: whoever calls them has taken it over. */
 static const int never[] = {
 	__NR_execve, __NR_execveat, __NR_ptrace, __NR_process_vm_readv, __NR_process_vm_writev,
@@ -169,6 +172,8 @@ build(struct program *p, enum confine_kind kind)
 	give_for(p, always, LENGTH(always), SECCOMP_RET_ALLOW);
 	if (kind == CONFINE_FILES)
 		give_for(p, files, LENGTH(files), SECCOMP_RET_ALLOW);
+	else
+		give_for(p, tokens, LENGTH(tokens), SECCOMP_RET_ALLOW);
 	give_for(p, never, LENGTH(never), SECCOMP_RET_KILL_PROCESS);
 	for (i = 0; i < LENGTH(limited); i++)
 		if (limited[i].nr != __NR_ioctl || limited[i].is_file == (kind == CONFINE_FILES))

@@ -43,7 +43,7 @@
 				    SYS_SIG(SIGQUIT) | SYS_SIG(SIGHUP))
 
 enum { POLL_SIGNALS, POLL_REPORT, POLL_WORKERS };
-#define KEPT_FDS	3	/* signals, the report, the trace; then the workers */
+#define KEPT_FDS	3	/* signals, the report, the trace; then the workers' */
 
 struct init {
 	const struct init_options *opt;
@@ -56,6 +56,7 @@ struct init {
 	int64_t		 start_us;		/* of the command */
 	int64_t		 limit_ms;		/* the job's time limit; 0: none */
 	int64_t		 leftover_deadline_ms;	/* 0: not waiting for leftovers */
+	int64_t		 again_ms;		/* a worker is to be started then; 0: none */
 	int		 signal_fd;
 	struct pollfd	*polls;			/* signals, the child before exec, the workers */
 	int		*kept_fds;		/* room for all descriptors of ours */
@@ -177,14 +178,12 @@ job_environ(struct init *in)
 static void
 let_go_of_inheritance(struct init *in)
 {
-	size_t i, n = 0;
+	size_t n = 0;
 
 	in->kept_fds[n++] = in->signal_fd;
 	in->kept_fds[n++] = in->job.report_fd;
 	in->kept_fds[n++] = trace_fd();
-	for (i = 0; i < in->workers.n; i++)
-		if (in->workers.list[i].fd >= 0)
-			in->kept_fds[n++] = in->workers.list[i].fd;
+	n += workers_fds(&in->workers, &in->kept_fds[n]);
 	fd_close_except(3, in->kept_fds, n);
 	if (chdir("/") != 0)
 		log_debug("chdir /: %s", strerror(errno));
@@ -514,22 +513,30 @@ read_worker(struct init *in, struct worker *w)
 	}
 }
 
+static const char *
+how_it_ended(int status, char *buf, size_t size)
+{
+	if (WIFSIGNALED(status))
+		str_format(buf, size, "ended by signal %d%s", WTERMSIG(status),
+		    WTERMSIG(status) == SIGKILL ? " (out of memory?)" : "");
+	else
+		str_format(buf, size, "ended with %d", WEXITSTATUS(status));
+	return (buf);
+}
+
 /* It ended without being asked, or before it was done. */
 static void
 worker_lost(struct init *in, struct worker *w, int status)
 {
 	struct err err = ERR_EMPTY;
+	char how[64];
 
 	if (w->access != NULL && w->access->is_output && in->job_started)
 		in->outputs_lost = 1;
 	if (!w->told) {
-		if (WIFSIGNALED(status))
-			err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running",
-			    "ended by signal %d%s", WTERMSIG(status),
-			    WTERMSIG(status) == SIGKILL ? " (out of memory?)" : "");
-		else
-			err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running",
-			    "ended with %d", WEXITSTATUS(status));
+		err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running", "%s%s",
+		    how_it_ended(status, how, sizeof(how)),
+		    w->restart.deaths >= RESTART_DEATHS_MAX ? ", as those before it" : "");
 		err_on(&err, "%s%s%s", w->name, worker_data(w) != NULL ? ", data in " : "",
 		    worker_data(w) != NULL ? worker_data(w) : "");
 		log_err(&err);
@@ -537,15 +544,48 @@ worker_lost(struct init *in, struct worker *w, int status)
 	}
 }
 
+/* 1: nothing is lost by its end. */
+static int
+may_end(const struct worker *w, int status)
+{
+	if (w->done)
+		return (1);
+	if (w->state != WORKER_STOPPING)
+		return (0);
+	return (w->access == NULL ? status == 0 : !w->access->is_output);
+}
+
+/* 1: a successor can do what it was there for.  Without a job nothing is waited for at the end. */
+static int
+can_be_replaced(const struct init *in, const struct worker *w)
+{
+	if (w->told || (w->access == NULL && w->state == WORKER_STOPPING))
+		return (0);
+	return (in->state == SUP_PREPARING || in->job_started);
+}
+
+static int
+replace_worker(struct init *in, struct worker *w, int status)
+{
+	int64_t delay_ms;
+	char how[64];
+
+	if (!can_be_replaced(in, w) || (delay_ms = workers_reaped_early(w)) < 0)
+		return (-1);
+	log_warning("%s %s: starting it again in %lld ms", w->name,
+	    how_it_ended(status, how, sizeof(how)), (long long)delay_ms);
+	return (0);
+}
+
 static void
 worker_reaped(struct init *in, struct worker *w, int status)
 {
-	int was_stopping = w->state == WORKER_STOPPING, lost;
+	int lost;
 
 	read_worker(in, w);
-	lost = !w->done && !(w->access == NULL && was_stopping && status == 0);
-	if (was_stopping && w->access != NULL && !w->access->is_output)
-		lost = 0;
+	lost = !may_end(w, status);
+	if (lost && replace_worker(in, w, status) == 0)
+		return;
 	if (lost)
 		worker_lost(in, w, status);
 	workers_reaped(&in->workers, w, in->opt->flush_ms);
@@ -708,7 +748,7 @@ read_signals(struct init *in)
 static int
 wait_ms(const struct init *in)
 {
-	int64_t now, next = in->deadline_ms;
+	int64_t now, next = sooner(in->deadline_ms, in->again_ms);
 
 	if (next == 0 && in->leftover_deadline_ms == 0)
 		return (-1);
@@ -781,6 +821,7 @@ loop(struct init *in)
 		if (in->job.gone && in->leftover_deadline_ms == 0 && in->state < SUP_DRAINING)
 			begin_leftovers(in);
 		check_leftovers(in);
+		in->again_ms = workers_start_again(&in->workers);
 		if (in->state == SUP_DRAINING && workers_alive(&in->workers) == 0)
 			post(in, EV_EMPTY);
 		if (in->state == SUP_ENDED)
@@ -862,7 +903,7 @@ make_room(struct init *in)
 	in->polls = n == 0 ? in->own_polls :
 	    arena_alloc(&in->mem, (POLL_WORKERS + n) * sizeof(*in->polls));
 	in->kept_fds = n == 0 ? in->own_fds :
-	    arena_alloc(&in->mem, (KEPT_FDS + n) * sizeof(*in->kept_fds));
+	    arena_alloc(&in->mem, (KEPT_FDS + WORKER_FDS_MAX(n)) * sizeof(*in->kept_fds));
 }
 
 static int

@@ -1,5 +1,3 @@
-#include "init/worker.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -7,25 +5,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/trace.h"
-#include "identity/agent.h"
-#include "identity/broker.h"
-#include "init/oom.h"
+#include "init/worker_parts.h"
 #include "mount/mountd.h"
-#include "mount/transfer.h"
 
 #define BROKER_SECRET_BYTES	24
 #define MOUNT_READAHEAD_KIB	1024
+#define FORK_AGAIN_MS		1000	/* no process was to be had */
 
-/* The descriptors that one worker needs, made before any is forked. */
-struct ends {
-	int	init_side, worker_side;		/* init <-> worker */
-	int	agent_side, ask_side;		/* agent <-> worker; -1 for the agent itself */
-	int	fuse_fd;
-};
+static const struct worker_fds no_fds = { -1, -1, -1, -1 };
+static const struct worker_services no_services = { -1, -1, -1, -1 };
 
 static const char *
 kind_word(const struct plan_access *access)
@@ -44,152 +35,69 @@ kind_word(const struct plan_access *access)
 	return (NULL);
 }
 
-static int
-is_mount(const struct plan_access *access)
+int
+worker_is_mount(const struct plan_access *access)
 {
 	return (access->action == PLAN_MOUNT_RO || access->action == PLAN_MOUNT_RW);
 }
 
-static int64_t
-memory_share(const struct plan *plan)
-{
-	size_t i, users = 0;
-
-	for (i = 0; i < plan->naccesses; i++)
-		users += plan->accesses[i].action != PLAN_PASS;
-	return (plan->tuning.memory_bytes / (int64_t)(users == 0 ? 1 : users));
-}
-
+/* The socket with the agent, the memory of a mount. */
 static int
-make_ends(struct ends *ends, int with_agent, struct err *err)
+make_fds(struct worker *self, struct err *err)
 {
 	int pair[2];
 
-	*ends = (struct ends){ -1, -1, -1, -1, -1 };
+	if (self->access == NULL)
+		return (0);
 	if (wire_pair(pair, err) != 0)
 		return (-1);
-	ends->init_side = pair[0];
-	ends->worker_side = pair[1];
-	if (!with_agent)
-		return (0);
-	if (wire_pair(pair, err) != 0) {
-		mem_close_fd(&ends->init_side);
-		return (-1);
-	}
-	ends->agent_side = pair[0];
-	ends->ask_side = pair[1];
+	self->fds.agent_side = pair[0];
+	self->fds.ask_side = pair[1];
+	if (worker_is_mount(self->access) && (self->fds.state_fd = sys_memfd("mount state")) < 0)
+		return (err_errno(err, "make memory for a mount", self->name));
 	return (0);
 }
 
 static void
-close_ends(struct ends *ends, size_t n)
+close_fds(struct worker *self)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		mem_close_fd(&ends[i].worker_side);
-		mem_close_fd(&ends[i].agent_side);
-		mem_close_fd(&ends[i].ask_side);
-		mem_close_fd(&ends[i].fuse_fd);
-	}
+	mem_close_fd(&self->fds.agent_side);
+	mem_close_fd(&self->fds.ask_side);
+	mem_close_fd(&self->fds.fuse_fd);
+	mem_close_fd(&self->fds.state_fd);
 }
-
-void
-worker_become(const char *name, enum confine_kind kind, const int *keep, size_t nkeep,
-    pid_t init_pid)
-{
-	char text[64];
-
-	fd_close_except(3, keep, nkeep);
-	oom_unprotect();
-	if (chdir("/") != 0)
-		log_debug("chdir /: %s", strerror(errno));
-	str_format(text, sizeof(text), "amlshim:%s", name);
-	sys_set_comm(text);
-	log_set_process(name);
-	trace_process(text);
-	if (sys_harden_worker(init_pid) != 0)
-		_exit(125);
-	if (confine_self(kind) != 0)
-		log_info("this kernel filters no system calls: %s", strerror(errno));
-}
-
-/* What only the agent gets: its ends of sockets, and the file. */
-struct services {
-	int	broker_fd, unix_fd, job_fd, audit_fd;	/* -1: none */
-};
 
 static void
-close_services(struct services *s)
+close_services(struct worker_services *s)
 {
 	mem_close_fd(&s->broker_fd);
 	mem_close_fd(&s->unix_fd);
-	mem_close_fd(&s->job_fd);
 	mem_close_fd(&s->audit_fd);
+	mem_close_fd(&s->job_fd);
 }
 
-static void __attribute__((noreturn))
-run_agent(const struct workers *w, const struct workers_options *opt, struct ends *ends,
-    const struct services *services, pid_t init_pid)
-{
-	struct agent_options agent = { .plan = opt->plan, .facts = opt->facts,
-	    .init_fd = ends[0].worker_side, .broker_fd = services->broker_fd,
-	    .broker_unix_fd = services->unix_fd, .job_fd = services->job_fd,
-	    .audit_fd = services->audit_fd, .init_pid = (int)init_pid,
-	    .broker_secret = &w->broker_secret, .vitals = w->list[0].vitals };
-	const int own[] = { services->broker_fd, services->unix_fd, services->job_fd,
-	    services->audit_fd, ends[0].worker_side };
-	int *access_fds = mem_alloc((opt->plan->naccesses + 1) * sizeof(*access_fds));
-	int *keep = mem_alloc((w->n + LENGTH(own) + 1) * sizeof(*keep));
-	size_t i, nkeep = 0;
-
-	for (i = 0; i < opt->plan->naccesses; i++)
-		access_fds[i] = -1;
-	for (i = 1; i < w->n; i++) {
-		access_fds[w->list[i].access - opt->plan->accesses] = ends[i].agent_side;
-		keep[nkeep++] = ends[i].agent_side;
-	}
-	for (i = 0; i < LENGTH(own); i++)
-		if (own[i] >= 0)
-			keep[nkeep++] = own[i];
-	keep[nkeep++] = trace_fd();
-	agent.access_fds = access_fds;
-	worker_become("agent", CONFINE_NETWORK, keep, nkeep, init_pid);
-	agent_main(&agent);
-}
-
-static void __attribute__((noreturn))
-run_access(struct workers *w, const struct worker *self, const struct workers_options *opt,
-    struct ends *ends, pid_t init_pid)
-{
-	const int keep[] = { ends->worker_side, ends->ask_side, ends->fuse_fd, trace_fd() };
-	struct transfer_options transfer = { .access = self->access, .init_fd = ends->worker_side,
-	    .agent_fd = ends->ask_side, .memory_bytes = memory_share(opt->plan),
-	    .tuning = &opt->plan->tuning, .vitals = self->vitals };
-	struct mountd_options mount = { .access = self->access, .fuse_fd = ends->fuse_fd,
-	    .init_fd = ends->worker_side, .agent_fd = ends->ask_side,
-	    .memory_bytes = memory_share(opt->plan), .tuning = &opt->plan->tuning,
-	    .job_uid = opt->facts->uid, .job_gid = opt->facts->gid,
-	    .writable_root = self->access->action == PLAN_MOUNT_RW, .vitals = self->vitals };
-
-	worker_become(self->name, CONFINE_FILES, keep, LENGTH(keep), init_pid);
-	secret_done(&w->broker_secret);		/* it asks the agent, not the broker */
-	if (is_mount(self->access))
-		mountd_main(&mount);
-	if (self->access->action == PLAN_DOWNLOAD)
-		transfer_download_main(&transfer);
-	transfer_upload_main(&transfer);
-}
-
+/* One more life of it, with a socket of its own: what was said to the one before was said to it. */
 static int
-fork_worker(struct worker *self, struct err *err)
+fork_worker(struct workers *w, struct worker *self, struct err *err)
 {
+	pid_t init_pid = getpid();
+	int pair[2];
+
+	if (wire_pair(pair, err) != 0)
+		return (-1);
 	self->pid = fork();
+	if (self->pid == 0)
+		worker_run(w, self, pair[1], init_pid);
+	mem_close_fd(&pair[1]);
 	if (self->pid < 0) {
 		self->pid = 0;
+		mem_close_fd(&pair[0]);
 		return (err_errno(err, "start a worker process", self->name));
 	}
+	self->fd = pair[0];
 	self->state = WORKER_STARTING;
+	self->restart.born_ms = clock_ms();
+	self->again_ms = 0;
 	return (0);
 }
 
@@ -208,15 +116,14 @@ forget_secrets(const struct workers_options *opt)
 }
 
 static int
-attach(struct worker *self, const struct plan_tuning *tuning, struct ends *ends,
-    struct err *err)
+attach(struct worker *self, const struct plan_tuning *tuning, struct err *err)
 {
 	const struct plan_access *access = self->access;
 
-	if (!is_mount(access))
+	if (!worker_is_mount(access))
 		return (0);
 	if (mountd_attach(access->target, *access->container != '\0' ? access->container :
-	    access->account, access->action == PLAN_MOUNT_RO, tuning, &ends->fuse_fd, err) != 0)
+	    access->account, access->action == PLAN_MOUNT_RO, tuning, &self->fds.fuse_fd, err) != 0)
 		return (err_doing(err, "mount"));
 	self->mounted = 1;
 	if (mountd_raise_readahead(access->target, MOUNT_READAHEAD_KIB) != 0)
@@ -232,14 +139,14 @@ list_workers(struct workers *w, const struct plan *plan)
 	size_t i;
 
 	w->list = arena_alloc(&w->mem, (plan->naccesses + 1) * sizeof(*w->list));
-	w->list[0] = (struct worker){ .name = "agent", .fd = -1 };
+	w->list[0] = (struct worker){ .name = "agent", .fd = -1, .fds = no_fds };
 	w->n = 1;
 	for (i = 0; i < plan->naccesses; i++) {
 		word = kind_word(&plan->accesses[i]);
 		if (word == NULL)
 			continue;
 		w->list[w->n++] = (struct worker){ .access = &plan->accesses[i], .fd = -1,
-		    .name = arena_printf(&w->mem, "%s %s", word, plan->accesses[i].name) };
+		    .fds = no_fds, .name = arena_printf(&w->mem, "%s %s", word, plan->accesses[i].name) };
 	}
 }
 
@@ -261,55 +168,48 @@ tell_agent(const struct workers *w, const struct worker *other)
 {
 	struct wire_msg msg = { .type = WIRE_WORKER, .value = other->pid };
 
-	if (wire_send(w->list[0].fd, &msg, sizeof(msg)) != 0)
+	if (other->pid != 0 && w->list[0].pid != 0 &&
+	    wire_send(w->list[0].fd, &msg, sizeof(msg)) != 0)
 		log_debug("the agent is gone");
 }
 
 static int
-start_all(struct workers *w, const struct workers_options *opt, struct ends *ends,
-    const struct services *services, struct err *err)
+start_all(struct workers *w, struct err *err)
 {
-	pid_t init_pid = getpid();
+	const struct workers_options *opt = &w->opt;
 	size_t i;
 
-	for (i = 0; i < w->n; i++) {
-		if (make_ends(&ends[i], i != 0, err) != 0)
+	for (i = 0; i < w->n; i++)
+		if (make_fds(&w->list[i], err) != 0)
 			return (-1);
-		w->list[i].fd = ends[i].init_side;
-	}
-	if (fork_worker(&w->list[0], err) != 0)
+	if (fork_worker(w, &w->list[0], err) != 0)
 		return (-1);
-	if (w->list[0].pid == 0)
-		run_agent(w, opt, ends, services, init_pid);
 	forget_secrets(opt);
 	for (i = 1; i < w->n; i++) {
-		if (attach(&w->list[i], &opt->plan->tuning, &ends[i], err) != 0 ||
-		    fork_worker(&w->list[i], err) != 0)
+		if (attach(&w->list[i], &opt->plan->tuning, err) != 0 ||
+		    fork_worker(w, &w->list[i], err) != 0)
 			return (-1);
-		if (w->list[i].pid == 0)
-			run_access(w, &w->list[i], opt, &ends[i], init_pid);
 		tell_agent(w, &w->list[i]);
-		mem_close_fd(&ends[i].fuse_fd);
 	}
 	return (0);
 }
 
 /* A socket is a convenience: where there is no place for it there is still the port. */
 static int
-open_broker(struct workers *w, const struct workers_options *opt, struct services *ret,
-    struct err *err)
+open_broker(struct workers *w, struct err *err)
 {
+	struct worker_services *s = &w->services;
 	struct err why = ERR_EMPTY;
 	char line[512];
 
-	if (opt->plan->broker == PLAN_BROKER_NONE)
+	if (w->opt.plan->broker == PLAN_BROKER_NONE)
 		return (0);
-	ret->broker_fd = broker_listen(&w->broker_port, err);
-	if (ret->broker_fd < 0 ||
+	s->broker_fd = broker_listen(&w->broker_port, err);
+	if (s->broker_fd < 0 ||
 	    secret_random_hex(&w->broker_secret, BROKER_SECRET_BYTES, err) != 0)
 		return (-1);
-	ret->unix_fd = broker_listen_unix(w->broker_socket, sizeof(w->broker_socket), &why);
-	if (ret->unix_fd < 0) {
+	s->unix_fd = broker_listen_unix(w->broker_socket, sizeof(w->broker_socket), &why);
+	if (s->unix_fd < 0) {
 		w->broker_socket[0] = '\0';
 		log_info("%s", err_line(&why, line, sizeof(line)));
 	}
@@ -317,20 +217,21 @@ open_broker(struct workers *w, const struct workers_options *opt, struct service
 }
 
 static int
-open_services(struct workers *w, const struct workers_options *opt, struct services *ret,
-    struct err *err)
+open_services(struct workers *w, struct err *err)
 {
+	const struct workers_options *opt = &w->opt;
+	struct worker_services *s = &w->services;
 	int pair[2];
 
-	if (open_broker(w, opt, ret, err) != 0)
+	if (open_broker(w, err) != 0)
 		return (-1);
-	if (opt->audit_file != NULL && (ret->audit_fd = audit_open(opt->audit_file, err)) < 0)
+	if (opt->audit_file != NULL && (s->audit_fd = audit_open(opt->audit_file, err)) < 0)
 		return (-1);
 	if (opt->plan->nvariables_with_token == 0)
 		return (0);
 	if (wire_pair(pair, err) != 0)
 		return (-1);
-	ret->job_fd = pair[0];
+	s->job_fd = pair[0];
 	w->job_fd = pair[1];
 	return (0);
 }
@@ -347,47 +248,84 @@ inode_of(const char *path)
 static void
 look_at_token_files(struct workers *w)
 {
-	size_t i, n = w->plan->nfiles_with_token;
+	size_t i, n = w->opt.plan->nfiles_with_token;
 
 	w->files_before = arena_alloc(&w->mem, (n + 1) * sizeof(*w->files_before));
 	for (i = 0; i < n; i++)
-		w->files_before[i] = inode_of(w->plan->files_with_token[i].place);
+		w->files_before[i] = inode_of(w->opt.plan->files_with_token[i].place);
 }
 
 int
 workers_start(struct workers *w, const struct workers_options *opt, struct err *err)
 {
-	struct services services = { -1, -1, -1, -1 };
-	struct ends *ends;
-	size_t i;
 	int failed;
 
-	*w = (struct workers){ .list = NULL, .job_fd = -1, .plan = opt->plan };
+	*w = (struct workers){ .opt = *opt, .services = no_services, .job_fd = -1 };
 	list_workers(w, opt->plan);
 	look_at_token_files(w);
-	ends = arena_alloc(&w->mem, w->n * sizeof(*ends));
-	for (i = 0; i < w->n; i++)
-		ends[i] = (struct ends){ -1, -1, -1, -1, -1 };
 	failed = share_vitals(w, err);
 	if (failed == 0)
-		failed = open_services(w, opt, &services, err);
+		failed = open_services(w, err);
 	if (failed == 0)
-		failed = start_all(w, opt, ends, &services, err);
-	close_ends(ends, w->n);
-	close_services(&services);
+		failed = start_all(w, err);
 	return (failed);
 }
 
-static void
-send_stop(struct worker *self, int64_t flush_ms)
+static int
+lives(const struct worker *self)
 {
-	struct wire_msg msg = { .type = WIRE_STOP, .value = flush_ms };
+	return (self->pid != 0 || self->again_ms != 0);
+}
 
-	if (self->pid == 0 || self->state == WORKER_STOPPING)
-		return;
+/* What is left of the time to flush; < 0: no bound. */
+static int64_t
+flush_time_left(const struct workers *w)
+{
+	int64_t left = w->stop_by_ms - clock_ms();
+
+	return (w->stop_by_ms == 0 ? -1 : left < 0 ? 0 : left);
+}
+
+/* Whoever waits for an answer of the agent is told that none comes. */
+static void
+close_desks(struct workers *w)
+{
+	size_t i;
+
+	close_services(&w->services);
+	for (i = 0; i < w->n; i++)
+		mem_close_fd(&w->list[i].fds.agent_side);
+}
+
+/* No successor comes: nothing is held for one any more. */
+static void
+bury(struct workers *w, struct worker *self)
+{
+	self->again_ms = 0;
+	mem_close_fd(&self->fd);
+	workers_detach(self);
+	close_fds(self);
+	if (self == &w->list[0])
+		close_desks(w);
+}
+
+static void
+send_stop(const struct workers *w, struct worker *self)
+{
+	struct wire_msg msg = { .type = WIRE_STOP, .value = flush_time_left(w) };
+
 	self->state = WORKER_STOPPING;
-	if (wire_send(self->fd, &msg, sizeof(msg)) != 0)
+	if (self->pid != 0 && wire_send(self->fd, &msg, sizeof(msg)) != 0)
 		log_debug("%s is gone before it was asked to stop", self->name);
+}
+
+static void
+stop(struct workers *w, struct worker *self)
+{
+	if (self->pid == 0 && (self->access == NULL || !self->access->is_output))
+		bury(w, self);		/* what it would come back for is over */
+	else if (self->state != WORKER_STOPPING)
+		send_stop(w, self);
 }
 
 void
@@ -395,12 +333,16 @@ workers_stop(struct workers *w, int64_t flush_ms)
 {
 	size_t i, others = 0;
 
+	if (w->stop_by_ms == 0 && flush_ms >= 0)
+		w->stop_by_ms = clock_ms() + flush_ms;
 	for (i = 1; i < w->n; i++) {
-		send_stop(&w->list[i], flush_ms);
-		others += w->list[i].pid != 0;
+		if (lives(&w->list[i]))
+			stop(w, &w->list[i]);
+		if (lives(&w->list[i]))
+			others++;
 	}
-	if (others == 0 && w->n != 0)
-		send_stop(&w->list[0], flush_ms);
+	if (others == 0 && w->n != 0 && lives(&w->list[0]))
+		stop(w, &w->list[0]);
 }
 
 const char *
@@ -420,7 +362,7 @@ workers_kill(struct workers *w)
 	for (i = workers_only_agent(w) ? 0 : 1; i < w->n; i++) {
 		struct worker *self = &w->list[i];
 
-		if (self->pid == 0)
+		if (!lives(self))
 			continue;
 		if (self->access != NULL && self->access->is_output && !self->done) {
 			unflushed++;
@@ -429,7 +371,10 @@ workers_kill(struct workers *w)
 				    self->name, worker_data(self));
 		}
 		self->told = 1;
-		kill(self->pid, SIGKILL);
+		if (self->pid != 0)
+			kill(self->pid, SIGKILL);
+		else
+			bury(w, self);
 	}
 	return (unflushed);
 }
@@ -440,6 +385,7 @@ workers_abandon(struct workers *w)
 	size_t i;
 
 	for (i = 0; i < w->n; i++) {
+		w->list[i].again_ms = 0;
 		if (w->list[i].pid == 0)
 			continue;
 		log_error("%s, pid %d, cannot be killed; left to the kernel", w->list[i].name,
@@ -454,14 +400,15 @@ workers_alive(const struct workers *w)
 	size_t i, alive = 0;
 
 	for (i = 0; i < w->n; i++)
-		alive += w->list[i].pid != 0;
+		if (lives(&w->list[i]))
+			alive++;
 	return (alive);
 }
 
 int
 workers_only_agent(const struct workers *w)
 {
-	return (workers_alive(w) == 1 && w->list[0].pid != 0);
+	return (workers_alive(w) == 1 && lives(&w->list[0]));
 }
 
 int
@@ -519,10 +466,88 @@ workers_reaped(struct workers *w, struct worker *self, int64_t flush_ms)
 	int was_stopping = self->state == WORKER_STOPPING;
 
 	self->pid = 0;
-	mem_close_fd(&self->fd);
-	workers_detach(self);
+	bury(w, self);
 	if (was_stopping && self != &w->list[0])
 		workers_stop(w, flush_ms);
+}
+
+int64_t
+workers_reaped_early(struct worker *self)
+{
+	int64_t now_ms = clock_ms(),
+	    delay_ms = restart_delay(&self->restart, now_ms, (int)clock_jitter(0, 1000));
+
+	if (delay_ms < 0)
+		return (-1);
+	self->pid = 0;
+	mem_close_fd(&self->fd);
+	self->again_ms = now_ms + delay_ms;
+	return (delay_ms);
+}
+
+static void
+start_again(struct workers *w, struct worker *self)
+{
+	int was_stopping = self->state == WORKER_STOPPING;
+	struct err err = ERR_EMPTY;
+	size_t i;
+
+	self->life++;
+	if (fork_worker(w, self, &err) != 0) {
+		log_err(&err);
+		self->life--;
+		self->again_ms = clock_ms() + FORK_AGAIN_MS;
+		return;
+	}
+	if (was_stopping)
+		send_stop(w, self);
+	if (self != &w->list[0])
+		tell_agent(w, self);
+	for (i = 1; self == &w->list[0] && i < w->n; i++)
+		tell_agent(w, &w->list[i]);
+}
+
+int64_t
+workers_start_again(struct workers *w)
+{
+	int64_t next_ms = 0, now_ms = 0;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		struct worker *self = &w->list[i];
+
+		if (self->again_ms == 0)
+			continue;
+		if (now_ms == 0)
+			now_ms = clock_ms();
+		if (self->again_ms <= now_ms)
+			start_again(w, self);
+		if (self->again_ms != 0 && (next_ms == 0 || self->again_ms < next_ms))
+			next_ms = self->again_ms;
+	}
+	return (next_ms);
+}
+
+size_t
+workers_fds(const struct workers *w, int *ret)
+{
+	const struct worker_services *s = &w->services;
+	const int services[] = { s->broker_fd, s->unix_fd, s->audit_fd, s->job_fd };
+	size_t i, k, n = 0;
+
+	for (k = 0; w->n != 0 && k < LENGTH(services); k++)
+		if (services[k] >= 0)
+			ret[n++] = services[k];
+	for (i = 0; i < w->n; i++) {
+		const struct worker_fds *fds = &w->list[i].fds;
+		const int own[] = { w->list[i].fd, fds->agent_side, fds->ask_side, fds->fuse_fd,
+		    fds->state_fd };
+
+		for (k = 0; k < LENGTH(own); k++)
+			if (own[k] >= 0)
+				ret[n++] = own[k];
+	}
+	return (n);
 }
 
 /* What the agent left behind: it has ended. */
@@ -534,8 +559,8 @@ remove_traces(const struct workers *w)
 
 	if (w->broker_socket[0] != '\0')
 		broker_remove_unix(w->broker_socket);
-	for (i = 0; i < w->plan->nfiles_with_token; i++) {
-		place = w->plan->files_with_token[i].place;
+	for (i = 0; i < w->opt.plan->nfiles_with_token; i++) {
+		place = w->opt.plan->files_with_token[i].place;
 		if (!w->list[0].was_ready && inode_of(place) == w->files_before[i])
 			continue;
 		if (unlink(place) != 0 && errno != ENOENT)
@@ -563,14 +588,12 @@ workers_done(struct workers *w)
 	size_t i;
 
 	mem_close_fd(&w->job_fd);
-	for (i = 0; i < w->n; i++) {
-		mem_close_fd(&w->list[i].fd);
-		workers_detach(&w->list[i]);
-	}
+	for (i = 0; i < w->n; i++)
+		bury(w, &w->list[i]);
 	if (w->n != 0)
 		remove_traces(w);
 	secret_done(&w->broker_secret);
 	vitals_free(w->vitals, w->n);
 	arena_done(&w->mem);
-	*w = (struct workers){ .list = NULL, .job_fd = -1 };
+	*w = (struct workers){ .list = NULL, .services = no_services, .job_fd = -1 };
 }

@@ -7,6 +7,12 @@
  * Forked, not re-exec'd: the plan is passed as it is.  Each gets only its own
  * sockets and descriptors, is hardened (no_new_privs, not dumpable, dies with
  * init) and named for ps.
+ *
+ * One that dies gets a successor (restart.h), forked from init as it was.  What has to
+ * outlive a worker is held here: both ends of its socket with the agent, so that no question
+ * and no answer is lost; /dev/fuse, so that the kernel keeps the mount and what it asked; a
+ * memfd for what a mount has to remember; the broker's listening sockets.  Only the
+ * socket between init and the worker is new in each life.
  */
 
 #include <stdint.h>
@@ -19,17 +25,29 @@
 #include "base/vitals.h"
 #include "base/wire.h"
 #include "identity/broker.h"
+#include "init/restart.h"
 #include "plan/facts.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING };
 
+/* Held for as long as the worker may have a successor; -1: none. */
+struct worker_fds {
+	int	agent_side, ask_side;		/* agent <-> worker; none for the agent itself */
+	int	fuse_fd;			/* mounts */
+	int	state_fd;			/* mounts: empty at first; theirs to fill */
+};
+
 struct worker {
 	const char	*name;			/* "agent", "mount data", "download data" */
 	const struct plan_access *access;	/* NULL: the agent */
 	pid_t		 pid;			/* 0: not alive */
 	int		 fd;			/* wire to it; -1 */
+	struct worker_fds fds;
+	int		 life;			/* how many were before this one */
+	struct restart	 restart;
+	int64_t		 again_ms;		/* dead, and when its successor starts; 0: no */
 	enum worker_state state;
 	int		 was_ready;
 	int		 done;			/* said WIRE_DONE, or is a download that said
@@ -40,17 +58,10 @@ struct worker {
 	struct vitals	*vitals;		/* shared with it */
 };
 
-struct workers {
-	struct worker	*list;			/* [0] is the agent */
-	struct vitals	*vitals;		/* one a place in the list */
-	size_t		 n;
-	int		 broker_port;		/* 0: no broker */
-	char		 broker_socket[BROKER_PATH_SIZE];	/* "": none */
-	struct secret	 broker_secret;
-	int		 job_fd;		/* to the agent, for the job's process; -1 */
-	const struct plan *plan;
-	ino_t		*files_before;		/* at the places of token files; 0: none */
-	struct arena	 mem;
+/* What only the agent gets; -1: none. */
+struct worker_services {
+	int	broker_fd, unix_fd, audit_fd;
+	int	job_fd;			/* its end of the socket with the job's process */
 };
 
 struct workers_options {
@@ -58,6 +69,21 @@ struct workers_options {
 	struct facts	*facts;
 	struct spec	*spec;			/* secrets are wiped once the agent has them */
 	const char	*audit_file;		/* NULL: none */
+};
+
+struct workers {
+	struct worker	*list;			/* [0] is the agent */
+	struct workers_options opt;
+	struct worker_services services;
+	int64_t		 stop_by_ms;		/* flushed until then; 0: no bound, or not asked */
+	struct vitals	*vitals;		/* one a place in the list */
+	size_t		 n;
+	int		 broker_port;		/* 0: no broker */
+	char		 broker_socket[BROKER_PATH_SIZE];	/* "": none */
+	struct secret	 broker_secret;
+	int		 job_fd;		/* to the agent, for the job's process; -1 */
+	ino_t		*files_before;		/* at the places of token files; 0: none */
+	struct arena	 mem;
 };
 
 /*
@@ -80,7 +106,7 @@ void	workers_stop(struct workers *, int64_t flush_ms);
 size_t	workers_kill(struct workers *);
 /* Not even SIGKILL ends what is left: count them as gone. */
 void	workers_abandon(struct workers *);
-/* How many live. */
+/* How many live, or will again. */
 size_t	workers_alive(const struct workers *);
 /* 1: only the agent is left. */
 int	workers_only_agent(const struct workers *);
@@ -89,8 +115,18 @@ int	workers_all_ready(const struct workers *);
 /* The names of those that did not say ready, with commas; returns buf. */
 const char *workers_waited_for(const struct workers *, char *buf, size_t size);
 struct worker *workers_find(struct workers *, pid_t);
-/* A worker's process was reaped. */
+/* A worker's process was reaped, and it has no successor. */
 void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);
+/*
+ * A worker's process was reaped too early: it is started again after a while.
+ * returns  ms until then; -1: it died too often, workers_reaped() is to be called
+ */
+int64_t	workers_reaped_early(struct worker *);
+/* Start those whose time has come.  When the next one's comes; 0: there is none. */
+int64_t	workers_start_again(struct workers *);
+/* Descriptors held for workers, at most WORKER_FDS_MAX(n).  How many. */
+#define WORKER_FDS_MAX(n)	(5 * (n) + 4)
+size_t	workers_fds(const struct workers *, int *ret);
 /* Where data that did not get out stands; NULL: there is none. */
 const char *worker_data(const struct worker *);
 void	workers_detach(struct worker *);

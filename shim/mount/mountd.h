@@ -25,6 +25,9 @@ struct mountd_options {
 	int		 fuse_fd;
 	int		 init_fd;
 	int		 agent_fd;
+	int		 state_fd;	/* memfd that init keeps for a successor; empty at first */
+	int		 life;		/* 0: the first; n: the n-th successor on this fuse_fd */
+	int		 was_ready;	/* an earlier life said WIRE_READY: the job may run */
 	int64_t		 memory_bytes;		/* this mount's share */
 	const struct plan_tuning *tuning;
 	uint32_t	 job_uid, job_gid;	/* owner of the files, if tuning names none */

@@ -23,6 +23,8 @@
 struct transfer_options {
 	const struct plan_access *access;
 	int		 init_fd, agent_fd;
+	int		 life;		/* 0: the first; n: the n-th successor */
+	int		 was_ready;	/* an earlier life said WIRE_READY: the job may run */
 	int64_t		 memory_bytes;
 	const struct plan_tuning *tuning;
 	struct vitals	*vitals;	/* to be kept up to date */

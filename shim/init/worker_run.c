@@ -1,0 +1,112 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/trace.h"
+#include "identity/agent.h"
+#include "init/oom.h"
+#include "init/worker_parts.h"
+#include "mount/mountd.h"
+#include "mount/transfer.h"
+
+static int64_t
+memory_share(const struct plan *plan)
+{
+	size_t i, users = 0;
+
+	for (i = 0; i < plan->naccesses; i++)
+		users += plan->accesses[i].action != PLAN_PASS;
+	return (plan->tuning.memory_bytes / (int64_t)(users == 0 ? 1 : users));
+}
+
+void
+worker_become(const char *name, enum confine_kind kind, const int *keep, size_t nkeep,
+    pid_t init_pid)
+{
+	char text[64];
+
+	fd_close_except(3, keep, nkeep);
+	oom_unprotect();
+	if (chdir("/") != 0)
+		log_debug("chdir /: %s", strerror(errno));
+	str_format(text, sizeof(text), "amlshim:%s", name);
+	sys_set_comm(text);
+	log_set_process(name);
+	trace_process(text);
+	if (sys_harden_worker(init_pid) != 0)
+		_exit(125);
+	if (confine_self(kind) != 0)
+		log_info("this kernel filters no system calls: %s", strerror(errno));
+}
+
+static void __attribute__((noreturn))
+run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
+{
+	const struct worker_services *s = &w->services;
+	const struct plan *plan = w->opt.plan;
+	struct agent_options agent = { .plan = plan, .facts = w->opt.facts,
+	    .init_fd = init_fd, .broker_fd = s->broker_fd, .broker_unix_fd = s->unix_fd,
+	    .job_fd = s->job_fd, .audit_fd = s->audit_fd, .init_pid = (int)init_pid,
+	    .broker_secret = &w->broker_secret, .life = self->life,
+	    .was_ready = self->was_ready, .vitals = self->vitals };
+	const int own[] = { s->broker_fd, s->unix_fd, s->job_fd, s->audit_fd, init_fd, trace_fd() };
+	int *access_fds = mem_alloc((plan->naccesses + 1) * sizeof(*access_fds));
+	int *keep = mem_alloc((w->n + LENGTH(own)) * sizeof(*keep));
+	size_t i, nkeep = 0;
+
+	for (i = 0; i < plan->naccesses; i++)
+		access_fds[i] = -1;
+	for (i = 1; i < w->n; i++) {
+		access_fds[w->list[i].access - plan->accesses] = w->list[i].fds.agent_side;
+		keep[nkeep++] = w->list[i].fds.agent_side;
+	}
+	for (i = 0; i < LENGTH(own); i++)
+		keep[nkeep++] = own[i];
+	agent.access_fds = access_fds;
+	worker_become(self->name, CONFINE_NETWORK, keep, nkeep, init_pid);
+	agent_main(&agent);
+}
+
+static void __attribute__((noreturn))
+run_mount(const struct workers *w, const struct worker *self, int init_fd)
+{
+	struct mountd_options mount = { .access = self->access, .fuse_fd = self->fds.fuse_fd,
+	    .init_fd = init_fd, .agent_fd = self->fds.ask_side, .state_fd = self->fds.state_fd,
+	    .life = self->life, .was_ready = self->was_ready,
+	    .memory_bytes = memory_share(w->opt.plan), .tuning = &w->opt.plan->tuning,
+	    .job_uid = w->opt.facts->uid, .job_gid = w->opt.facts->gid,
+	    .writable_root = self->access->action == PLAN_MOUNT_RW, .vitals = self->vitals };
+
+	mountd_main(&mount);
+}
+
+static void __attribute__((noreturn))
+run_transfer(const struct workers *w, const struct worker *self, int init_fd)
+{
+	struct transfer_options transfer = { .access = self->access, .init_fd = init_fd,
+	    .agent_fd = self->fds.ask_side, .life = self->life, .was_ready = self->was_ready,
+	    .memory_bytes = memory_share(w->opt.plan), .tuning = &w->opt.plan->tuning,
+	    .vitals = self->vitals };
+
+	if (self->access->action == PLAN_DOWNLOAD)
+		transfer_download_main(&transfer);
+	transfer_upload_main(&transfer);
+}
+
+void
+worker_run(struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
+{
+	const int keep[] = { init_fd, self->fds.ask_side, self->fds.fuse_fd, self->fds.state_fd,
+	    trace_fd() };
+
+	if (self->access == NULL)
+		run_agent(w, self, init_fd, init_pid);
+	worker_become(self->name, CONFINE_FILES, keep, LENGTH(keep), init_pid);
+	secret_done(&w->broker_secret);		/* it asks the agent, not the broker */
+	if (worker_is_mount(self->access))
+		run_mount(w, self, init_fd);
+	run_transfer(w, self, init_fd);
+}

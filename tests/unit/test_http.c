@@ -6,7 +6,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -291,11 +293,12 @@ wait_over(struct ask *a)
 	return (atomic_load(&a->over));
 }
 
+/* With 16 connections or more, on as many threads as the machine has a use for. */
 static struct http *
 engine(int connections)
 {
 	struct http_options opt = { .max_connections = connections, .connect_timeout_ms = 2000,
-	    .stall_timeout_ms = 200 };
+	    .stall_timeout_ms = 200, .threads = HTTP_THREADS };
 	struct err err;
 	struct http *h = http_new(&opt, &err);
 	char line[512];
@@ -755,23 +758,79 @@ test_upload(struct http *h, struct origin *o)
 }
 
 static void
-test_limits(struct origin *o)
+test_limits(struct origin *o, int connections)
 {
-	struct http *h = engine(3);
-	struct ask asks[12];
-	int i, ok = 0;
+	struct http *h = engine(connections);
+	struct ask asks[80];
+	int i, n = 4 * connections, ok = 0;
 
 	atomic_store(&busy_max, 0);
-	for (i = 0; i < 12; i++) {
+	for (i = 0; i < n; i++) {
 		ask_init(&asks[i], o, "/slow");
 		http_submit(h, &asks[i].call);
 	}
-	for (i = 0; i < 12; i++) {
+	for (i = 0; i < n; i++) {
 		ok += wait_over(&asks[i]) == 1;
 		http_call_done(&asks[i].call);
 	}
-	check_int(ok, 12);
-	check_int(atomic_load(&busy_max), 3);
+	check_int(ok, n);
+	check_int(atomic_load(&busy_max), connections);
+	http_free(h);
+}
+
+struct follower {
+	struct ask	 first, second;
+	struct http	*http;
+	pthread_t	 thread;
+	int		 same;
+};
+
+static void
+second_done(struct http_call *call, int ok, struct err *err)
+{
+	struct ask *a = call->arg;
+	struct follower *f = (struct follower *)(void *)((char *)a -
+	    offsetof(struct follower, second));
+
+	f->same = pthread_equal(f->thread, pthread_self());
+	done(call, ok, err);
+}
+
+static void
+first_done(struct http_call *call, int ok, struct err *err)
+{
+	struct ask *a = call->arg;
+	struct follower *f = (struct follower *)(void *)a;
+
+	f->thread = pthread_self();
+	http_submit(f->http, &f->second.call);
+	done(call, ok, err);
+}
+
+/* What a callback submits is told of on the callback's thread. */
+static void
+test_followers(struct origin *o)
+{
+	struct http *h = engine(32);
+	struct follower f[32];
+	int i, same = 0;
+
+	for (i = 0; i < 32; i++) {
+		ask_init(&f[i].first, o, "/slow");
+		ask_init(&f[i].second, o, "/ok");
+		f[i].http = h;
+		f[i].first.call.done = first_done;
+		f[i].second.call.done = second_done;
+		http_submit(h, &f[i].first.call);
+	}
+	for (i = 0; i < 32; i++) {
+		wait_over(&f[i].first);
+		check_int(wait_over(&f[i].second), 1);
+		same += f[i].same;
+		http_call_done(&f[i].first.call);
+		http_call_done(&f[i].second.call);
+	}
+	check_int(same, 32);
 	http_free(h);
 }
 
@@ -859,23 +918,24 @@ test_cancel(struct http *h, struct origin *o)
 }
 
 static void
-test_shutdown(struct origin *o)
+test_shutdown(struct origin *o, int connections)
 {
-	struct http *h = engine(2);
-	struct ask asks[4];
-	int i;
+	struct http *h = engine(connections);
+	struct ask asks[32];
+	int i, told = 0;
 
-	for (i = 0; i < 4; i++) {	/* two under way, two waiting */
+	for (i = 0; i < 2 * connections; i++) {	/* half of them under way, half waiting */
 		ask_init(&asks[i], o, "/hold");
 		http_submit(h, &asks[i].call);
 	}
 	clock_sleep_ms(20);
 	http_free(h);
-	for (i = 0; i < 4; i++) {
-		check_int(atomic_load(&asks[i].over), -1);
-		check_str(asks[i].err.cause, "shutting down");
+	for (i = 0; i < 2 * connections; i++) {
+		told += atomic_load(&asks[i].over) == -1 &&
+		    strcmp(asks[i].err.cause, "shutting down") == 0;
 		http_call_done(&asks[i].call);
 	}
+	check_int(told, 2 * connections);
 }
 
 /* Many threads at once: submit, wait, cancel. */
@@ -900,8 +960,9 @@ hammer(void *arg)
 }
 
 static void
-test_threads(struct http *h, struct origin *o)
+test_threads(struct origin *o, int connections)
 {
+	struct http *h = engine(connections);
 	struct { struct http *h; struct origin *o; int bad; } t[6];
 	pthread_t threads[6];
 	int i, bad = 0;
@@ -918,6 +979,7 @@ test_threads(struct http *h, struct origin *o)
 		bad += t[i].bad;
 	}
 	check_int(bad, 0);
+	http_free(h);
 }
 
 static void
@@ -1016,12 +1078,16 @@ main(void)
 	test_resume(h, &o);
 	test_body_max(h, &o);
 	test_upload(h, &o);
-	test_limits(&o);
+	test_limits(&o, 3);
+	test_limits(&o, 20);
+	test_followers(&o);
 	test_priorities(&o);
 	test_throttling(&o);
 	test_cancel(h, &o);
-	test_threads(h, &o);
-	test_shutdown(&o);
+	test_threads(&o, 8);
+	test_threads(&o, 32);
+	test_shutdown(&o, 2);
+	test_shutdown(&o, 16);
 	http_free(h);
 	origin_stop(&o);
 	return (check_done());

@@ -14,6 +14,8 @@
 #define PAGE_BYTES_MAX	(256 << 20)	/* 5000 names of 4 KiB, percent-encoded, with metadata */
 #define STAT_RESULTS	8		/* room for the names between NAME and NAME/ */
 #define PROBE_MS	30000
+#define TAIL_MAX	4096		/* of a page: room for a marker */
+#define SLICE		65536		/* parsed before it is looked whether all has come */
 
 /* ---- a page, parsed ---------------------------------------------------- */
 
@@ -97,9 +99,9 @@ on_begin(void *arg, const char *name, const char **attributes)
 			begin_entry(r, BLOB_PREFIX);
 		else if (strcmp(name, "EnumerationResults") == 0)
 			r->page->is_listing = 1;
-	} else if (strcmp(name, "Name") == 0) {
+	} else if (name[0] == 'N' && strcmp(name, "Name") == 0) {
 		r->name_is_encoded = attribute_is_true(attributes, "Encoded");
-	} else if (strcmp(name, "Metadata") == 0)
+	} else if (name[0] == 'M' && strcmp(name, "Metadata") == 0)
 		r->in_metadata = 1;
 }
 
@@ -257,7 +259,7 @@ on_end(void *arg, const char *name, const char *text, size_t len)
 	if (r->inside == NOTHING) {
 		if (strcmp(name, "NextMarker") == 0)
 			buf_add(&r->page->next, text, len);
-	} else if (strcmp(name, "Name") == 0) {
+	} else if (name[0] == 'N' && strcmp(name, "Name") == 0) {
 		buf_reset(&r->name);
 		buf_add(&r->name, text, len);
 	} else if (name[0] == 'B' && (strcmp(name, "Blob") == 0 ||
@@ -280,6 +282,8 @@ struct fetch {
 	pthread_cond_t	 cond;
 	struct buf	 arrived;	/* not parsed yet */
 	int64_t		 received;
+	char		 tail[TAIL_MAX];	/* the end of what was received */
+	size_t		 tail_len;
 	int		 restarted;	/* a new try began the page anew */
 	int		 over, ok;
 	struct err	 err;
@@ -292,7 +296,24 @@ struct listing {
 	int64_t		 deadline_ms;
 	struct fetch	 fetches[2];
 	struct page	 page;
+	struct buf	 early;		/* the marker that the next fetch was started with */
 };
+
+/* Lock held. */
+static void
+keep_tail(struct fetch *f, const char *bytes, size_t len)
+{
+	size_t old = f->tail_len + len > TAIL_MAX ? (len < TAIL_MAX ? TAIL_MAX - len : 0) :
+	    f->tail_len;
+
+	if (len > TAIL_MAX) {
+		bytes += len - TAIL_MAX;
+		len = TAIL_MAX;
+	}
+	memmove(f->tail, f->tail + f->tail_len - old, old);
+	memcpy(f->tail + old, bytes, len);
+	f->tail_len = old + len;
+}
 
 static int
 fetch_sink(struct http_call *call, int64_t offset, const void *bytes, size_t len)
@@ -304,13 +325,16 @@ fetch_sink(struct http_call *call, int64_t offset, const void *bytes, size_t len
 	if (offset == 0 && f->received > 0) {
 		buf_reset(&f->arrived);
 		f->received = 0;
+		f->tail_len = 0;
 		f->restarted = 1;
 	}
 	f->received += (int64_t)len;
 	if (f->received > PAGE_BYTES_MAX)
 		rc = -1;
-	else
+	else {
 		buf_add(&f->arrived, bytes, len);
+		keep_tail(f, bytes, len);
+	}
 	pthread_cond_signal(&f->cond);
 	pthread_mutex_unlock(&f->lock);
 	return (rc);
@@ -359,6 +383,7 @@ fetch_start(struct listing *l, struct fetch *f, const char *marker)
 	if (l->deadline_ms != 0)
 		f->op.call.deadline_ms = l->deadline_ms;
 	f->received = 0;
+	f->tail_len = 0;
 	f->restarted = f->over = f->ok = 0;
 	buf_reset(&f->arrived);
 	f->is_open = 1;
@@ -395,6 +420,62 @@ fetch_failed(struct listing *l, struct fetch *f, struct err *err)
 	return (-1);
 }
 
+static int
+ends_with(const char *text, size_t *len, const char *end)
+{
+	size_t n = strlen(end);
+
+	if (*len < n || memcmp(text + *len - n, end, n) != 0)
+		return (0);
+	*len -= n;
+	return (1);
+}
+
+/*
+ * The marker is the last thing of a page: once all has come, the next page can be asked for before
+ * this one is parsed.  Only where the text cannot mean anything else; the parser has the last word.
+ */
+static void
+start_early(struct listing *l, struct fetch *f)
+{
+	static const char begin[] = "<NextMarker>";
+	struct fetch *next = &l->fetches[f == l->fetches];
+	const char *from;
+	size_t len;
+
+	if (l->max_results != 0 || l->early.len > 0)
+		return;
+	pthread_mutex_lock(&f->lock);
+	len = f->over && f->ok ? f->tail_len : 0;
+	while (len > 0 && strchr(" \r\n\t", f->tail[len - 1]) != NULL)
+		len--;
+	if (ends_with(f->tail, &len, "</EnumerationResults>") &&
+	    ends_with(f->tail, &len, "</NextMarker>") &&
+	    (from = memrchr(f->tail, '<', len)) != NULL &&
+	    (size_t)(f->tail + len - from) > strlen(begin) &&
+	    memcmp(from, begin, strlen(begin)) == 0 &&
+	    memchr(from, '&', (size_t)(f->tail + len - from)) == NULL)
+		buf_add(&l->early, from + strlen(begin),
+		    (size_t)(f->tail + len - from) - strlen(begin));
+	pthread_mutex_unlock(&f->lock);
+	if (l->early.len > 0)
+		fetch_start(l, next, buf_str(&l->early));
+}
+
+static int
+feed(struct listing *l, struct fetch *f, struct xml *x, const struct buf *chunk, struct err *err)
+{
+	size_t at, n;
+
+	for (at = 0; at < chunk->len; at += n) {
+		n = chunk->len - at < SLICE ? chunk->len - at : SLICE;
+		start_early(l, f);
+		if (xml_feed(x, chunk->data + at, n, 0, err) != 0)
+			return (-1);
+	}
+	return (0);
+}
+
 /* Waits for the page and parses it while it comes. */
 static int
 fetch_page(struct listing *l, struct fetch *f, struct err *err)
@@ -419,7 +500,7 @@ fetch_page(struct listing *l, struct fetch *f, struct err *err)
 			bad = 0;
 		}
 		if (!bad)
-			bad = xml_feed(x, chunk.data, chunk.len, 0, &parse_err) != 0;
+			bad = feed(l, f, x, &chunk, &parse_err) != 0;
 	}
 	f->is_open = 0;
 	if (f->ok && !bad)
@@ -488,10 +569,26 @@ listing_done(struct listing *l)
 		pthread_mutex_destroy(&f->lock);
 	}
 	page_done(&l->page);
+	buf_done(&l->early);
 }
 
 /* Told of each page; non-zero: stop. */
 typedef int page_fn(void *arg, const struct page *);
+
+/* 1: the next page is on its way.  What was begun with another marker is given up. */
+static int
+is_early(struct listing *l, const struct buf *marker, struct fetch *next)
+{
+	int right = l->early.len > 0 && l->early.len == marker->len &&
+	    memcmp(l->early.data, marker->data, marker->len) == 0;
+
+	if (l->early.len > 0 && !right) {
+		fetch_abandon(l, next);
+		blob_op_done(&next->op);
+	}
+	buf_reset(&l->early);
+	return (right);
+}
 
 /* The next page is on its way while this one is told, if all are wanted anyway. */
 static int
@@ -513,7 +610,7 @@ follow(struct listing *l, page_fn *fn, void *arg, struct err *err)
 			    "the listing does not advance"));
 		buf_reset(&marker);
 		buf_add(&marker, buf_str(&l->page.next), l->page.next.len);
-		if (ahead && marker.len > 0)
+		if (!is_early(l, &marker, next) && ahead && marker.len > 0)
 			fetch_start(l, next, marker.data);
 		if (fn(arg, &l->page) != 0 || marker.len == 0)
 			return (0);

@@ -33,12 +33,17 @@ refuse(struct xml *x, const char *why)
 	XML_StopParser(x->parser, XML_FALSE);
 }
 
+/* In one pass: a listing of 100,000 names has millions of elements.  len: with the prefix. */
 static const char *
-without_prefix(const char *name)
+without_prefix(const char *name, size_t *len)
 {
-	const char *colon = strrchr(name, ':');
+	const char *p, *local = name;
 
-	return (colon != NULL ? colon + 1 : name);
+	for (p = name; *p != '\0'; p++)
+		if (*p == ':')
+			local = p + 1;
+	*len = (size_t)(p - name);
+	return (local);
 }
 
 static int
@@ -51,8 +56,9 @@ static void
 on_begin(void *arg, const XML_Char *name, const XML_Char **attributes)
 {
 	const char *kept[2 * ATTRIBUTES_MAX + 1];
+	const char *local;
 	struct xml *x = arg;
-	size_t n = 0;
+	size_t n = 0, len;
 
 	x->quiet = 0;
 	if (x->refusal != NULL)
@@ -61,38 +67,41 @@ on_begin(void *arg, const XML_Char *name, const XML_Char **attributes)
 		refuse(x, "it is nested too deeply");
 		return;
 	}
-	if (strlen(name) > NAME_BYTES_MAX) {
+	local = without_prefix(name, &len);
+	if (len > NAME_BYTES_MAX) {
 		refuse(x, "a name is too long");
 		return;
 	}
 	for (; *attributes != NULL; attributes += 2) {
 		if (is_namespace(attributes[0]))
 			continue;
-		if (n == 2 * ATTRIBUTES_MAX || strlen(attributes[0]) > NAME_BYTES_MAX ||
+		kept[n] = without_prefix(attributes[0], &len);
+		if (n == 2 * ATTRIBUTES_MAX || len > NAME_BYTES_MAX ||
 		    strlen(attributes[1]) > XML_TEXT_MAX) {
 			refuse(x, "the attributes of an element are too many or too long");
 			return;
 		}
-		kept[n++] = without_prefix(attributes[0]);
-		kept[n++] = attributes[1];
+		kept[n + 1] = attributes[1];
+		n += 2;
 	}
 	kept[n] = NULL;
 	x->is_leaf = 1;
 	buf_reset(&x->text);
-	x->handler->begin(x->arg, without_prefix(name), kept);
+	x->handler->begin(x->arg, local, kept);
 }
 
 static void
 on_end(void *arg, const XML_Char *name)
 {
 	struct xml *x = arg;
+	size_t len;
 
 	x->quiet = 0;
 	if (x->refusal != NULL)
 		return;
 	if (!x->is_leaf)
 		buf_reset(&x->text);
-	x->handler->end(x->arg, without_prefix(name), buf_str(&x->text), x->text.len);
+	x->handler->end(x->arg, without_prefix(name, &len), buf_str(&x->text), x->text.len);
 	x->is_leaf = 0;
 	x->depth--;
 }

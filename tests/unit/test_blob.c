@@ -222,6 +222,31 @@ test_list_pages(void)
 	store_free(s);
 }
 
+/* What stands last looks like the marker, but there is more to it: the parser's word counts. */
+static enum origin_end
+split_marker(struct origin_conn *c)
+{
+	struct arena mem = ARENA_EMPTY;
+	const char *marker = uri_query_get(c->http.req.query, "marker", &mem);
+	const char *body = PAGE(FILE_OF("wrong", "2"), "");
+
+	if (marker == NULL)
+		body = PAGE(FILE_OF("one", "1"), "a</NextMarker><NextMarker>b");
+	else if (strcmp(marker, "ab") == 0)
+		body = PAGE(FILE_OF("right", "3"), "");
+	arena_done(&mem);
+	return (answer(c, 200, NULL, body));
+}
+
+static void
+test_split_marker(void)
+{
+	struct store *s = begin(split_marker);
+
+	check_list(s, "", 0, 0, "one 1|right 3|");
+	store_free(s);
+}
+
 static enum origin_end
 one_bad_list(struct origin_conn *c)
 {
@@ -1010,6 +1035,7 @@ main(void)
 		return (1);
 	test_list_traps();
 	test_list_pages();
+	test_split_marker();
 	test_list_failures();
 	test_stat();
 	test_read();

@@ -7,6 +7,8 @@
 
 #define RESERVE		8	/* reading ahead leaves 1/8 alone */
 #define STALE_MS	10000	/* fetched ahead and not read for so long */
+#define KEEP		64	/* chunks that were read stay: so many, and ... */
+#define KEEP_PART	16	/* ... this part of all; the kernel has their bytes as well */
 
 static void
 list_add(struct chunk_list *l, struct chunk *c)
@@ -83,6 +85,8 @@ victim(struct chunks *cs, int ahead)
 		c = cs->unread.head;
 		if (c == NULL || clock_ms() - c->touched_ms < STALE_MS)
 			return (NULL);
+	} else if (cs->read.n > KEEP + cs->n / KEEP_PART) {
+		c = cs->read.head;
 	} else if ((c = cs->free.head) == NULL && (c = cs->read.head) == NULL &&
 	    (c = cs->unread.head) == NULL)
 		return (NULL);

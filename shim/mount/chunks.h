@@ -6,10 +6,11 @@
  * owner and index, reused when nobody has them pinned.
  *
  * Only blocks.c includes this; its mutex guards all of it but a chunk's bytes.
- * Which chunk is reused: a free one, else the least recently used of those that
- * were read, else of those that were fetched ahead and not read.  For reading
- * ahead an eighth stays, and what is unread is taken only when it is old: its
- * reader has ended.
+ * Which chunk is reused: the least recently used of those that were read, if they
+ * are more than a few (the kernel has their bytes, and their memory is in the
+ * processor's caches), else a free one, else what was read, else what was
+ * fetched ahead and not read.  For reading ahead an eighth stays, and what is
+ * unread is taken only when it is old: its reader has ended.
  */
 
 #include <stddef.h>

@@ -23,6 +23,7 @@
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
 #define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
+#define REST_PART	16		/* of --memory: connections, threads, the processes themselves */
 #define NAMES_PART		4
 #define NAMES_MIN		((int64_t)16 << 20)
 
@@ -262,7 +263,9 @@ make_disk(struct mountd *m)
 static int
 make_reader(struct mountd *m, struct err *err)
 {
-	struct blocks_options blocks = { .store = m->store, .memory_bytes = m->opt->memory_bytes,
+	int64_t rest = m->opt->memory_bytes / REST_PART;
+	struct blocks_options blocks = { .store = m->store,
+	    .memory_bytes = m->opt->memory_bytes - rest,
 	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms),
 	    .user_bytes = sizeof(struct reader_streams) };
 	struct session_options session = { .fuse_fd = m->opt->fuse_fd, .report = m->report,

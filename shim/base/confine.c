@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -96,7 +97,7 @@ struct limited {
 	unsigned int	arg;
 	uint32_t	mask;
 	size_t		nvalues;
-	uint32_t	values[4];
+	uint32_t	values[5];
 	int		is_file;	/* of CONFINE_FILES only */
 };
 static const struct limited limited[] = {
@@ -106,7 +107,8 @@ static const struct limited limited[] = {
 	{ __NR_socket, 0, MANY, 4, { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK }, 0 },
 	{ __NR_prctl, 0, MANY, 1, { PR_SET_NAME }, 0 },
 	{ __NR_ioctl, 1, MANY, 1, { FIONBIO_CALL }, 0 },
-	{ __NR_ioctl, 1, MANY, 3, { FIONBIO_CALL, FUSE_BACKING_OPEN, FUSE_BACKING_CLOSE }, 1 },
+	{ __NR_ioctl, 1, MANY, 5, { FIONBIO_CALL, FUSE_BACKING_OPEN, FUSE_BACKING_CLOSE,
+	    FS_IOC_GETFLAGS, FS_IOC_SETFLAGS }, 1 },
 };
 
 struct program {

@@ -11,6 +11,7 @@
 #include "mount/access.h"
 #include "mount/behind.h"
 #include "mount/cond.h"
+#include "mount/place.h"
 #include "mount/staged.h"
 #include "plan/tuning.h"
 
@@ -990,7 +991,7 @@ writer_new(const struct writer_options *o, struct err *err)
 	struct writer *w;
 	int fd;
 
-	if (fd_mkdir_p(o->staging, 0700, err) != 0) {
+	if (place_directory(o->staging, err) != 0) {
 		if (err != NULL && err->remedy == REMEDY_NONE)
 			err->remedy = REMEDY_CACHE_DIR;
 		return (NULL);

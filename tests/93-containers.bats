@@ -30,6 +30,7 @@ setup() {
 	job_as fallback
 	images_variables
 	T=$BATS_TEST_TMPDIR
+	N=$BATS_TEST_NUMBER
 	# What FUSE needs.  apparmor: where the host has it, its default profile forbids mount(2).
 	fuse=(--device "$fuse_device:/dev/fuse" --cap-add SYS_ADMIN --security-opt apparmor=unconfined)
 }
@@ -55,25 +56,206 @@ container_says() {
 	docker logs "$container" 2>&1 | grep -q -- "$1"
 }
 
-# ---- training and serving
+# ---- training
 
 # The model that training writes: once for this file.
 model() {
 	[ -s "$BATS_FILE_TMPDIR/trained" ] && return 0
 	container 0 "${fuse[@]}" "$TRAINING"
-	echo "$out" >"$BATS_FILE_TMPDIR/trained"
+	silent
 	azsim_get data/models/1/model.joblib >"$BATS_FILE_TMPDIR/model.joblib"
 	azsim_get data/models/1/metrics.json >"$BATS_FILE_TMPDIR/metrics.json"
+	echo "$out" >"$BATS_FILE_TMPDIR/trained"
 }
 
 @test "training: scikit-learn learns from a mounted input and writes the model to a mounted output" {
 	model
-	grep -q '^accuracy 0\.9[0-9]* on 450 digits$' "$BATS_FILE_TMPDIR/trained"
+	grep -qx 'accuracy 0\.99[0-9] on 450 digits' "$BATS_FILE_TMPDIR/trained"
 	python3 - "$BATS_FILE_TMPDIR/metrics.json" <<-'END'
 		import json, sys
 		metrics = json.load(open(sys.argv[1]))
 		assert metrics["accuracy"] > 0.98, metrics
 		assert metrics["trained_on"] + metrics["tested_on"] == 1797, metrics
 	END
-	[ "$(azsim_count "oid=$FIRST_OID" op=GetBlob)" -ge 4 ]
+}
+
+@test "training: without FUSE an error names what Docker and Kubernetes need; AMLSHIM_FUSE=copy trains" {
+	container 125 "$TRAINING"
+	assert_in "$err" "--device /dev/fuse"
+	assert_in "$err" "securityContext.privileged"
+	assert_in "$err" "AMLSHIM_FUSE=copy"
+	azsim_ctl DELETE "/_azsim/blob/$AZSIM_ACCOUNT/data/models/1/metrics.json" >/dev/null || true
+	container 0 -e AMLSHIM_FUSE=copy "$TRAINING"
+	assert_in "$out" "accuracy 0.99"
+	azsim_get data/models/1/metrics.json | grep -q accuracy
+}
+
+# ---- one job under restrictions
+
+# probe OPTION...: tests/data/container-job.py in a container; $out is what it found.  /w is a volume.
+probe() {
+	probe_prepare
+	container 0 "${probing[@]}" "$@" "$TRAINING"
+	probe_found
+}
+
+probe_prepare() {
+	volume=$(mktemp -d "$T/w.XXXXXX")
+	chmod 777 "$volume"		# the users of containers are others
+	cat >"$T/job.yml" <<-END
+		command: python3 /job.py \${{inputs.data}} \${{outputs.out}} /w/token
+		inputs: {data: {type: uri_folder, path: azureml://datastores/digits/paths/data/}}
+		outputs: {out: {type: uri_folder, path: azureml://datastores/digits/paths/found$N/}}
+	END
+	probing=(-e "AMLSHIM_JOB=$(cat "$T/job.yml")" -v "$BATS_TEST_DIRNAME/data/container-job.py:/job.py:ro"
+	    -v "$volume:/w" -e AMLSHIM_AUDIT=/w/audit -e AMLSHIM_TOKEN_FILES=https://storage.azure.com/=/w/token)
+}
+
+# The bytes of the input, the identity of both tokens, the output in the store, the audit, no token left.
+probe_found() {
+	local bytes
+	bytes=$(cat "$BATS_FILE_TMPDIR"/digits/* | wc -c)
+	assert_in "$out" "\"bytes\": $bytes,"
+	assert_in "$out" "\"broker\": \"$FIRST_OID\""
+	assert_in "$out" "\"token_file\": \"$FIRST_OID\""
+	assert_equal "$(azsim_get "data/found$N/found.txt")" found
+	grep -q "$FIRST_ID" "$volume/audit"
+	[ ! -e "$volume/token" ]
+}
+
+@test "container: root with CAP_SYS_ADMIN alone" {
+	probe "${fuse[@]}" --cap-drop ALL
+	assert_in "$out" '"uid": 0'
+	assert_in "$out" '"mounts": 2'
+}
+
+@test "container: another user, with mounts: in a user namespace" {
+	probe "${fuse[@]}" --user 1000:1000
+	assert_in "$out" '"uid": 1000'
+	assert_in "$out" '"mounts": 2'
+	# Not more than the container has to give, and no way to more.
+	probe "${fuse[@]}" --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges
+	assert_in "$out" '"mounts": 2'
+}
+
+@test "container: no CAP_SYS_ADMIN, but user namespaces: root, another user, and what docker exec sees" {
+	local allowed=(--device "$fuse_device:/dev/fuse" --security-opt seccomp=unconfined
+	    --security-opt apparmor=unconfined)
+	probe "${allowed[@]}"
+	assert_in "$out" '"uid": 0'
+	assert_in "$out" '"mounts": 2'
+	probe "${allowed[@]}" --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges
+	assert_in "$out" '"uid": 1000'
+	assert_in "$out" '"mounts": 2'
+	# Root keeps all ids, and with them other users.
+	container 0 "${allowed[@]}" -e "AMLSHIM_JOB=$(sed 's/^command:.*/command: touch x; chown 33:44 x; stat -c %u:%g x; grep -c . \/proc\/self\/uid_map/' "$T/job.yml")" "$TRAINING"
+	assert_equal "$out" "33:44
+1"
+}
+
+@test "container: a user that no user namespace is allowed: an error that says so, or copies" {
+	probe_prepare
+	container 125 "${probing[@]}" --device "$fuse_device:/dev/fuse" --user 1000:1000 "$TRAINING"
+	assert_in "$err" "SYS_ADMIN is missing"
+	assert_in "$err" "user namespace"
+	container 125 "${probing[@]}" --device /dev/full:/dev/fuse:r --user 1000:1000 "$TRAINING"
+	assert_in "$err" "/dev/fuse"
+	probe -e AMLSHIM_FUSE=copy --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges
+	assert_in "$out" '"mounts": 0'
+}
+
+@test "container: a read-only root file system, with a tmpfs, without one, and copying" {
+	probe "${fuse[@]}" --read-only --tmpfs /tmp -e AMLSHIM_ROOT=/tmp/data
+	assert_in "$out" '"mounts": 2'
+	probe "${fuse[@]}" --read-only --tmpfs /tmp -e AMLSHIM_ROOT=/tmp/data --user 1000:1000
+	assert_in "$out" '"mounts": 2'
+	probe --read-only --tmpfs /tmp --tmpfs /mnt/amlshim:mode=1777 -e AMLSHIM_FUSE=copy --user 1000:1000 --cap-drop ALL
+	container 125 "${probing[@]}" "${fuse[@]}" --read-only "$TRAINING"
+	assert_in "$err" "AMLSHIM_ROOT"
+	assert_in "$err" "--tmpfs /tmp"
+	container 125 "${probing[@]}" "${fuse[@]}" --read-only --tmpfs /mnt/amlshim "$TRAINING"
+	assert_in "$err" "AMLSHIM_CACHE_DIR"
+}
+
+@test "container: not PID 1: under docker run --init, and with --pid host" {
+	probe "${fuse[@]}" --init
+	assert_in "$out" '"parent": "amlshim"'
+	assert_in "$out" '"mounts": 2'
+	probe "${fuse[@]}" --pid host
+	assert_in "$out" '"mounts": 2'
+	probe "${fuse[@]}" --pid host --user 1000:1000
+	assert_in "$out" '"mounts": 2'
+}
+
+@test "container: --network none: an error that names what cannot be reached, and no job" {
+	run_status 120 docker run --rm --label "$docker_label" --network none "${variables[@]}" "${fuse[@]}" "$TRAINING"
+	assert_in "$err" "127.0.0.1:$AZSIM_PORT"
+	refute_in "$out" accuracy
+	job_as key
+	images_variables
+	run_status 120 docker run --rm --label "$docker_label" --network none "${variables[@]}" "${fuse[@]}" "$TRAINING"
+	assert_in "$err" "https://localhost:$AZSIM_HTTPS_PORT"
+	refute_in "$out" accuracy
+}
+
+# 64 MiB for the mounts, of 256: four readers of a file that is larger than the container.
+@test "container: 256 MiB of memory: mounts stay within, and a job that does not is 137" {
+	head -c 300M /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null >"$T/large"
+	azsim_put data/large "$T/large"
+	container 0 "${fuse[@]}" -m 256m --memory-swap 256m -e "AMLSHIM_JOB=
+command: cd \${{inputs.d}}; for i in 1 2 3; do md5sum <large & done; wait
+inputs: {d: {type: uri_folder, path: azureml://datastores/digits/paths/large/}}" "$TRAINING"
+	assert_equal "$(sort -u <<<"$out")" "$(md5sum <"$T/large")"
+	assert_equal "$(wc -l <<<"$out")" 3
+	silent
+	container 137 "${fuse[@]}" -m 256m --memory-swap 256m -e "AMLSHIM_JOB=
+command: python3 -c 'b = bytearray(1 << 30)'
+inputs: {d: {type: uri_folder, path: azureml://datastores/digits/paths/data/}}" "$TRAINING"
+}
+
+# ---- the life of a container
+
+@test "docker stop: outputs are flushed within the grace period, and what a too short one does" {
+	azsim_fault op=PutBlob delay=2000 >/dev/null
+	stoppable -e AMLSHIM_GRACE=60s
+	docker stop -t 60 "$container" >/dev/null
+	assert_equal "$(docker wait "$container")" 0
+	assert_equal "$(azsim_get "data/stop$N/part")" text
+	# Docker's own patience ends first: nobody can say so, 137 and the staged file do.
+	azsim_ctl DELETE "/_azsim/blob/$AZSIM_ACCOUNT/data/stop$N/part" >/dev/null
+	azsim_fault op=PutBlob delay=60000 >/dev/null
+	stoppable -e AMLSHIM_GRACE=60s
+	docker stop -t 1 "$container" >/dev/null
+	assert_equal "$(docker wait "$container")" 137
+	docker cp "$container:/tmp/amlshim/out/part" "$T/part"
+	assert_equal "$(cat "$T/part")" text
+	# amlshim's ends before: 123, and the file is named.
+	stoppable -e AMLSHIM_GRACE=1s
+	docker stop -t 60 "$container" >/dev/null
+	assert_equal "$(docker wait "$container")" 123
+	container_says "/tmp/amlshim/out/part"
+}
+
+# A job that has a file open, and ends when it is told to: as $container, when it is ready.
+stoppable() {
+	running "${fuse[@]}" "$@" -e "AMLSHIM_JOB=
+command: exec 3>\${{outputs.out}}/part; echo text >&3; trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done
+outputs: {out: {type: uri_folder, path: azureml://datastores/digits/paths/stop$N/}}" "$TRAINING"
+	wait_for 60 container_says ready
+}
+
+ready_times() {
+	[ "$(docker logs "$container" 2>&1 | grep -c ready)" = "$1" ]
+}
+
+@test "docker restart: what the first run left is no hindrance to the second" {
+	stoppable
+	docker restart -t 60 "$container" >/dev/null
+	wait_for 60 ready_times 2
+	docker kill "$container" >/dev/null
+	docker start "$container" >/dev/null
+	wait_for 60 ready_times 3
+	docker stop -t 60 "$container" >/dev/null
+	assert_equal "$(docker wait "$container")" 0
+	assert_equal "$(azsim_get "data/stop$N/part")" text
 }

@@ -6,6 +6,7 @@
 load helpers
 load lib/jobs
 load lib/docker
+load lib/images
 
 setup_file() {
 	[ "$(id -u)" = 0 ] || return 0
@@ -51,7 +52,7 @@ entrypoint() { # IMAGE
 debian_image() {
 	local id
 	docker image inspect "$DEBIAN" >/dev/null 2>&1 && return 0
-	"$jobs_top/scripts/base-image.sh" "$DEBIAN"
+	images_base "$DEBIAN"
 	id=$(docker create --label "$docker_label" "$DEBIAN" x)
 	docker cp "$AMLSHIM" "$id:/sbin/amlshim"
 	docker commit "$id" "$DEBIAN" >/dev/null

@@ -90,6 +90,80 @@ model() {
 	azsim_get data/models/1/metrics.json | grep -q accuracy
 }
 
+# ---- serving
+
+# serving [OPTION...]: the inference image as $container, on a port of its own; as images/compose.yml
+# has it: no FUSE, no root, no capability, nothing to write to but tmpfs.
+serving() {
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	sed "s/port: 5001/port: $port/; s/period: 5,/period: 1,/" "$jobs_top/images/inference/deployment.yml" >"$T/deployment.yml"
+	running --read-only --tmpfs /tmp --tmpfs /var/azureml-app:mode=1777 --tmpfs /mnt/amlshim:mode=1777 \
+	    --cap-drop ALL --security-opt no-new-privileges --health-interval 1s --health-retries 2 \
+	    -e "AMLSHIM_JOB=$(cat "$T/deployment.yml")" -e "SERVER_PORT=$port" "$@" "$INFERENCE"
+}
+
+health_is() {
+	[ "$(docker inspect -f '{{.State.Health.Status}}' "$container")" = "$1" ]
+}
+
+# predict NAME: asks the server for the digits of a file of the data; the answer is $predicted.
+predict() {
+	predicted=$(python3 - "$port" "$BATS_FILE_TMPDIR/digits/$1" <<-'END'
+		import json, sys, urllib.request
+		rows = [[float(x) for x in line.split(",")[:-1]] for line in open(sys.argv[2])]
+		request = urllib.request.Request(f"http://127.0.0.1:{sys.argv[1]}/score", json.dumps({"data": rows}).encode(), {"Content-Type": "application/json"})
+		print(json.load(urllib.request.urlopen(request, timeout=60)))
+	END
+	)
+}
+
+# predict_directly NAME: the same by the model that came out of the store, without amlshim.
+predict_directly() {
+	docker run --rm --label "$docker_label" --network none -v "$BATS_FILE_TMPDIR:/d:ro" --entrypoint python3 \
+	    "$TRAINING" -c "
+import joblib, numpy
+print(joblib.load('/d/model.joblib').predict(numpy.loadtxt('/d/digits/$1', delimiter=',')[:, :-1]).tolist())"
+}
+
+@test "inference: the model that was trained is served, and says what it says when it is loaded directly" {
+	model
+	serving
+	wait_for 120 health_is healthy
+	predict part-03.csv
+	assert_equal "$predicted" "$(predict_directly part-03.csv)"
+	# What a bad request gets is the scoring script's failure, and the server goes on.
+	run_status 22 curl -sf -d nonsense "http://127.0.0.1:$port/score"
+	assert_equal "$(curl -s "http://127.0.0.1:$port/")" Healthy
+	run_status 0 docker exec "$container" /sbin/amlshim status
+	assert_in "$out" ready
+	assert_in "$out" "$FIRST_ID"
+	docker stop -t 60 "$container" >/dev/null
+	assert_equal "$(docker wait "$container")" 0
+	container_says stopped
+}
+
+@test "inference: HEALTHCHECK turns healthy, unhealthy while the server hangs, and healthy again" {
+	local server
+	model
+	serving
+	wait_for 120 health_is healthy
+	server=$(docker top "$container" -eo pid,args | awk '/serve.py/ && !/amlshim/ { print $1; exit }')
+	kill -STOP "$server"
+	wait_for 60 health_is unhealthy
+	run_status 1 docker exec "$container" /sbin/amlshim healthcheck
+	kill -CONT "$server"
+	wait_for 60 health_is healthy
+	predict part-00.csv
+	assert_equal "$predicted" "$(predict_directly part-00.csv)"
+}
+
+@test "inference: a model that is not there: an error that names it, and no server" {
+	serving -e "AMLSHIM_DATASTORES=$(sed s/container_name:.*/container_name:\ nothing/ "$T/digits.yml")"
+	assert_equal "$(timeout 120 docker wait "$container")" 120
+	container_says nothing
+	refute container_says "^ready"
+}
+
 # ---- one job under restrictions
 
 # probe OPTION...: tests/data/container-job.py in a container; $out is what it found.  /w is a volume.
@@ -256,4 +330,27 @@ ready_times() {
 	docker stop -t 60 "$container" >/dev/null
 	assert_equal "$(docker wait "$container")" 0
 	assert_equal "$(azsim_get "data/stop$N/part")" text
+}
+
+# ---- the files beside the images
+
+@test "compose: the file is what docker compose takes, and an unknown field is not" {
+	local compose=(docker-compose)
+	"$jobs_top/scripts/apt-install.sh" docker-compose >/dev/null
+	command -v docker-compose >/dev/null || compose=(docker compose)
+	run_status 0 "${compose[@]}" -f "$jobs_top/images/compose.yml" config -q
+	sed 's/cap_add/cap_addd/' "$jobs_top/images/compose.yml" >"$T/compose.yml"
+	refute "${compose[@]}" -f "$T/compose.yml" config -q
+}
+
+@test "kubernetes: the manifests are what the API's schemas take, and unknown fields and wrong types are not" {
+	local NPM_DIR
+	NPM_DIR=$("$jobs_top/scripts/npm-tools.sh")
+	export NPM_DIR
+	run_status 0 node "$BATS_TEST_DIRNAME/sdk/kubernetes.mjs" "$jobs_top/images/kubernetes.yaml"
+	assert_equal "$out" "Job, Deployment: valid"
+	sed 's/privileged: true/privilegedd: true/; s/replicas: 2/replicas: two/' "$jobs_top/images/kubernetes.yaml" >"$T/bad.yaml"
+	run_status 1 node "$BATS_TEST_DIRNAME/sdk/kubernetes.mjs" "$T/bad.yaml"
+	assert_in "$out" "replicas must be integer"
+	assert_in "$out" "'\"privilegedd\"' does not exist"
 }

@@ -157,6 +157,44 @@ print(joblib.load('/d/model.joblib').predict(numpy.loadtxt('/d/digits/$1', delim
 	assert_equal "$predicted" "$(predict_directly part-00.csv)"
 }
 
+# docker as the README's reader has it: here nothing can be fetched, the base is another, the store is
+# the host's, and so is the identity.  amlshim's own image is built from the source elsewhere.
+readme_docker() {
+	cat >"$T/bin/docker" <<-'END'
+		#!/bin/bash
+		case "$1 $3" in
+		"build amlshim")
+			exec "$REAL" tag "$IMAGES_AMLSHIM" amlshim ;;
+		"build "*)
+			exec env DOCKER_BUILDKIT=0 "$REAL" build -q --network none --build-arg "DEBIAN=$IMAGES_BASE" "${@:2}" ;;
+		run*)
+			mapfile -t more <"$MORE"
+			shift
+			exec "$REAL" run --label "$LABEL" --network host "${more[@]}" "${@//3f2a7c1e-0000-4000-8000-5b7d9e1f0a21/$FIRST_ID}" ;;
+		esac
+		exec "$REAL" "$@"
+	END
+	chmod +x "$T/bin/docker"
+}
+
+@test "README: the block about the two images, as written" {
+	mkdir "$T/bin"
+	readme_docker
+	REAL=$(command -v docker) MORE=$T/more LABEL=$docker_label
+	export REAL MORE LABEL
+	printf '%s\n' -v "$STORE_CA:/ca.pem:ro" -e SSL_CERT_FILE=/ca.pem "${job_env[@]/#/--env=}" >"$MORE"
+	sed -n '/^<!-- images:/,/^<!-- end of images/p' "$jobs_top/README.md" | sed '1,2d;$d' | sed '$d' >"$T/block.sh"
+	[ "$(grep -c docker "$T/block.sh")" -ge 7 ]
+	ln -s "$jobs_top/images" "$T/images"
+	cd "$T"
+	run_status 0 env "PATH=$T/bin:$PATH" bash -eu block.sh
+	assert_in "$out" "accuracy 0.99"
+	assert_in "$out" "ready"
+	[[ $out =~ \[[0-9]\] ]]
+	docker rm -f digits >/dev/null
+	docker rmi training inference amlshim >/dev/null
+}
+
 @test "inference: a model that is not there: an error that names it, and no server" {
 	serving -e "AMLSHIM_DATASTORES=$(sed s/container_name:.*/container_name:\ nothing/ "$T/digits.yml")"
 	assert_equal "$(timeout 120 docker wait "$container")" 120
@@ -270,7 +308,7 @@ probe_found() {
 }
 
 # 64 MiB for the mounts, of 256: four readers of a file that is larger than the container.
-@test "container: 256 MiB of memory: mounts stay within, and a job that does not is 137" {
+@test "container: 256 MiB of memory: mounts stay within, and a job that does not is 137 and told of" {
 	head -c 300M /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null >"$T/large"
 	azsim_put data/large "$T/large"
 	container 0 "${fuse[@]}" -m 256m --memory-swap 256m -e "AMLSHIM_JOB=
@@ -282,6 +320,7 @@ inputs: {d: {type: uri_folder, path: azureml://datastores/digits/paths/large/}}"
 	container 137 "${fuse[@]}" -m 256m --memory-swap 256m -e "AMLSHIM_JOB=
 command: python3 -c 'b = bytearray(1 << 30)'
 inputs: {d: {type: uri_folder, path: azureml://datastores/digits/paths/data/}}" "$TRAINING"
+	assert_in "$err" "killed for lack of memory"
 }
 
 # ---- the life of a container

@@ -45,6 +45,10 @@ golden() { # CASE
 	golden user
 }
 
+@test "plan: an online deployment: its model, its server's variables, its probes" {
+	golden deployment
+}
+
 @test "plan: user_identity works on serverless compute" {
 	golden user-serverless
 }

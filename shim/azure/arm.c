@@ -169,9 +169,10 @@ arm_read_default(const char *body, size_t len, struct wire_datastore *ret, struc
 }
 
 static int32_t
-data_type(const char *name)
+asset_type(const char *name)
 {
-	static const enum spec_type types[] = { SPEC_URI_FILE, SPEC_URI_FOLDER, SPEC_MLTABLE };
+	static const enum spec_type types[] = { SPEC_URI_FILE, SPEC_URI_FOLDER, SPEC_MLTABLE,
+	    SPEC_MLFLOW_MODEL, SPEC_CUSTOM_MODEL, SPEC_TRITON_MODEL };
 	size_t i;
 
 	for (i = 0; name != NULL && i < LENGTH(types); i++)
@@ -184,14 +185,17 @@ static int
 read_one_asset(const struct json *o, struct wire_asset *ret, struct err *err)
 {
 	const struct json *p = json_get(o, "properties");
+	int is_model = json_get(p, "modelUri") != NULL;
 	struct wire_asset asset;
 
 	memset(&asset, 0, sizeof(asset));
-	if (copy_text(p, "dataUri", asset.uri, sizeof(asset.uri), err) != 0)
+	if (copy_text(p, is_model ? "modelUri" : "dataUri", asset.uri, sizeof(asset.uri),
+	    err) != 0 || copy_text(o, "name", asset.version, sizeof(asset.version), err) != 0)
 		return (-1);
 	if (asset.uri[0] == '\0')
-		return (malformed(err, "no data asset: there is no \"dataUri\" in it"));
-	asset.type = data_type(json_string(json_get(p, "dataType")));
+		return (malformed(err,
+		    "no asset: there is neither \"dataUri\" nor \"modelUri\" in it"));
+	asset.type = asset_type(json_string(json_get(p, is_model ? "modelType" : "dataType")));
 	*ret = asset;
 	return (0);
 }
@@ -204,10 +208,10 @@ arm_read_asset(const char *body, size_t len, int is_list, struct wire_asset *ret
 
 	if (json_type(root) != JSON_OBJECT ||
 	    (is_list && json_type(json_get(root, "value")) != JSON_ARRAY))
-		failed = malformed(err, "not what a data asset is described by");
+		failed = malformed(err, "not what an asset is described by");
 	else if (is_list && first_of(root) == NULL)
 		failed = err_set(err, ERR_NOT_FOUND, REMEDY_CHECK_WORKSPACE, read_op,
-		    "the workspace has no version of this data asset");
+		    "the workspace has no version of it");
 	else
 		failed = read_one_asset(is_list ? first_of(root) : root, ret, err);
 	json_free(root);
@@ -388,13 +392,14 @@ arm_datastore(const struct arm *arm, const struct spec_workspace *w, const char 
 }
 
 int
-arm_data_asset(const struct arm *arm, const struct spec_workspace *w, const char *name,
+arm_asset(const struct arm *arm, const struct spec_workspace *w, int is_model, const char *name,
     const char *version, struct wire_asset *ret, struct err *err)
 {
 	auto_buf struct buf url = BUF_EMPTY;
-	struct rest r = { .op = "get the data asset's description", .method = "GET" };
+	struct rest r = { .op = is_model ? "get the model's description" :
+	    "get the data asset's description", .method = "GET" };
 	const struct buf *body = &r.call.response.error_body;
-	int failed = begin_url(arm, w, "data", &url, err);
+	int failed = begin_url(arm, w, is_model ? "models" : "data", &url, err);
 
 	if (failed == 0)
 		failed = add_segment(&url, name, err);

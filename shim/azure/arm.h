@@ -2,13 +2,14 @@
 #define AZURE_ARM_H
 
 /*
- * arm -- what an Azure ML workspace tells of its datastores and data assets.
+ * arm -- what an Azure ML workspace tells of its datastores, data assets and models.
  *
  *   GET  WORKSPACE/datastores/NAME
  *   GET  WORKSPACE/datastores?isDefault=true&count=1&orderByAsc=false
  *   POST WORKSPACE/datastores/NAME/listSecrets   {"expirableSecret":true,"expireAfterHours":N}
  *   GET  WORKSPACE/data/NAME/versions/VERSION
  *   GET  WORKSPACE/data/NAME/versions?$orderBy=createdtime desc&$top=1    the latest
+ *   GET  WORKSPACE/models/NAME/versions...                                likewise
  * with WORKSPACE = ENDPOINT/subscriptions/S/resourceGroups/G/providers/
  * Microsoft.MachineLearningServices/workspaces/W.  The body of listSecrets, and
  * with it a SAS in place of the account key, exists from version
@@ -16,7 +17,7 @@
  *
  * Sources: Azure/azure-rest-api-specs specification/machinelearningservices/
  * resource-manager/Microsoft.MachineLearningServices/stable/2024-10-01/examples/Datastore/
- * {get,list,listSecrets}.json, Workspace/DataVersionBase/get.json; Azure/azure-sdk-for-python
+ * {get,list,listSecrets}.json, Workspace/{DataVersionBase,ModelVersion}/get.json; Azure/azure-sdk-for-python
  * sdk/evaluation/azure-ai-evaluation/azure/ai/evaluation/_azure/_clients.py (LiteMLClient),
  * sdk/ml/azure-ai-ml/azure/ai/ml/_utils/_asset_utils.py (what "latest" is).
  */
@@ -41,9 +42,9 @@ struct arm {
 /* name NULL: the workspace's default one. */
 int	arm_datastore(const struct arm *, const struct spec_workspace *, const char *name,
 	    struct wire_datastore *ret, struct err *);
-/* version NULL: the latest. */
-int	arm_data_asset(const struct arm *, const struct spec_workspace *, const char *name,
-	    const char *version, struct wire_asset *ret, struct err *);
+/* A data asset or a model.  version NULL: the latest. */
+int	arm_asset(const struct arm *, const struct spec_workspace *, int is_model,
+	    const char *name, const char *version, struct wire_asset *ret, struct err *);
 
 struct arm_secret {
 	enum spec_credential kind;	/* SAS where the datastore has an account key, mostly */

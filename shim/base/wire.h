@@ -78,6 +78,7 @@ enum wire_want_kind {
 	WIRE_WANT_DATASTORE = 1,	/* .name */
 	WIRE_WANT_DEFAULT,		/* the workspace's default datastore */
 	WIRE_WANT_ASSET,		/* .name and .version; no version: the latest */
+	WIRE_WANT_MODEL,		/* likewise */
 };
 
 struct wire_want {
@@ -100,6 +101,7 @@ struct wire_datastore {
 
 struct wire_asset {
 	int32_t		type;		/* enum spec_type; SPEC_LITERAL: not told */
+	char		version[256];	/* "": not told */
 	char		uri[2048];
 };
 

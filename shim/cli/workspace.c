@@ -32,7 +32,7 @@ bad_answer(struct err *err, const struct plan_want *want, const char *flaw)
 {
 	err_set(err, ERR_PROTOCOL, REMEDY_CHECK_WORKSPACE, "use what the workspace says of", "%s",
 	    flaw);
-	return (err_on(err, "%s of workspace %s", want->kind == WIRE_WANT_ASSET ? want->text :
+	return (err_on(err, "%s of workspace %s", want->text != NULL ? want->text :
 	    want->name != NULL ? want->name : "the default datastore", want->workspace.name));
 }
 
@@ -111,7 +111,7 @@ add_asset(struct spec *spec, const struct plan_want *want, const struct wire_ass
 	const char *uri;
 	size_t i;
 
-	if (!IS_TEXT(w->uri) || w->uri[0] == '\0' || w->type < SPEC_LITERAL ||
+	if (!IS_TEXT(w->uri) || !IS_TEXT(w->version) || w->uri[0] == '\0' || w->type < SPEC_LITERAL ||
 	    w->type > SPEC_TRITON_MODEL)
 		return (bad_answer(err, want, "a malformed description"));
 	uri = arena_strdup(mem, w->uri);
@@ -122,6 +122,7 @@ add_asset(struct spec *spec, const struct plan_want *want, const struct wire_ass
 			continue;
 		io->asset = io->path;
 		io->asset_type = (enum spec_type)w->type;
+		io->asset_version = text_or_null(w->version, mem);
 		io->path = uri;
 	}
 	return (0);
@@ -136,7 +137,7 @@ workspace_add(struct spec *spec, const struct plan_want *want, const struct fact
 			*err = found->err;
 		return (-1);
 	}
-	if (want->kind == WIRE_WANT_ASSET)
+	if (want->kind == WIRE_WANT_ASSET || want->kind == WIRE_WANT_MODEL)
 		return (add_asset(spec, want, &found->asset, mem, err));
 	return (add_datastore(spec, want, facts, &found->datastore, mem, err));
 }

@@ -27,7 +27,7 @@ check_uri(const struct cloud *cloud, const char *uri, struct err *err)
 
 	if (failed == 0 && (u.form == DSURI_ASSET || u.form == DSURI_LOCAL))
 		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_WORKSPACE,
-		    "use the data asset", "it stands for no data in a storage account");
+		    "use the asset", "it stands for no data in a storage account");
 	arena_done(&mem);
 	return (failed);
 }
@@ -44,13 +44,14 @@ answer(struct resolver *r, const struct wire_want *want, struct wire_found *foun
 	case WIRE_WANT_DEFAULT:
 		return (arm_datastore(&r->arm, &w, NULL, &found->datastore, &found->err));
 	case WIRE_WANT_ASSET:
-		if (arm_data_asset(&r->arm, &w, want->name,
+	case WIRE_WANT_MODEL:
+		if (arm_asset(&r->arm, &w, want->kind == WIRE_WANT_MODEL, want->name,
 		    want->version[0] != '\0' ? want->version : NULL, &found->asset,
 		    &found->err) != 0)
 			return (-1);
 		if (check_uri(facts_cloud(r->opt->facts), found->asset.uri, &found->err) == 0)
 			return (0);
-		return (err_on(&found->err, "data asset %s of workspace %s", want->name,
+		return (err_on(&found->err, "%s of workspace %s", want->name,
 		    want->workspace));
 	default:
 		return (err_set(&found->err, ERR_BUG, REMEDY_REPORT_BUG, "ask the workspace",

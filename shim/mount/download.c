@@ -456,6 +456,16 @@ list_input(struct download *d, struct err *err)
 	}
 	if (a->prefix[0] != '\0')
 		buf_printf(&prefix, "%s/", a->prefix);
+	if (a->only != NULL) {
+		buf_adds(&prefix, a->only);
+		if (stat_blob(d, buf_str(&prefix), 0, &attr, err) != 0)
+			return (-1);
+		if (!attr.is_dir) {
+			found(d, new_file(prefix.data, prefix.len, a->only, &attr));
+			return (0);
+		}
+		buf_addc(&prefix, '/');
+	}
 	if (store_list(d->t.store, buf_str(&prefix), 0, 0, list_one, d, err) != 0)
 		return (-1);
 	if (!d->any && a->prefix[0] != '\0')

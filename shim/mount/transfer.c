@@ -123,8 +123,9 @@ transfer_open_journal(struct transfer *t, const char *what)
 	struct err err = ERR_EMPTY;
 	char line[512];
 
-	buf_printf(&purpose, "%s\n%s\n%s\n%s\n%d\n%s", what, a->base_url, a->container, a->prefix,
-	    a->is_file, a->target);
+	buf_printf(&purpose, "%s\n%s\n%s\n%s\n%d\n%s%s%s", what, a->base_url, a->container,
+	    a->prefix, a->is_file, a->target, a->only != NULL ? "\n" : "",
+	    a->only != NULL ? a->only : "");
 	t->journal = journal_open(a->journal, purpose.data, LOCK_MS, &err);
 	if (err.kind == ERR_NONE)
 		return;

@@ -27,6 +27,8 @@ kind_of(const struct part *p)
 static int
 on_path(struct err *err, const struct part *p)
 {
+	if (p->io->is_model)
+		return (plan_err_at(err, &p->io->path_at, "model"));
 	if (p->io->path == NULL)
 		return (plan_err_at(err, &p->io->at, "%s.%s", kind_of(p), p->io->name));
 	return (plan_err_at(err, &p->io->path_at, "%s.%s.path", kind_of(p), p->io->name));
@@ -35,6 +37,8 @@ on_path(struct err *err, const struct part *p)
 static int
 on_io(struct err *err, const struct part *p, const char *field)
 {
+	if (p->io->is_model)
+		return (plan_err_at(err, &p->io->at, "model"));
 	return (plan_err_at(err, &p->io->at, "%s.%s%s", kind_of(p), p->io->name, field));
 }
 
@@ -235,7 +239,8 @@ decide_action(struct deciding *d, struct part *p, struct err *err)
 {
 	switch (p->io->mode) {
 	case SPEC_MODE_DEFAULT:
-		p->access.action = p->is_output ? PLAN_MOUNT_RW : PLAN_MOUNT_RO;
+		p->access.action = p->is_output ? PLAN_MOUNT_RW :
+		    p->io->is_model && !d->opt.mount_model ? PLAN_DOWNLOAD : PLAN_MOUNT_RO;
 		return (0);
 	case SPEC_RO_MOUNT:
 	case SPEC_DOWNLOAD:
@@ -294,7 +299,15 @@ pass(struct part *p, const char *value, const char *rule, const char *reason)
 static void
 pass_local(struct deciding *d, struct part *p, const char *path)
 {
-	pass(p, deciding_join(d, d->job_dir, path), "local",
+	const char *whole = deciding_join(d, d->job_dir, path), *slash = strrchr(whole, '/');
+
+	/* AZUREML_MODEL_DIR is the folder around it, as everywhere. */
+	if (p->io->is_model && slash != NULL)
+		whole = slash == whole ? "/" : arena_strndup(d->mem, whole,
+		    (size_t)(slash - whole));
+	if (p->io->is_model)
+		d->plan->model_dir = whole;
+	pass(p, whole, "local",
 	    "a local path: the job gets it as it is, no service is asked");
 }
 
@@ -447,7 +460,9 @@ static int
 use_asset(struct deciding *d, struct part *p, const struct dsuri *uri, struct err *err)
 {
 	const char *own_id = d->facts->workspace_id;
-	struct plan_want ask = { .kind = WIRE_WANT_ASSET, .name = uri->asset_name,
+	int is_model = uri->is_model || p->io->type >= SPEC_MLFLOW_MODEL;
+	struct plan_want ask = { .kind = is_model ? WIRE_WANT_MODEL : WIRE_WANT_ASSET,
+	    .name = uri->asset_name,
 	    .version = uri->asset_version, .text = p->io->path,
 	    .workspace = workspace_of(d, uri) };
 
@@ -455,17 +470,17 @@ use_asset(struct deciding *d, struct part *p, const struct dsuri *uri, struct er
 		return (refuse_form(err, p, "an output's path has to name a datastore "
 		    "(azureml://datastores/NAME/paths/...), not an asset"));
 	if (uri->asset_name == NULL)
-		return (refuse_form(err, p, "only data assets of a workspace can be resolved, by "
+		return (refuse_form(err, p, "only assets of a workspace can be resolved, by "
 		    "version or as @latest; name the place, azureml://datastores/NAME/paths/..."));
 	if (uri->asset_label != NULL && strcmp(uri->asset_label, "latest") != 0)
-		return (refuse_form(err, p, "data assets have one label, @latest"));
+		return (refuse_form(err, p, "assets have one label, @latest"));
 	if (uri->workspace_id != NULL && (own_id == NULL || !str_same(own_id, uri->workspace_id)))
 		return (refuse_form(err, p, "the id names another workspace than this one "
 		    "(AZUREML_WORKSPACE_ID)"));
 	if (want(d, p, &ask))
 		return (-1);
-	err_set(err, ERR_USAGE, REMEDY_ASK_WORKSPACE, "plan", "a data asset is a name that only "
-	    "the workspace can resolve");
+	err_set(err, ERR_USAGE, REMEDY_ASK_WORKSPACE, "plan", "%s is a name that only "
+	    "the workspace can resolve", is_model ? "a model" : "a data asset");
 	return (on_path(err, p));
 }
 
@@ -517,6 +532,32 @@ enter_item(struct deciding *d, struct part *p, struct err *err)
 	return (0);
 }
 
+/*
+ * Whether a model is a file or a folder its path does not say; either keeps its last name
+ * (MicrosoftDocs/azure-ai-docs concept-online-deployment-model-specification.md).  A download looks;
+ * a mount shows the folder around it, as Azure's own local endpoints do (azure-ai-ml
+ * _local_endpoints/validators/model_validator.py), unless it is a folder by its type.
+ */
+static int
+decide_model_prefix(struct deciding *d, struct part *p, const char *path, struct err *err)
+{
+	struct plan_access *a = &p->access;
+	char *whole = arena_strdup(d->mem, path), *slash;
+	size_t len = strlen(whole);
+	int is_folder = len != 0 && whole[len - 1] == '/';
+
+	while (len > 0 && whole[len - 1] == '/')
+		whole[--len] = '\0';
+	slash = strrchr(whole, '/');
+	a->only = slash != NULL ? slash + 1 : whole;
+	is_folder |= a->type == SPEC_MLFLOW_MODEL || a->type == SPEC_TRITON_MODEL;
+	a->prefix = a->action == PLAN_MOUNT_RO && is_folder ? arena_strdup(d->mem, whole) :
+	    slash == NULL ? "" : arena_strndup(d->mem, whole, (size_t)(slash - whole));
+	if (a->only[0] == '\0' || (a->action == PLAN_MOUNT_RO && !is_folder))
+		a->only = NULL;		/* of a mount: the directory below the target */
+	return (a->store != SPEC_ONELAKE ? 0 : enter_item(d, p, err));
+}
+
 /* Prefix and, for files, the name that the job sees. */
 static int
 decide_prefix(struct deciding *d, struct part *p, const char *path, const char **ret_file,
@@ -527,6 +568,8 @@ decide_prefix(struct deciding *d, struct part *p, const char *path, const char *
 	const char *slash;
 
 	*ret_file = NULL;
+	if (p->io->is_model)
+		return (decide_model_prefix(d, p, path, err));
 	if (a->type == SPEC_URI_FILE) {
 		if (len == 0 || path[len - 1] == '/') {
 			err_set(err, ERR_USAGE, REMEDY_FIX_SPEC, "plan",
@@ -581,6 +624,17 @@ check_target(const struct deciding *d, const struct part *p, struct err *err)
 	return (0);
 }
 
+/* A mount of the model's own folder stands in the place of that folder. */
+static const char *
+place_model(struct deciding *d, const struct part *p)
+{
+	const struct plan_access *a = &p->access;
+
+	d->plan->model_dir = serve_model_dir(d, p->io);
+	return (a->action != PLAN_MOUNT_RO || a->only == NULL ? d->plan->model_dir :
+	    arena_printf(d->mem, "%s/%s", d->plan->model_dir, a->only));
+}
+
 static int
 decide_place(struct deciding *d, struct part *p, const char *file, struct err *err)
 {
@@ -594,6 +648,8 @@ decide_place(struct deciding *d, struct part *p, const char *file, struct err *e
 		    wish);
 		return (on_io(err, p, ".path_on_compute"));
 	}
+	if (p->io->is_model)
+		wish = place_model(d, p);
 	a->target = wish != NULL ? deciding_join(d, NULL, wish) :
 	    deciding_join(d, d->opt.root, arena_printf(d->mem, "%s/%s", kind_of(p), p->io->name));
 	a->value = file == NULL ? a->target : arena_printf(d->mem, "%s/%s", a->target, file);
@@ -652,10 +708,11 @@ decide_identity(struct deciding *d, struct part *p, struct err *err)
 }
 
 static void
-keep(struct deciding *d, const struct part *p)
+keep(struct deciding *d, struct part *p)
 {
 	struct plan *plan = d->plan;
 
+	p->access.is_model = p->io->is_model;
 	plan->accesses[plan->naccesses++] = p->access;
 	plan->values[plan->nvalues++] = (struct plan_value){ .name = p->io->name,
 		.is_output = p->is_output, .value = p->access.value };
@@ -707,8 +764,8 @@ decide_data(struct deciding *d, struct part *p, struct err *err)
 	    decide_service(d, p, &uri, err) != 0)
 		return (-1);
 	if (p->access.action != PLAN_PASS &&
-	    (decide_prefix(d, p, uri.path, &file, err) != 0 ||
-	    check_fuse(d, p, err) != 0 ||
+	    (check_fuse(d, p, err) != 0 ||
+	    decide_prefix(d, p, uri.path, &file, err) != 0 ||
 	    decide_place(d, p, file, err) != 0 ||
 	    decide_identity(d, p, err) != 0))
 		return (-1);

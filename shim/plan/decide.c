@@ -198,7 +198,9 @@ decide_variables(struct deciding *d, struct err *err)
 	struct spec_variable *v;
 	size_t i;
 
-	v = arena_alloc(d->mem, (job->nvariables + 1) * sizeof(*v));
+	d->plan->variables = arena_alloc(d->mem, (SERVE_VARIABLES + job->nvariables) * sizeof(*v));
+	serve_decide(d);
+	v = d->plan->variables + d->plan->nvariables;
 	for (i = 0; i < job->nvariables; i++) {
 		v[i].name = job->variables[i].name;
 		if (deciding_expand(d, job->variables[i].value, &nowhere,
@@ -206,8 +208,7 @@ decide_variables(struct deciding *d, struct err *err)
 		    err) != 0)
 			return (-1);
 	}
-	d->plan->variables = v;
-	d->plan->nvariables = job->nvariables;
+	d->plan->nvariables += job->nvariables;
 	return (0);
 }
 

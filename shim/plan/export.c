@@ -165,6 +165,8 @@ export_environ(const struct plan *plan, const struct facts *facts,
 	drop_inputs(&l, stands_in || plan->hides_endpoints);
 	for (i = 0; i < plan->naccesses; i++) {
 		access = &plan->accesses[i];
+		if (access->is_model)
+			continue;
 		set(&l, arena_printf(mem, "AZURE_ML_%s_%s", access->is_output ? "OUTPUT" : "INPUT",
 		    access->name), access->value);
 	}

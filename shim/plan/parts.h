@@ -58,9 +58,23 @@ int	deciding_expand(const struct deciding *, const char *text, const struct spec
  *            azureml://datastores/DEFAULT/paths/azureml/JOB/OUTPUT/ (uri_file: without the
  *            last '/').  JOB is the run (AZUREML_RUN_ID), else the job's name.
  *
+ * A deployment's model stands at MODELS/NAME/VERSION, MODELS being model_mount_path or
+ * /var/azureml-app/azureml-models, below it the last name of its path; nothing is
+ * passed as AZURE_ML_INPUT_model.
+ *
  * Local paths are not looked at: the plan is pure.  The models' types are folders.
  */
 int	access_decide(struct deciding *, const struct spec_io *, int is_output, struct err *);
+
+/*
+ * serve.c: what a deployment's server finds: the variables that azureml-inference-server-http
+ * reads, the directory it starts in, how it is probed.  plan->variables has room for
+ * SERVE_VARIABLES more.
+ */
+#define SERVE_VARIABLES	5
+void	serve_decide(struct deciding *);
+/* AZUREML_MODEL_DIR of a model that is not here yet: MODELS/NAME/VERSION. */
+const char *serve_model_dir(const struct deciding *, const struct spec_io *);
 
 /*
  * command.c: argv, command and through_shell of the plan.  A command without shell

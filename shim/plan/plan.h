@@ -67,6 +67,9 @@ struct plan_access {		/* one input or output that is data */
 	const char	*base_url, *account, *container;
 	const char	*prefix;	/* decoded, no '/' at either end; "" = whole container */
 	int		 is_file;	/* prefix names one blob */
+	const char	*only;		/* a model's: a download fetches of the prefix nothing but
+					   this, a file or a folder; NULL: all */
+	int		 is_model;	/* AZUREML_MODEL_DIR names its target */
 	int		 hns;		/* ADLS, OneLake: known to be hierarchical */
 	const char	*url;		/* a public file, whole; then base_url is its server, and
 					   nobody is asked for a credential.  NULL: none */
@@ -126,7 +129,7 @@ struct plan {
 					   is seen at exec (init/job.h warns and stays) */
 	struct plan_access *accesses;	size_t naccesses;
 	struct plan_value *values;	size_t nvalues;
-	/* environment_variables, expanded. */
+	/* What a deployment's server reads, then environment_variables, expanded. */
 	struct spec_variable *variables;	size_t nvariables;
 	struct plan_warning *warnings;	size_t nwarnings;
 	struct plan_warning *notes;	size_t nnotes;	/* what is worth knowing and not odd */
@@ -143,6 +146,11 @@ struct plan {
 	struct plan_token *variables_with_token;	size_t nvariables_with_token;
 	struct plan_token *files_with_token;	size_t nfiles_with_token;
 	long long	 timeout_s;
+	/* An online deployment. */
+	int		 is_deployment;
+	struct spec_probe liveness, readiness;
+	const char	*model_dir;	/* AZUREML_MODEL_DIR; NULL: there is no model */
+	const char	*app_root, *entry_script;	/* AML_APP_ROOT, AZUREML_ENTRY_SCRIPT; or NULL */
 	struct plan_tuning tuning;	/* settled */
 };
 
@@ -152,6 +160,7 @@ struct plan_options {
 	const char	*cache_dir;	/* staging: default "/tmp/amlshim" */
 	int		 fuse_copy;	/* no FUSE: copy instead of failing */
 	struct plan_tuning tuning;	/* as the flags say */
+	int		 mount_model;	/* a deployment's model is mounted, not downloaded */
 	int		 only_broker;	/* whose tokens alone: no data, no command */
 	/* Collect what the workspace has to tell; NULL: what is not described is an error.
 	   With wants->n != 0 the plan is not complete: ask, add the answers to the spec, decide

@@ -205,6 +205,8 @@ add_place(struct buf *to, const struct plan_access *a)
 		buf_printf(&text, "/%s", a->prefix);
 	if (!a->is_file)
 		buf_addc(&text, '/');
+	if (a->only != NULL && a->action == PLAN_DOWNLOAD)
+		buf_adds(&text, a->only);
 	add_row(to, 2, a->is_output ? "to" : "from", buf_str(&text));
 	add_row(to, 2, "at", a->target);
 }
@@ -281,6 +283,19 @@ add_tuning(struct buf *to, const struct plan_tuning *t)
 }
 
 static void
+add_probe(struct buf *to, const char *name, const struct spec_probe *p)
+{
+	auto_buf struct buf text = BUF_EMPTY;
+
+	if (p->port == 0)
+		return;
+	buf_printf(&text, "http://127.0.0.1:%d%s, after %lld s, then every %lld s, for %lld s each; "
+	    "%d failures count", p->port, p->path, p->initial_delay_s,
+	    p->period_s, p->timeout_s, p->failure_threshold);
+	add_row(to, 0, name, buf_str(&text));
+}
+
+static void
 add_head(struct buf *to, const struct plan *plan)
 {
 	auto_buf struct buf text = BUF_EMPTY;
@@ -308,6 +323,8 @@ add_head(struct buf *to, const struct plan *plan)
 		buf_printf(&text, "%lld s", plan->timeout_s);
 		add_row(to, 0, "timeout", buf_str(&text));
 	}
+	add_probe(to, "liveness", &plan->liveness);
+	add_probe(to, "readiness", &plan->readiness);
 }
 
 static void
@@ -329,8 +346,9 @@ add_exports(struct buf *to, const struct plan *plan)
 	if (plan->naccesses + plan->nvariables != 0)
 		buf_adds(to, "\nenvironment\n");
 	for (i = 0; i < plan->naccesses; i++)
-		add_variable(to, plan->accesses[i].is_output ? "AZURE_ML_OUTPUT_" :
-		    "AZURE_ML_INPUT_", plan->accesses[i].name, plan->accesses[i].value);
+		if (!plan->accesses[i].is_model)
+			add_variable(to, plan->accesses[i].is_output ? "AZURE_ML_OUTPUT_" :
+			    "AZURE_ML_INPUT_", plan->accesses[i].name, plan->accesses[i].value);
 	for (i = 0; i < plan->nvariables; i++)
 		add_variable(to, "", plan->variables[i].name, plan->variables[i].value);
 }
@@ -415,6 +433,8 @@ json_access(struct json_out *o, const struct plan_access *a)
 	json_text(o, "account", a->account);
 	json_text(o, "container", a->container);
 	json_text(o, "prefix", a->prefix);
+	if (a->only != NULL)
+		json_text(o, "only", a->only);
 	json_out_kbool(o, "is_file", a->is_file);
 	json_out_kbool(o, "hns", a->hns);
 	json_text(o, "target", a->target);
@@ -495,6 +515,23 @@ json_command(struct json_out *o, const struct plan *plan)
 }
 
 static void
+json_probe(struct json_out *o, const char *key, const struct spec_probe *p)
+{
+	if (p->port == 0)
+		return;
+	json_out_key(o, key);
+	json_out_begin(o, '{');
+	json_out_kint(o, "port", p->port);
+	json_out_kstring(o, "path", p->path);
+	json_out_kint(o, "initial_delay_s", p->initial_delay_s);
+	json_out_kint(o, "period_s", p->period_s);
+	json_out_kint(o, "timeout_s", p->timeout_s);
+	json_out_kint(o, "success_threshold", p->success_threshold);
+	json_out_kint(o, "failure_threshold", p->failure_threshold);
+	json_out_end(o, '}');
+}
+
+static void
 json_values(struct json_out *o, const struct plan *plan)
 {
 	const struct spec_variable *v = plan->variables;
@@ -549,6 +586,8 @@ print_json(const struct plan *plan, struct buf *to)
 		json_access(&o, &plan->accesses[i]);
 	json_out_end(&o, ']');
 	json_values(&o, plan);
+	json_probe(&o, "liveness_probe", &plan->liveness);
+	json_probe(&o, "readiness_probe", &plan->readiness);
 	if (plan->nnotes != 0)
 		json_texts(&o, "notes", plan->notes, plan->nnotes);
 	json_texts(&o, "warnings", plan->warnings, plan->nwarnings);

@@ -146,7 +146,7 @@ parse_short_asset(struct reading *r, const char *s)
 	set_asset(r, name, s[len] == ':' ? rest : NULL, s[len] == ':' ? NULL : rest);
 }
 
-/* data/NAME/versions/V or data/NAME/labels/L; of anything else nothing is known. */
+/* data/NAME/versions/V or data/NAME/labels/L, models too; of anything else nothing is known. */
 static void
 parse_long_asset(struct reading *r, const char *s)
 {
@@ -154,8 +154,9 @@ parse_long_asset(struct reading *r, const char *s)
 	const char *by = take_segment(r, &s), *which = take_segment(r, &s);
 
 	if (kind == NULL || by == NULL || which == NULL || name == NULL || *s != '\0' ||
-	    !str_same(kind, "data"))
+	    (!str_same(kind, "data") && !str_same(kind, "models")))
 		return;
+	r->u->is_model = str_same(kind, "models");
 	if (str_same(by, "versions"))
 		set_asset(r, name, which, NULL);
 	else if (str_same(by, "labels"))

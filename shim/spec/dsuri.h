@@ -8,6 +8,7 @@
  *   azureml://subscriptions/.../workspaces/W/datastores/DS/paths/P
  *                                                        DSURI_DATASTORE (workspace set)
  *   azureml:NAME:VERSION, azureml:NAME@LABEL, .../data/NAME/versions/V, .../labels/L,
+ *   the same with models in place of data,
  *   registries, jobs                                     DSURI_ASSET
  *   wasb[s]://CONTAINER@ACCOUNT.blob.SUFFIX/P            DSURI_BLOB
  *   abfs[s]://FS@ACCOUNT.dfs.SUFFIX/P                    DSURI_GEN2
@@ -41,8 +42,9 @@ struct dsuri {
 	const char	*datastore;		/* DSURI_DATASTORE */
 	const char	*subscription, *resource_group, *workspace;	/* or NULL */
 	const char	*asset;			/* DSURI_ASSET: as written */
-	/* A data asset of a workspace, by version or by label; else asset_name is NULL. */
+	/* A data asset or model of a workspace, by version or by label; else asset_name is NULL. */
 	const char	*asset_name, *asset_version, *asset_label;
+	int		 is_model;		/* .../models/NAME/...; a short name does not say */
 	const char	*workspace_id;		/* .../locations/L/workspaces/ID/...: a GUID */
 	const char	*scheme;		/* "https" or "http" for BLOB, GEN2, GEN1 */
 	const char	*account;

@@ -30,24 +30,6 @@ static const struct field command_fields[] = {
 	    0 },
 };
 
-/* _schema/_deployment/{deployment,online/online_deployment}.py, same place. */
-static const struct field deployment_fields[] = {
-	{ "$schema", NULL, 1 }, { "name", NULL, 1 }, { "type", "endpointComputeType", 1 },
-	{ "environment_variables", NULL, 1 }, { "endpoint_name", NULL, 0 },
-	{ "description", NULL, 0 }, { "id", NULL, 0 }, { "tags", NULL, 0 },
-	{ "properties", NULL, 0 }, { "model", NULL, 0 }, { "code_configuration", NULL, 0 },
-	{ "environment", "environmentId", 0 }, { "app_insights_enabled", NULL, 0 },
-	{ "scale_settings", NULL, 0 }, { "request_settings", NULL, 0 },
-	{ "liveness_probe", NULL, 0 }, { "readiness_probe", NULL, 0 },
-	{ "startup_probe", NULL, 0 }, { "provisioning_state", NULL, 0 },
-	{ "instance_count", NULL, 0 }, { "instance_type", NULL, 0 },
-	{ "model_mount_path", NULL, 0 }, { "data_collector", NULL, 0 },
-	{ "egress_public_network_access", NULL, 0 }, { "private_network_connection", NULL, 0 },
-	{ "resources", "containerResourceRequirements", 0 }, { "creation_context", NULL, 0 },
-	{ "package_model", NULL, 0 }, { "resourceGroup", NULL, 0 },
-	{ "allow_public_access_when_disabled", NULL, 0 },
-};
-
 static const struct field identity_fields[] = {
 	{ "type", "identityType", 1 }, { "client_id", NULL, 1 }, { "object_id", NULL, 1 },
 	{ "msi_resource_id", NULL, 1 }, { "resource_id", NULL, 1 },
@@ -170,8 +152,8 @@ set_variable(struct reader *r, const char *name, const char *value)
 	    arena_strdup(r->arena, name), value };
 }
 
-static int
-read_variables(const struct object *o, const struct scope *scope)
+int
+job_read_variables(const struct object *o, const struct scope *scope)
 {
 	const struct yaml_node *map = object_find(o, "environment_variables"), *value;
 	const char *at = object_path(o, "environment_variables"), *path, *name, *text;
@@ -205,9 +187,8 @@ read_variables(const struct object *o, const struct scope *scope)
 
 /* ---- limits ---- */
 
-/* ISO 8601, days to seconds: "PT1H30M", "P1DT12H".  -1: none. */
-static int
-parse_duration(const char *s, long long *ret_s)
+int
+job_parse_duration(const char *s, long long *ret_s)
 {
 	static const struct {
 		char letter;
@@ -263,7 +244,7 @@ read_limits(const struct object *job, long long *ret_s)
 	path = object_path(&o, "timeout");
 	if (timeout->kind == YAML_KIND_SCALAR && timeout->scalar == YAML_IS_STRING &&
 	    job->r->arm) {
-		if (parse_duration(timeout->text, ret_s) != 0)
+		if (job_parse_duration(timeout->text, ret_s) != 0)
 			return (reader_fail(job->r, timeout, path,
 			    "expected a duration such as PT1H30M"));
 	} else if (timeout->kind != YAML_KIND_SCALAR || timeout->scalar != YAML_IS_INT) {
@@ -310,7 +291,7 @@ read_command_text(const struct object *o, const struct scope *scope, struct spec
 			return (-1);
 		job->code_at = reader_at(o->r, code);
 	}
-	return (read_variables(o, scope));
+	return (job_read_variables(o, scope));
 }
 
 static int
@@ -382,22 +363,6 @@ job_read_command(struct reader *r, const struct yaml_node *node, const char *pat
 /* ---- what the text is ---- */
 
 static int
-read_deployment(struct reader *r, const struct yaml_node *node, const char *path)
-{
-	const char *type;
-	struct object o;
-
-	if (object_open(&o, r, node, path, deployment_fields, LENGTH(deployment_fields)) != 0 ||
-	    object_string(&o, "name", &r->spec->job.name) != 0 ||
-	    object_string(&o, "type", &type) != 0)
-		return (-1);
-	if (type != NULL && !str_same_loose(type, "managed") && !str_same_loose(type, "kubernetes"))
-		return (object_fail(&o, "type", "expected managed or kubernetes, got \"%s\"",
-		    yaml_show(type, r->scratch)));
-	return (read_variables(&o, NULL));
-}
-
-static int
 is_deployment(const struct yaml_node *root)
 {
 	const struct yaml_node *schema = yaml_get(root, "$schema"), *type = yaml_get(root, "type");
@@ -458,7 +423,7 @@ job_read(struct reader *r, const struct yaml_node *root, const char *step)
 	if (r->arm ? get_loose(root, "endpointComputeType") != NULL : is_deployment(root)) {
 		if (step != NULL)
 			return (reader_fail(r, root, "", "a deployment has no steps"));
-		return (read_deployment(r, root, path));
+		return (deployment_read(r, root, path));
 	}
 	if (is_pipeline(r, root))
 		return (pipeline_read(r, root, path, step));

@@ -18,6 +18,14 @@ int	job_read_identity(const struct object *, struct spec_identity *);
 int	job_refuse_type(struct reader *, const struct yaml_node *at, const char *path,
 	    const char *type);
 
+/* ISO 8601, days to seconds: "PT1H30M", "P1DT12H"; parts of a second are dropped.  -1: none. */
+int	job_parse_duration(const char *, long long *ret_s);
+/* environment_variables.  scope NULL: no pipeline around. */
+int	job_read_variables(const struct object *, const struct scope *);
+
+/* deployment.c: an online deployment, in YAML or its ARM form. */
+int	deployment_read(struct reader *, const struct yaml_node *, const char *path);
+
 /* pipeline.c */
 int	pipeline_read(struct reader *, const struct yaml_node *, const char *path,
 	    const char *step);

@@ -54,6 +54,8 @@ struct spec_io {		/* one input or output */
 	enum spec_type	 asset_type;	/* what the workspace says it is; SPEC_LITERAL: nothing */
 	const char	*path_on_compute;	/* absolute path without file:, or NULL */
 	int		 optional;
+	int		 is_model;	/* a deployment's model: stands where AZUREML_MODEL_DIR says */
+	const char	*asset_version;	/* what the workspace calls it, where it said; or NULL */
 };
 
 enum spec_identity_type {
@@ -68,6 +70,34 @@ struct spec_identity {
 
 struct spec_variable {
 	const char *name, *value;
+};
+
+/* How the server is asked whether it lives, and whether it takes requests. */
+struct spec_probe {
+	int		 port;		/* 0: it is not known where, so it is not asked */
+	const char	*path;		/* begins with '/' */
+	long long	 initial_delay_s, period_s, timeout_s;
+	int		 success_threshold, failure_threshold;
+};
+#define SPEC_PROBE_DEFAULT	{ .path = "/", .initial_delay_s = 10, .period_s = 10, \
+	.timeout_s = 2, .success_threshold = 1, .failure_threshold = 30 }
+
+/*
+ * An online deployment (managed or Kubernetes), what a job has not.  Defaults are filled in.
+ * Sources: Azure/azure-sdk-for-python sdk/ml/azure-ai-ml/azure/ai/ml/_schema/_deployment/
+ * deployment.py, online/{online_deployment,liveness_probe,request_settings_schema}.py,
+ * code_configuration_schema.py, _schema/assets/{model,environment}.py;
+ * MicrosoftDocs/azure-ai-docs reference-yaml-deployment-managed-online.md (defaults).
+ */
+struct spec_deployment {
+	int		 given;
+	/* The model is the job's only input, with is_model; these are what YAML says of it. */
+	const char	*model_name, *model_version;	/* NULL: not said, or its path tells */
+	const char	*model_mount_path;		/* absolute, or NULL */
+	const char	*scoring_script;	/* relative to the job's code; or NULL */
+	long long	 request_timeout_ms;	/* 0: not said */
+	int		 app_insights;		/* -1: not said */
+	struct spec_probe liveness, readiness;
 };
 
 struct spec_job {
@@ -87,6 +117,7 @@ struct spec_job {
 	struct spec_identity ignored_root_identity;
 	int		 from_pipeline_root;	/* identity was taken from the root */
 	long long	 timeout_s;	/* limits.timeout; 0: none */
+	struct spec_deployment deployment;
 	const char	*default_datastore;	/* pipeline settings.default_datastore, or NULL */
 };
 

@@ -439,37 +439,44 @@ list_secrets(struct exchange *ex, struct asked *a)
 static void
 add_asset(struct exchange *ex, struct json_out *out, const struct thing *asset)
 {
+	int is_model = asset->kind == THING_MODEL;
+
 	json_out_begin(out, '{');
 	json_out_kstring(out, "id", ex->req->path);
 	json_out_kstring(out, "name", asset->version);
-	json_out_kstring(out, "type", PROVIDER "/workspaces/data/versions");
+	json_out_kstring(out, "type", is_model ? PROVIDER "/workspaces/models/versions" :
+	    PROVIDER "/workspaces/data/versions");
 	json_out_key(out, "properties");
 	json_out_begin(out, '{');
-	json_out_kstring(out, "dataType", thing_word(asset, "type"));
-	json_out_kstring(out, "dataUri", thing_word(asset, "uri"));
+	json_out_kstring(out, is_model ? "modelType" : "dataType", thing_word(asset, "type"));
+	json_out_kstring(out, is_model ? "modelUri" : "dataUri", thing_word(asset, "uri"));
 	json_out_kbool(out, "isAnonymous", 0);
 	json_out_kbool(out, "isArchived", 0);
 	json_out_end(out, '}');
 	json_out_end(out, '}');
 }
 
-/* GET data/NAME/versions/V, and the list that "latest" is: the newest first. */
+/* GET data/NAME/versions/V or models/NAME/versions/V, and the list that "latest" is: the newest first. */
 static int
 get_asset(struct exchange *ex, struct asked *a)
 {
 	const char *version = a->nrest == 4 ? a->rest[3] : NULL, *top = exchange_param(ex, "$top");
 	const char *order = exchange_param(ex, "$orderBy");
+	int is_model = str_same(a->rest[0], "models");
 	auto_buf struct buf body = BUF_EMPTY;
 	const struct thing *asset;
 	struct json_out out;
 
-	ex->op = version != NULL ? "ArmGetDataVersion" : "ArmListDataVersions";
+	ex->op = is_model ? version != NULL ? "ArmGetModelVersion" : "ArmListModelVersions" :
+	    version != NULL ? "ArmGetDataVersion" : "ArmListDataVersions";
 	if (!may(ex, a, 0))
-		return (refuse_action(ex, a, "data/versions/read"));
-	asset = plane_find(&ex->sim->plane, THING_ASSET, a->name, a->rest[1], version);
+		return (refuse_action(ex, a, is_model ? "models/versions/read" :
+		    "data/versions/read"));
+	asset = plane_find(&ex->sim->plane, is_model ? THING_MODEL : THING_ASSET, a->name, a->rest[1], version);
 	if (asset == NULL && version != NULL)
-		return (arm_fail(ex, 404, "UserError", NULL, "Data version %s:%s "
-		    "(dataContainerName:version) not found.", a->rest[1], version));
+		return (arm_fail(ex, 404, "UserError", NULL, "%s version %s:%s "
+		    "(%sContainerName:version) not found.", is_model ? "Model" : "Data",
+		    a->rest[1], version, is_model ? "model" : "data"));
 	if (version == NULL && (top == NULL || strcmp(top, "1") != 0 || order == NULL ||
 	    strcmp(order, "createdtime desc") != 0))
 		return (arm_fail(ex, 501, "NotImplemented", NULL,
@@ -500,7 +507,7 @@ run(struct exchange *ex, struct asked *a)
 	    str_same(a->rest[2], "listSecrets"))
 		return (strcmp(ex->req->method, "POST") == 0 ? list_secrets(ex, a) :
 		    arm_fail(ex, 405, "MethodNotAllowed", NULL, "The method is not allowed."));
-	if (str_same(a->rest[0], "data") && (a->nrest == 3 || a->nrest == 4) &&
+	if ((str_same(a->rest[0], "data") || str_same(a->rest[0], "models")) && (a->nrest == 3 || a->nrest == 4) &&
 	    str_same(a->rest[2], "versions") && is_get)
 		return (get_asset(ex, a));
 	return (arm_fail(ex, 501, "NotImplemented", NULL, "azsim does not simulate this"));

@@ -23,6 +23,8 @@ static const struct {
 	[THING_VAULT] = { "vault", NULL, "name", NULL, { "name", "resource", "network", NULL } },
 	[THING_SECRET] = { "secret", "in", "name", "version",
 	    { "in", "name", "version", "value", "exp", "enabled", NULL } },
+	[THING_MODEL] = { "model", "in", "name", "version",
+	    { "in", "name", "version", "uri", "type", NULL } },
 	[THING_GRANT] = { "grant", "in", "oid", "role", { "oid", "role", "in", NULL } },
 };
 

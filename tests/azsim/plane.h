@@ -14,7 +14,7 @@
 
 /* One thing of any kind: its words as they were given. */
 enum thing_kind { THING_WORKSPACE, THING_DATASTORE, THING_ASSET, THING_VAULT, THING_SECRET,
-	THING_GRANT, THING_KINDS };
+	THING_GRANT, THING_MODEL, THING_KINDS };
 
 struct thing {
 	struct thing *next;		/* the one added after it */
@@ -38,6 +38,7 @@ struct plane {
  *              tenant=,client=,thumbprint=,authority=,secret= (SAS, client secret, certificate; an
  *              AccountKey is that of the account)
  *   asset      in=WORKSPACE,name=,version=,uri=,type=uri_file|uri_folder|mltable
+ *   model      likewise, type=custom_model|mlflow_model|triton_model
  *   vault      name=[,resource=][,network=allow|deny]     resource: of a lying challenge
  *   secret     in=VAULT,name=,version=,value=[,exp=SECONDS FROM NOW][,enabled=0|1]
  *   grant      oid=,role=reader|data-scientist|contributor|secrets-user,in=WORKSPACE OR VAULT

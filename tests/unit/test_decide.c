@@ -14,7 +14,7 @@
 struct world {
 	struct arena		mem;
 	struct spec		spec;
-	struct spec_io		inputs[4], outputs[4];
+	struct spec_io		inputs[6], outputs[4];
 	struct spec_datastore	datastores[4];
 	struct facts		facts;
 	struct plan_options	opt;
@@ -402,7 +402,7 @@ test_unknown_datastore(void)
 	world_init(&w);
 	add_input(&w, "i", "azureml://registries/r/data/n/versions/1");
 	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path",
-	    "only data assets of a workspace");
+	    "only assets of a workspace");
 	world_init(&w);
 	add_output(&w, "o", "azureml:asset:1");
 	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:9:11: outputs.o.path",
@@ -419,6 +419,103 @@ workspace_is(struct world *w, const char *name)
 	w->facts.subscription = "sub";
 	w->facts.resource_group = "rg";
 	w->facts.workspace = name;
+}
+
+static const char *
+plan_variable(const struct world *w, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < w->plan.nvariables; i++)
+		if (strcmp(w->plan.variables[i].name, name) == 0)
+			return (w->plan.variables[i].value);
+	return (NULL);
+}
+
+/* A deployment's model, by the forms of its path: where it comes from, where it stands. */
+static void
+test_models(void)
+{
+	static const struct {
+		const char *path, *asset, *prefix, *only, *target, *dir;
+		enum spec_type type;
+		int mount;
+	} rows[] = {
+		{ "azureml://datastores/d/paths/m/w.pkl", NULL, "m", "w.pkl",
+		    "/var/azureml-app/azureml-models/blue/1",
+		    "/var/azureml-app/azureml-models/blue/1", SPEC_CUSTOM_MODEL, 0 },
+		{ "azureml://datastores/d/paths/w.pkl", NULL, "", "w.pkl",
+		    "/var/azureml-app/azureml-models/blue/1",
+		    "/var/azureml-app/azureml-models/blue/1", SPEC_CUSTOM_MODEL, 0 },
+		{ "azureml://datastores/d/paths/m/f/", "azureml:weather:3", "m", "f",
+		    "/var/azureml-app/azureml-models/weather/3",
+		    "/var/azureml-app/azureml-models/weather/3", SPEC_CUSTOM_MODEL, 0 },
+		{ "azureml://datastores/d/paths/m/w.pkl", "azureml:weather@latest", "m", NULL,
+		    "/var/azureml-app/azureml-models/weather/7",
+		    "/var/azureml-app/azureml-models/weather/7", SPEC_CUSTOM_MODEL, 1 },
+		{ "azureml://datastores/d/paths/m/f", NULL, "m/f", "f",
+		    "/var/azureml-app/azureml-models/blue/1/f",
+		    "/var/azureml-app/azureml-models/blue/1", SPEC_MLFLOW_MODEL, 1 },
+		{ "azureml://datastores/d/paths/m/f/", NULL, "m/f", "f",
+		    "/var/azureml-app/azureml-models/blue/1/f",
+		    "/var/azureml-app/azureml-models/blue/1", SPEC_CUSTOM_MODEL, 1 },
+	};
+	const struct plan_access *a;
+	struct spec_io *io;
+	struct world w;
+	size_t i;
+
+	for (i = 0; i < LENGTH(rows); i++) {
+		world_init(&w);
+		add_datastore(&w, "d", SPEC_BLOB);
+		io = add_input(&w, "model", rows[i].path);
+		io->type = rows[i].type;
+		io->is_model = 1;
+		io->asset = rows[i].asset;
+		io->asset_version = "7";
+		w.spec.job.name = "blue";
+		w.spec.job.deployment.given = 1;
+		w.opt.mount_model = rows[i].mount;
+		if (!check_int(decide(&w), 0) || !check_int(w.plan.naccesses, 1))
+			continue;
+		a = &w.plan.accesses[0];
+		check_int(a->action, rows[i].mount ? PLAN_MOUNT_RO : PLAN_DOWNLOAD);
+		check_str(a->prefix, rows[i].prefix);
+		check_str(a->only, rows[i].only);
+		check_str(a->target, rows[i].target);
+		check_str(plan_variable(&w, "AZUREML_MODEL_DIR"), rows[i].dir);
+		arena_done(&w.mem);
+	}
+}
+
+static void
+test_deployment(void)
+{
+	static struct spec_variable variables[] = { { "SCORING_TIMEOUT_MS", "7" } };
+	struct world w;
+	struct spec_io *io;
+
+	world_init(&w);
+	io = add_input(&w, "model", "models/w.pkl");
+	io->is_model = 1;
+	w.spec.job.code = "score";
+	w.spec.job.deployment = (struct spec_deployment){ .given = 1, .scoring_script = "a/s.py",
+	    .request_timeout_ms = 3000, .app_insights = 0, .model_mount_path = "/models" };
+	w.spec.job.variables = variables;
+	w.spec.job.nvariables = LENGTH(variables);
+	check_int(decide(&w), 0);
+	check_str(plan_variable(&w, "AZUREML_MODEL_DIR"), "/home/me/jobs/models");
+	check_str(plan_variable(&w, "AML_APP_ROOT"), "/home/me/jobs/score/a");
+	check_str(plan_variable(&w, "AZUREML_ENTRY_SCRIPT"), "s.py");
+	check_str(plan_variable(&w, "SCORING_TIMEOUT_MS"), "7");
+	check_str(plan_variable(&w, "AML_APP_INSIGHTS_ENABLED"), "false");
+	check_str(w.plan.cwd, "/home/me/jobs/score/a");
+	arena_done(&w.mem);
+	world_init(&w);
+	io = add_input(&w, "model", "azureml://registries/r/models/m/versions/1");
+	io->is_model = 1;
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: model",
+	    "only assets of a workspace");
 }
 
 /* With a workspace, what is not described is collected: each name once, in the job's order. */
@@ -438,11 +535,12 @@ test_wants(void)
 	add_input(&w, "c", "azureml://subscriptions/s/resourcegroups/g/workspaces/other/datastores/"
 	    "there/paths/p");
 	add_input(&w, "d", "azureml://datastores/here/paths/p");
+	add_input(&w, "m", "azureml:iris:3")->type = SPEC_MLFLOW_MODEL;
 	add_output(&w, "x", "azureml://datastores/there/paths/p");
 	add_output(&w, "y", NULL);
 	add_output(&w, "z", "azureml://datastores/${{default_datastore}}/paths/z/");
 	check_int(decide(&w), 0);
-	if (check_int(wants.n, 4)) {
+	if (check_int(wants.n, 5)) {
 		check_int(wants.list[0].kind, WIRE_WANT_DATASTORE);
 		check_str(wants.list[0].name, "there");
 		check_str(wants.list[0].workspace.name, "ws");
@@ -452,7 +550,8 @@ test_wants(void)
 		check_str(wants.list[1].text, "azureml:iris@latest");
 		check_str(wants.list[2].workspace.name, "other");
 		check_str(wants.list[2].workspace.subscription, "s");
-		check_int(wants.list[3].kind, WIRE_WANT_DEFAULT);
+		check_int(wants.list[3].kind, WIRE_WANT_MODEL);
+		check_int(wants.list[4].kind, WIRE_WANT_DEFAULT);
 	}
 	arena_done(&w.mem);
 	/* Nobody knows the workspace: an error, as without wants. */
@@ -1019,6 +1118,8 @@ main(void)
 	test_nothing_to_do();
 	test_optional();
 	test_unknown_datastore();
+	test_models();
+	test_deployment();
 	test_wants();
 	test_told_by_workspace();
 	test_vault_reader();

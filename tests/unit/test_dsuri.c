@@ -28,7 +28,8 @@ show(const char *text)
 	case DSURI_ASSET:
 		if (u.asset_name == NULL)
 			return (arena_printf(&mem, "asset %s", u.asset));
-		return (arena_printf(&mem, "data %s/%s/%s%s%s %s%c%s", or_dash(u.subscription),
+		return (arena_printf(&mem, "%s %s/%s/%s%s%s %s%c%s",
+		    u.is_model ? "model" : "data", or_dash(u.subscription),
 		    or_dash(u.resource_group), or_dash(u.workspace),
 		    u.workspace_id != NULL ? " id " : "",
 		    u.workspace_id != NULL ? u.workspace_id : "", u.asset_name,
@@ -82,7 +83,7 @@ static const struct {
 	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/d/labels/latest",
 	    "data s/g/w d@latest" },
 	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/d/versions/1",
-	    "asset azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/d/versions/1" },
+	    "model s/g/w d:1" },
 	{ "azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/../versions/1",
 	    "asset azureml://subscriptions/s/resourcegroups/g/workspaces/w/data/../versions/1" },
 	{ "azureml:/subscriptions/s/resourceGroups/g/providers/"

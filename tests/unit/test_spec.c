@@ -376,12 +376,58 @@ test_deployment(void)
 	check_str(spec.job.name, "blue");
 	check_str(variable("UAI_CLIENT_ID"), GUID_1);
 	check(spec.job.command == NULL);
-	check_int(spec.job.ninputs + spec.job.noutputs, 0);
+	if (check_int(spec.job.ninputs, 1)) {
+		check(spec.job.inputs[0].is_model);
+		check_str(spec.job.inputs[0].path, "azureml:m:1");
+	}
+	check_str(spec.job.code, "./s");
+	check_str(spec.job.deployment.scoring_script, "s.py");
+	check_int(spec.job.deployment.liveness.port, 5001);
+	check_int(spec.job.deployment.readiness.period_s, 10);
+	check_int(spec.job.deployment.readiness.failure_threshold, 30);
 	check_str(remark(0, SPEC_REMARK_UNUSED), "3:1: field \"endpoint_name\" is not used");
 	check(job("name: b\nendpoint_name: e\ntype: kubernetes\n"));
 	check(job("{\"name\": \"b\", \"properties\": {\"endpointComputeType\": \"Managed\", "
 	    "\"environmentVariables\": {\"A\": \"b\"}}}"));
 	check_str(variable("A"), "b");
+	check_str(spec.job.name, "b");
+}
+
+static void
+test_deployment_parts(void)
+{
+	const struct spec_deployment *d = &spec.job.deployment;
+
+	check(job("name: b\nendpoint_name: e\nmodel_mount_path: /models\n"
+	    "model: {path: ../m/, name: weather, version: 3, type: mlflow_model}\n"
+	    "environment: {image: i, inference_config: {liveness_route: {port: 80, path: /live},\n"
+	    "  readiness_route: {port: 81, path: /r}, scoring_route: {port: 80, path: /s}}}\n"
+	    "app_insights_enabled: true\nrequest_settings: {request_timeout_ms: 3000}\n"
+	    "liveness_probe: {initial_delay: 1, period: 2, timeout: 3, failure_threshold: 4}\n"
+	    "readiness_probe: {success_threshold: 2}\n"));
+	check_str(spec.job.inputs[0].path, "../m/");
+	check_int(spec.job.inputs[0].type, SPEC_MLFLOW_MODEL);
+	check_str(d->model_name, "weather");
+	check_str(d->model_version, "3");
+	check_str(d->model_mount_path, "/models");
+	check_int(d->app_insights, 1);
+	check_int(d->request_timeout_ms, 3000);
+	check_int(d->liveness.port, 80);
+	check_str(d->liveness.path, "/live");
+	check_int(d->liveness.initial_delay_s * 100 + d->liveness.period_s * 10 +
+	    d->liveness.timeout_s, 123);
+	check_int(d->liveness.failure_threshold, 4);
+	check_int(d->readiness.port, 81);
+	check_int(d->readiness.success_threshold, 2);
+	check(job("{\"name\": \"b\", \"properties\": {\"endpointComputeType\": \"Managed\", "
+	    "\"model\": \"/subscriptions/s/resourceGroups/g/providers/Microsoft."
+	    "MachineLearningServices/workspaces/w/models/m/versions/1\", "
+	    "\"codeConfiguration\": {\"codeId\": \"/subscriptions/x\", "
+	    "\"scoringScript\": \"s.py\"}, \"requestSettings\": {\"requestTimeout\": \"PT3S\"}, "
+	    "\"livenessProbe\": {\"period\": \"PT20S\"}}}"));
+	check(str_starts(spec.job.inputs[0].path, "azureml:/subscriptions/s/"));
+	check_int(d->request_timeout_ms, 3000);
+	check_int(d->liveness.period_s, 20);
 }
 
 static void
@@ -1073,6 +1119,7 @@ main(void)
 	test_pipeline();
 	test_nested_pipeline();
 	test_deployment();
+	test_deployment_parts();
 	test_remarks();
 	test_datastores();
 	test_arm_datastores();

@@ -86,7 +86,7 @@ say = @printf '  %-7s %s\n'
 endif
 
 .PHONY: all deps check check-unit check-bats units valgrind-units test run bench lint lint-layers lint-style \
-        lint-scripts lint-tidy fuzz install clean distclean help FORCE
+        lint-scripts lint-tidy fuzz man completions install clean distclean help FORCE
 
 all: $(O)/libamlshim.a $(programs) $(tests_bin)  ## amlshim, azsim and the tests' small programs (the default)
 
@@ -135,12 +135,27 @@ lint-tidy: $(patsubst %.c,$(O)/tidy/%.ok,$(main) $(sources))
 
 fuzz: $(fuzz_names:%=fuzz-%)  ## each fuzzer for FUZZ_SECONDS
 
-install: $(O)/amlshim  ## amlshim into $(DESTDIR)$(prefix)/bin
+# Printed by the program from its table of flags.
+man: $(O)/amlshim.1  ## the man page, build/amlshim.1
+completions: $(O)/completion-bash $(O)/completion-zsh  ## what completes its words in bash and zsh
+
+$(O)/amlshim.1: $(O)/amlshim
+	$(Q)$< help man >$@
+
+$(O)/completion-%: $(O)/amlshim
+	$(Q)$< help $(@F) >$@
+
+install: $(O)/amlshim man completions  ## amlshim, man page and completions into $(DESTDIR)$(prefix)
 	install -D -m 755 $< $(DESTDIR)$(prefix)/bin/amlshim
+	install -D -m 644 $(O)/amlshim.1 $(DESTDIR)$(prefix)/share/man/man1/amlshim.1
+	install -D -m 644 $(O)/completion-bash \
+	    $(DESTDIR)$(prefix)/share/bash-completion/completions/amlshim
+	install -D -m 644 $(O)/completion-zsh $(DESTDIR)$(prefix)/share/zsh/site-functions/_amlshim
 
 clean:  ## remove what was built, but for the libraries
 	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind),$(addprefix $(d)/,obj tidy tests amlshim \
-	    amlshim.debug azsim libamlshim.a flags members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
+	    amlshim.debug azsim libamlshim.a amlshim.1 completion-bash completion-zsh flags \
+	    members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/docker_credential.h"
 #include "cli/doctor.h"
+#include "cli/manual.h"
 #include "cli/options.h"
 #include "cli/run.h"
 #include "cli/snapshot.h"
@@ -60,7 +61,7 @@ main(int argc, char **argv, char **envp)
 		printf("amlshim version %s\n", AMLSHIM_VERSION);
 		return (fflush(stdout) == 0 ? 0 : 125);
 	case OPTIONS_HELP:
-		if (options_help(stdout, opt.argv[0], &err) != 0) {
+		if (manual_print(stdout, opt.argv[0], &err) != 0) {
 			log_err(&err);
 			return (err_exit_status(&err));
 		}
@@ -73,6 +74,9 @@ main(int argc, char **argv, char **envp)
 		return (doctor_command(&opt, &inherited, envp));
 	case OPTIONS_TOKEN:
 		return (token_command(&opt, &inherited, envp));
+	case OPTIONS_LS:
+	case OPTIONS_CAT:
+	case OPTIONS_CP:
 	case OPTIONS_RUN:
 	case OPTIONS_PLAN:
 		break;

@@ -3,26 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "cli/options_table.h"
 #include "plan/plan.h"
-
-enum row_type {
-	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_SIZE, ROW_SIZE_OR_0,
-	ROW_SIGNAL, ROW_CODES, ROW_REWRITE, ROW_LIMITS, ROW_CAPS, ROW_SCORE, ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS, ROW_ID, ROW_MASK,
-};
-
-/* Which screen of help shows it: --help, "help init" or "help mount". */
-enum row_topic { MAIN, INIT, MOUNT };
-
-struct row {
-	const char	*flag;		/* without -- */
-	char		 letter;	/* 0: none */
-	enum row_type	 type;
-	const char	*variable;
-	size_t		 offset;
-	const char	*argument;	/* NULL: takes none */
-	const char	*help;		/* NULL: the usage line of its command tells */
-	enum row_topic	 topic;
-};
 
 #define AT(field) offsetof(struct options, field)
 
@@ -36,7 +18,7 @@ static const struct row rows[] = {
 	{ "workspace", 0, ROW_TEXT, "AMLSHIM_WORKSPACE", AT(workspace), "SUB/GROUP/NAME",
 	    "Azure ML workspace that knows datastores and assets", MAIN },
 	{ "resolve", 0, ROW_YES, "AMLSHIM_RESOLVE", AT(resolve), NULL,
-	    "plan: ask the workspace for what no file describes", MAIN },
+	    "plan: ask the workspace for what no file describes", COMMANDS },
 	{ "compute", 0, ROW_TEXT, "AMLSHIM_COMPUTE", AT(compute), "FILE|TEXT",
 	    "identities of the compute: a file, none, system_assigned, or client ids", MAIN },
 	{ "cloud", 0, ROW_TEXT, "AMLSHIM_CLOUD", AT(cloud), "NAME|FILE",
@@ -72,7 +54,7 @@ static const struct row rows[] = {
 	{ "snapshot", 0, ROW_TEXT, "AMLSHIM_SNAPSHOT", AT(snapshot), "FILE",
 	    "what the code is checked against (CODE/.amlshim-snapshot)", MAIN },
 	{ "registry", 0, ROW_TEXT, "AMLSHIM_REGISTRIES", AT(registries), "HOST[,HOST]",
-	    "Azure registries with a name of their own, for docker-credential", MAIN },
+	    "docker-credential: Azure registries with a name of their own", COMMANDS },
 	{ "broker", 0, ROW_DIALECTS, "AMLSHIM_BROKER", AT(broker_dialects), "LIST",
 	    "token endpoints for the job: aml,appservice (default), imds", MAIN },
 	{ "audit", 0, ROW_TEXT, "AMLSHIM_AUDIT", AT(audit), "FILE",
@@ -81,19 +63,32 @@ static const struct row rows[] = {
 	    "a token in the job's environment; may be repeated", MAIN },
 	{ "token-file", 0, ROW_PAIRS, "AMLSHIM_TOKEN_FILES", AT(token_files), "AUDIENCE=PATH",
 	    "a token in a file, kept fresh; may be repeated", MAIN },
-	{ "resource", 0, ROW_TEXT, "AMLSHIM_RESOURCE", AT(resource), "URI", NULL, MAIN },
-	{ "client-id", 0, ROW_TEXT, "AMLSHIM_CLIENT_ID", AT(client_id), "ID", NULL, MAIN },
-	{ "claims", 0, ROW_YES, "AMLSHIM_CLAIMS", AT(claims), NULL, NULL, MAIN },
+	{ "resource", 0, ROW_TEXT, "AMLSHIM_RESOURCE", AT(resource), "URI",
+	    "token: what it is for", COMMANDS },
+	{ "client-id", 0, ROW_TEXT, "AMLSHIM_CLIENT_ID", AT(client_id), "ID",
+	    "token: of this managed identity, not the default one", COMMANDS },
+	{ "claims", 0, ROW_YES, "AMLSHIM_CLAIMS", AT(claims), NULL,
+	    "token: print what it says, not the token", COMMANDS },
+	{ "long", 'l', ROW_YES, "AMLSHIM_LONG", AT(list_long), NULL,
+	    "ls: with size and time", COMMANDS },
+	{ "recursive", 'R', ROW_YES, "AMLSHIM_RECURSIVE", AT(recursive), NULL,
+	    "ls, cp: everything below", COMMANDS },
+	{ "range", 0, ROW_TEXT, "AMLSHIM_RANGE", AT(range), "FIRST-LAST",
+	    "cat: these bytes, counted from 0; FIRST- to the end, -N the last N", COMMANDS },
 	{ "dry-run", 'n', ROW_YES, "AMLSHIM_DRY_RUN", AT(dry_run), NULL,
 	    "print the plan and stop", MAIN },
 	{ "explain", 0, ROW_YES, "AMLSHIM_EXPLAIN", AT(explain), NULL,
 	    "print the plan to stderr, then run", MAIN },
 	{ "json", 0, ROW_YES, "AMLSHIM_JSON", AT(json), NULL,
-	    "print the plan, token or findings as JSON", MAIN },
+	    "print the plan, token, findings or listing as JSON", MAIN },
 	{ "write", 0, ROW_YES, "AMLSHIM_WRITE", AT(write_check), NULL,
-	    "doctor: put and delete a small blob where outputs go", MAIN },
+	    "doctor: put and delete a small blob where outputs go", COMMANDS },
 	{ "trace", 0, ROW_TEXT, "AMLSHIM_TRACE", AT(trace), "FILE",
 	    "write a timeline of phases and requests, for Perfetto", MAIN },
+	{ "report", 0, ROW_TEXT, "AMLSHIM_REPORT", AT(report), "FILE",
+	    "write how the run went, as JSON, when it ends", MAIN },
+	{ "hold-on-failure", 0, ROW_HOLD, "AMLSHIM_HOLD_ON_FAILURE", AT(hold_ms), NULL,
+	    "after a failure keep all as it is, for =TIME or until a stop signal", MAIN },
 	{ "verbose", 'v', ROW_COUNT, "AMLSHIM_VERBOSE", AT(verbosity), NULL,
 	    "say what is done; -vv: each request", MAIN },
 	{ "log-format", 0, ROW_LOG_FORMAT, "AMLSHIM_LOG_FORMAT", AT(log_json), "text|json",
@@ -134,15 +129,25 @@ static const struct row rows[] = {
 	    "take capabilities from it, for good; may be repeated", INIT },
 };
 
-static const struct { const char *name; enum options_command command; } commands[] = {
-	{ "run", OPTIONS_RUN },
-	{ "plan", OPTIONS_PLAN },
-	{ "token", OPTIONS_TOKEN },
-	{ "snapshot", OPTIONS_SNAPSHOT },
-	{ "docker-credential", OPTIONS_DOCKER_CREDENTIAL },
-	{ "version", OPTIONS_VERSION },
-	{ "help", OPTIONS_HELP },
-	{ "doctor", OPTIONS_DOCTOR },
+static const struct command commands[] = {
+	{ "run", OPTIONS_RUN, 0, "[FLAGS] [--] COMMAND [ARG...]",
+	    "run it with the job's data and identity" },
+	{ "plan", OPTIONS_PLAN, 0, "[FLAGS] [-- COMMAND...]",
+	    "print what would be done, as whom, and why" },
+	{ "doctor", OPTIONS_DOCTOR, 0, "[FLAGS]",
+	    "check all that the job needs, say what to do" },
+	{ "ls", OPTIONS_LS, 1, "[-lR] PLACE...",
+	    "list data as the job would: a URI, or inputs.NAME" },
+	{ "cat", OPTIONS_CAT, 1, "[--range A-B] PLACE...", "print its bytes" },
+	{ "cp", OPTIONS_CP, 1, "[-R] FROM TO", "copy it to a path here, or a path here to it" },
+	{ "token", OPTIONS_TOKEN, 0, "--resource URI", "print a token, as the job gets it" },
+	{ "snapshot", OPTIONS_SNAPSHOT, 0, "DIR [--output FILE]",
+	    "write the checksums that the code is checked against" },
+	{ "docker-credential", OPTIONS_DOCKER_CREDENTIAL, 0, "ACTION",
+	    "a docker client's helper for Azure registries" },
+	{ "version", OPTIONS_VERSION, 0, "", "print the version" },
+	{ "help", OPTIONS_HELP, 0, "[TOPIC]",
+	    "TOPIC: commands, init, mount, man, completion-bash, completion-zsh" },
 };
 
 static const struct { const char *name; enum plan_dialect dialect; } dialects[] = {
@@ -355,6 +360,18 @@ parse_yes(const char *value, int *ret)
 	return (-1);
 }
 
+/* 0: not at all; -1: without end. */
+static int
+parse_hold(const char *value, int64_t *ret_ms)
+{
+	int yes;
+
+	if (parse_yes(value, &yes) != 0)
+		return (parse_duration(value, ret_ms));
+	*ret_ms = yes ? -1 : 0;
+	return (0);
+}
+
 /* where: "--flag" or "VARIABLE". */
 static int
 set_value(struct options *opt, const struct row *row, const char *where, const char *value,
@@ -403,6 +420,10 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 			return (bad_value(err, where, value,
 			    "a time like 10s, 500ms, 2m or never"));
 		*(int64_t *)(void *)field = number;
+		return (0);
+	case ROW_HOLD:
+		if (parse_hold(value, (int64_t *)(void *)field) != 0)
+			return (bad_value(err, where, value, "yes, no, or a time like 10m"));
 		return (0);
 	case ROW_SIZE:
 		if (parse_size(value, &number) != 0 || number < 16 << 20)
@@ -581,13 +602,51 @@ replace_lists(struct options *opt, const size_t had[LENGTH(rows)])
 	}
 }
 
+/* What was said besides flags. */
+struct words {
+	const struct command *command;	/* that was named; NULL: none */
+	char		**list;		/* of a command whose words stand among flags; else NULL */
+	size_t		 n;
+};
+
+static const struct command *
+find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < LENGTH(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return (&commands[i]);
+	return (NULL);
+}
+
+/* A word that is no flag.  1: parsing ends at it. */
+static int
+take_word(struct options *opt, struct words *words, char *word, int argc, struct arena *mem)
+{
+	const struct command *command = words->command == NULL && opt->command == OPTIONS_RUN ?
+	    find_command(word) : NULL;
+
+	if (command != NULL) {
+		words->command = command;
+		opt->command = command->command;
+		if (command->mixes)
+			words->list = arena_alloc(mem, ((size_t)argc + 1) * sizeof(*words->list));
+		return (0);
+	}
+	if (words->list == NULL)
+		return (1);
+	words->list[words->n++] = word;
+	return (0);
+}
+
 int
 options_parse(struct options *opt, int argc, char *const *argv, char *const *envp,
     struct arena *mem, struct err *err)
 {
 	size_t by_variables[LENGTH(rows)];
-	int i, used, verbosity_by_variable, named = 0;
-	size_t c;
+	int i, used, verbosity_by_variable;
+	struct words words = { NULL, NULL, 0 };
 
 	*opt = (struct options){ .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
 	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1,
@@ -608,13 +667,8 @@ options_parse(struct options *opt, int argc, char *const *argv, char *const *env
 			continue;
 		}
 		if (argv[i][0] != '-' || argv[i][1] == '\0') {
-			for (c = 0; c < LENGTH(commands); c++)
-				if (strcmp(argv[i], commands[c].name) == 0)
-					break;
-			if (c == LENGTH(commands) || named || opt->command != OPTIONS_RUN)
+			if (take_word(opt, &words, argv[i], argc, mem))
 				break;
-			opt->command = commands[c].command;
-			named = 1;
 			continue;
 		}
 		if ((argv[i][1] == '-' ?
@@ -628,66 +682,24 @@ options_parse(struct options *opt, int argc, char *const *argv, char *const *env
 		opt->verbosity = verbosity_by_variable;
 	replace_lists(opt, by_variables);
 	opt->argv = argv + (i < argc ? i : argc);
-	return (0);
-}
-
-static void
-print_rows(FILE *out, enum row_topic topic)
-{
-	char left[64], word[48];
-	size_t i;
-
-	for (i = 0; i < LENGTH(rows); i++) {
-		if (rows[i].help == NULL || rows[i].topic != topic)
-			continue;
-		str_format(word, sizeof(word), "%s%s", rows[i].argument != NULL ? " " : "",
-		    rows[i].argument != NULL ? rows[i].argument : "");
-		if (rows[i].letter != 0)
-			str_format(left, sizeof(left), "-%c, --%s%s", rows[i].letter,
-			    rows[i].flag, word);
-		else
-			str_format(left, sizeof(left), "    --%s%s", rows[i].flag, word);
-		fprintf(out, "  %-34s %s\n", left, rows[i].help);
+	if (words.list != NULL) {
+		for (; i < argc; i++)
+			words.list[words.n++] = argv[i];
+		opt->argv = words.list;
 	}
-}
-
-static void
-help_main(FILE *out)
-{
-	fputs("usage: amlshim [FLAGS] [--] COMMAND [ARG...]   "
-	    "run it with the job's data and identity\n"
-	    "       amlshim plan [FLAGS] [-- COMMAND...]    "
-	    "print what would be done, as whom, and why\n"
-	    "       amlshim token --resource URI [--client-id ID] [--claims]    "
-	    "print a token, as the job gets it\n"
-	    "       amlshim snapshot DIR [--output FILE]    "
-	    "write the checksums that the code is checked against\n"
-	    "       amlshim docker-credential ACTION        "
-	    "a docker client's helper for Azure registries\n"
-	    "       amlshim doctor [FLAGS]                  "
-	    "check all that the job needs, say what to do\n"
-	    "       amlshim version | help | help init | help mount\n"
-	    "\n", out);
-	print_rows(out, MAIN);
-	fputs("\nFlags of PID 1: amlshim help init; of mounts and copies: amlshim help mount.\n"
-	    "Each flag has a variable: "
-	    "AMLSHIM_JOB for --job, AMLSHIM_DATASTORES for --datastore, ...\n"
-	    "Exit: the command's own code; "
-	    "2 bad spec or usage, 120 data unreachable, 121 no identity,\n"
-	    "122 access denied, 123 outputs lost, 124 time limit, 125 other failure, "
-	    "126/127 command, 128+n signal.\n", out);
-}
-
-int
-options_help(FILE *out, const char *topic, struct err *err)
-{
-	if (topic == NULL)
-		help_main(out);
-	else if (str_same(topic, "init"))
-		print_rows(out, INIT);
-	else if (str_same(topic, "mount"))
-		print_rows(out, MOUNT);
-	else
-		return (bad_value(err, "help", topic, "nothing, init or mount"));
 	return (0);
+}
+
+const struct row *
+options_rows(size_t *ret_n)
+{
+	*ret_n = LENGTH(rows);
+	return (rows);
+}
+
+const struct command *
+options_commands(size_t *ret_n)
+{
+	*ret_n = LENGTH(commands);
+	return (commands);
 }

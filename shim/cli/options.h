@@ -5,16 +5,16 @@
  * options -- the words on the command line and the AMLSHIM_ variables: one table.
  *
  * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
- * amlshim SUBCOMMAND [FLAGS]    plan, token, doctor, snapshot, docker-credential, version, help
+ * amlshim SUBCOMMAND [FLAGS]    plan, doctor, ls, cat, cp, token, snapshot, ..., version, help
  *
  * A flag wins over its variable.  Parsing stops at "--" or at the first word
  * that is neither a flag nor a subcommand; every later word reaches the command
- * byte for byte.  Help and the README's table are printed from the same rows.
+ * byte for byte; those of ls, cat and cp may have flags among them.  Help, the man page and
+ * the shells' completions are printed from the same rows (manual.h).
  */
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -25,6 +25,9 @@ enum options_command {
 	OPTIONS_RUN,
 	OPTIONS_PLAN,
 	OPTIONS_DOCTOR,
+	OPTIONS_LS,
+	OPTIONS_CAT,
+	OPTIONS_CP,
 	OPTIONS_TOKEN,
 	OPTIONS_SNAPSHOT,
 	OPTIONS_DOCKER_CREDENTIAL,
@@ -48,6 +51,8 @@ struct options {
 	struct plan_tuning tuning;
 
 	const char	*trace;		/* file for a timeline; NULL: none */
+	const char	*report;	/* file for the exit report; NULL: none */
+	int64_t		 hold_ms;	/* after a failure; 0: not; < 0: until a stop signal */
 	const char	*snapshot;	/* manifest of the code; NULL: CODE's own */
 	const char	*registries;	/* "HOST[:PORT],...": Azure registries by another name */
 
@@ -55,8 +60,10 @@ struct options {
 	const char	*audit;
 	const char	*resource, *client_id;	/* token */
 	int		 claims;	/* token --claims */
+	int		 list_long, recursive;	/* ls, cp */
+	const char	*range;		/* cat; NULL: all */
 
-	int		 json;		/* plan, token, doctor */
+	int		 json;		/* plan, token, doctor, ls */
 	int		 write_check;	/* doctor --write */
 	int		 dry_run, explain;
 	int		 verbosity;
@@ -77,7 +84,5 @@ struct options {
  */
 int	options_parse(struct options *, int argc, char *const *argv, char *const *envp,
 	    struct arena *, struct err *);
-/* One screen.  topic: NULL, "init" or "mount". */
-int	options_help(FILE *, const char *topic, struct err *);
 
 #endif

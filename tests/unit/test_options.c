@@ -57,6 +57,17 @@ test_stops(void)
 	check_int(opt.command, OPTIONS_SNAPSHOT);
 	check_str(opt.snapshot, "f");
 	check_str(opt.argv[2], "m");
+	check_int(parse(&opt, WORDS(a0, W("ls"), W("a"), W("-l"), W("b"), W("--"), W("-c")),
+	    WORDS(W("A=1"))), 0);
+	check_int(opt.command, OPTIONS_LS);
+	check_int(opt.list_long, 1);
+	check_str(opt.argv[0], "a");
+	check_str(opt.argv[1], "b");
+	check_str(opt.argv[2], "-c");
+	check(opt.argv[3] == NULL);
+	check_int(parse(&opt, WORDS(a0, W("--"), W("ls"), W("-l")), WORDS(W("A=1"))), 0);
+	check_int(opt.command, OPTIONS_RUN);
+	check_str(opt.argv[1], "-l");
 	check_int(parse(&opt, WORDS(a0, W("--verbose=2"), W("x")), WORDS(W("A=1"))), 0);
 	check_int(opt.verbosity, 2);
 	check_int(parse(&opt, WORDS(a0, W("-s"), W("-g"), W("--"), W("x")), WORDS(W("A=1"))), 0);
@@ -84,6 +95,23 @@ test_values(void)
 	check_int(opt.tuning.disk_cache_bytes, 0);
 	check_int(parse(&opt, WORDS(a0, W("x")), WORDS(W("AMLSHIM_DISK_CACHE=2G"))), 0);
 	check_int(opt.tuning.disk_cache_bytes, INT64_C(2) << 30);
+}
+
+static void
+test_hold(void)
+{
+	struct options opt;
+
+	check_int(parse(&opt, WORDS(a0, W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.hold_ms, 0);
+	check_int(parse(&opt, WORDS(a0, W("--hold-on-failure"), W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.hold_ms, -1);
+	check_str(opt.argv[0], "x");		/* no value without '=' */
+	check_int(parse(&opt, WORDS(a0, W("--hold-on-failure=10m"), W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.hold_ms, 600000);
+	check_int(parse(&opt, WORDS(a0, W("--hold-on-failure=no"), W("x")),
+	    WORDS(W("AMLSHIM_HOLD_ON_FAILURE=yes"))), 0);
+	check_int(opt.hold_ms, 0);
 }
 
 static void
@@ -135,6 +163,7 @@ main(void)
 {
 	test_stops();
 	test_values();
+	test_hold();
 	test_variables();
 	test_refusals();
 	arena_done(&mem);

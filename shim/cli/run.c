@@ -55,11 +55,31 @@ prepare_mounts(const struct story *story, struct err *err)
 	return (userns_enter(err));
 }
 
+/* Nothing was started: that is reported, and held, as the end of a job is. */
 static int
-fail(const struct err *err)
+give_up(struct init_options *init, const struct err *err)
+{
+	init->failure = err;
+	return (init_run(init));
+}
+
+static int
+fail(struct init_options *init, const struct err *err)
 {
 	log_err(err);
-	return (err_exit_status(err));
+	return (give_up(init, err));
+}
+
+static int
+told_to_stop(const struct init_options *init, int status)
+{
+	struct report_end end = { .status = status, .ended_by = "stop_signal",
+	    .memory_kills = -1 };
+	struct err err = ERR_EMPTY;
+
+	if (init->report->file[0] != '\0' && report_write(init->report, &end, &err) != 0)
+		log_err(&err);
+	return (status);
 }
 
 /*
@@ -86,7 +106,7 @@ run_bare(const struct options *opt, struct init_options *init)
 	if (opt->argv[0] == NULL) {
 		err_set(&err, ERR_USAGE, REMEDY_SEE_HELP, "start",
 		    "there is neither a command nor a job spec (--job, AMLSHIM_JOB)");
-		return (fail(&err));
+		return (fail(init, &err));
 	}
 	init->argv = opt->argv;
 #ifdef AMLSHIM_SHED
@@ -95,51 +115,84 @@ run_bare(const struct options *opt, struct init_options *init)
 	return (init_run(init));
 }
 
+static int
+is_bare(const struct options *opt)
+{
+	return (opt->job == NULL && !opt->explain && !story_wants_tokens(opt));
+}
+
+/* The code is not that of its snapshot; why is logged. */
+static int
+refuse_code(struct init_options *init, int status, const struct err *err)
+{
+	return (status < 128 ? give_up(init, err) : told_to_stop(init, status));
+}
+
+static int
+print_plan(struct story *story, const struct options *opt, char **envp)
+{
+	struct err err = ERR_EMPTY;
+
+	if (story_tell(story, opt, envp, &err) == 0)
+		return (plan_print(&story->plan, opt->json, stdout) == 0 ? 0 : 125);
+	log_err(&err);
+	return (story->stop_signal != 0 ? 128 + story->stop_signal : err_exit_status(&err));
+}
+
+static int
+run_job(const struct options *opt, struct init_options *init, struct story *story, char **envp)
+{
+	int64_t began_us = trace_begin();
+	struct err err = ERR_EMPTY;
+	int status;
+
+	if (story_tell(story, opt, envp, &err) != 0)
+		return (story->stop_signal != 0 ? told_to_stop(init, 128 + story->stop_signal) :
+		    fail(init, &err));
+	trace_span("phase", "read the spec and plan", began_us, NULL, NULL, 0);
+	log_plan_warnings(&story->plan);
+	if (opt->explain)
+		plan_print(&story->plan, opt->json, stderr);
+	status = snapshot_check(opt, story, &err);
+	if (status != 0)
+		return (refuse_code(init, status, &err));
+	init->plan = &story->plan;
+	init->spec = &story->spec;
+	init->facts = &story->facts;
+	hide_inputs(story, opt, envp);
+	if (prepare_mounts(story, &err) != 0)
+		return (fail(init, &err));
+	return (init_run(init));
+}
+
 int
 run_command(struct options *opt, const struct init_inherited *inherited, char **envp)
 {
 	static struct story story;
 	static struct account account;
+	static struct report report;
 	struct init_options init = { .inherited = *inherited, .envp = envp,
 	    .grace_ms = opt->grace_ms, .leftover_ms = opt->leftover_ms,
 	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
 	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit,
-	    .launch = &opt->launch };
+	    .launch = &opt->launch, .hold_ms = opt->hold_ms, .report = &report };
 	static struct err err;
-	int64_t began_us;
 	int status;
 
+	if (opt->dry_run || opt->command == OPTIONS_PLAN)
+		return (print_plan(&story, opt, envp));
+	if (report_begin(&report, opt->report, opt->argv, &err) != 0 ||
+	    (opt->trace != NULL && trace_open(opt->trace, &err) != 0))
+		return (fail(&init, &err));
 	if (opt->user != NULL) {
 		if (account_find(&account, opt->user, &err) != 0)
-			return (fail(&err));
+			return (fail(&init, &err));
 		opt->launch.account = &account;
 	}
 	keep_stop_signals(&opt->launch);
-	if (opt->trace != NULL && trace_open(opt->trace, &err) != 0)
-		return (fail(&err));
-	began_us = trace_begin();
-	if (opt->job == NULL && opt->command != OPTIONS_PLAN && !opt->dry_run && !opt->explain &&
-	    !story_wants_tokens(opt)) {
-		status = opt->snapshot != NULL ? snapshot_check(opt, NULL) : 0;
-		return (status != 0 ? status : run_bare(opt, &init));
-	}
-	if (story_tell(&story, opt, envp, &err) != 0)
-		return (story.stop_signal != 0 ? 128 + story.stop_signal : fail(&err));
-	if (opt->dry_run || opt->command == OPTIONS_PLAN)
-		return (plan_print(&story.plan, opt->json, stdout) == 0 ? 0 : 125);
-	trace_span("phase", "read the spec and plan", began_us, NULL, NULL, 0);
-	log_plan_warnings(&story.plan);
-	if (opt->explain)
-		plan_print(&story.plan, opt->json, stderr);
-	status = snapshot_check(opt, &story);
-	if (status != 0)
-		return (status);
-	init.plan = &story.plan;
-	init.spec = &story.spec;
-	init.facts = &story.facts;
-	hide_inputs(&story, opt, envp);
-	if (prepare_mounts(&story, &err) != 0)
-		return (fail(&err));
-	return (init_run(&init));
+	if (!is_bare(opt))
+		return (run_job(opt, &init, &story, envp));
+	status = opt->snapshot != NULL ? snapshot_check(opt, NULL, &err) : 0;
+	return (status != 0 ? refuse_code(&init, status, &err) : run_bare(opt, &init));
 }

@@ -98,17 +98,16 @@ log_report(const struct snapshot_report *r)
 }
 
 static int
-verify(const char *dir, const char *manifest)
+verify(const char *dir, const char *manifest, struct err *err)
 {
 	struct snapshot_report r;
 	struct arena mem = ARENA_EMPTY;
-	struct err err = ERR_EMPTY;
 	int status = 0;
 
-	if (snapshot_verify(dir, manifest, stop_signal, &r, &mem, &err) != 0) {
+	if (snapshot_verify(dir, manifest, stop_signal, &r, &mem, err) != 0) {
 		log_report(&r);
-		status = fail(&err);
-		if (err.kind == ERR_SYSTEM && stop_signal() != 0)
+		status = fail(err);
+		if (err->kind == ERR_SYSTEM && stop_signal() != 0)
 			status = 128 + stop_signal();
 	} else {
 		log_info("code is that of its snapshot files=%zu snapshot=%s", r.files, manifest);
@@ -119,18 +118,16 @@ verify(const char *dir, const char *manifest)
 
 /* A pipe would keep us waiting, deaf to signals: the code's own is a file. */
 static int
-refuse_own(const char *own)
+refuse_own(const char *own, struct err *err)
 {
-	struct err err = ERR_EMPTY;
-
-	err_set(&err, ERR_USAGE, REMEDY_CODE_SNAPSHOT, "read the snapshot",
+	err_set(err, ERR_USAGE, REMEDY_CODE_SNAPSHOT, "read the snapshot",
 	    "it is no regular file");
-	err_on(&err, "%s", own);
-	return (fail(&err));
+	err_on(err, "%s", own);
+	return (fail(err));
 }
 
 int
-snapshot_check(const struct options *opt, const struct story *story)
+snapshot_check(const struct options *opt, const struct story *story, struct err *err)
 {
 	const char *dir = code_folder(story), *own;
 	struct arena mem = ARENA_EMPTY;
@@ -138,14 +135,14 @@ snapshot_check(const struct options *opt, const struct story *story)
 	int status = 0;
 
 	if (opt->snapshot != NULL)
-		return (verify(dir, opt->snapshot));
+		return (verify(dir, opt->snapshot, err));
 	if (story == NULL || story->spec.job.identity.type != SPEC_IDENTITY_USER)
 		return (0);
 	own = arena_printf(&mem, "%s/" SNAPSHOT_NAME, dir);
 	if (stat(own, &st) == 0 && !S_ISREG(st.st_mode))
-		status = refuse_own(own);
+		status = refuse_own(own, err);
 	else if (lstat(own, &st) == 0 || errno != ENOENT)
-		status = verify(dir, own);
+		status = verify(dir, own, err);
 	else if (story->spec.job.code != NULL)
 		log_warning("the job runs as its submitter, and its code in %s has no snapshot to "
 		    "be checked against: amlshim snapshot writes one", dir);

@@ -13,8 +13,8 @@ int	snapshot_command(const struct options *);
 /*
  * The code of the job (story NULL: none, the current directory) against --snapshot, or under
  * user identity against its own manifest; without one there is a warning.  0: go on; else the
- * exit status, what was wrong is logged.
+ * exit status (128+n: a signal told it to stop); what was wrong is in *err, and logged.
  */
-int	snapshot_check(const struct options *, const struct story *);
+int	snapshot_check(const struct options *, const struct story *, struct err *);
 
 #endif

@@ -76,6 +76,7 @@ struct init {
 	int		 kill_rounds;		/* of the workers */
 	int64_t		 orphans;
 	long		 kills_before;		/* for lack of memory, by the kernel's count */
+	struct rusage	 job_usage;
 	struct progress	 progress;
 	struct arena	 mem;
 };
@@ -305,12 +306,37 @@ kill_leftovers(struct init *in)
 		log_warning("%d processes of the job cannot be killed; left to the kernel", left);
 }
 
+static int exit_status(const struct init *);
+
+/* A failure that is to be held for a look at it is an event of its own. */
+static enum sup_event
+or_hold(struct init *in, enum sup_event event)
+{
+	if (in->opt->hold_ms == 0 || in->stop_signal != 0 || exit_status(in) == 0)
+		return (event);
+	return (EV_HOLD);
+}
+
 static void
 job_is_gone(struct init *in)
 {
 	in->leftover_deadline_ms = 0;
 	log_info("the command ended with %d", job_exit_status(&in->job));
-	post(in, EV_JOB_GONE);
+	post(in, or_hold(in, EV_JOB_GONE));
+}
+
+/* "10 min", "until a stop signal": and what can be done meanwhile. */
+static void
+say_held(struct init *in)
+{
+	char how_long[48] = "until a stop signal";
+
+	if (in->opt->hold_ms > 0)
+		str_format(how_long, sizeof(how_long), "for %lld s, or until a stop signal",
+		    (long long)(in->opt->hold_ms / 1000));
+	progress_clear(&in->progress);
+	log_notice("failed with %d; all is kept as it is %s: look with docker exec CONTAINER "
+	    "amlshim status, amlshim ls inputs.NAME, amlshim doctor", exit_status(in), how_long);
 }
 
 /* The first process ended: ask the others to, for a short while. */
@@ -393,6 +419,8 @@ enter_state(struct init *in, enum sup_state state)
 		return;
 	log_debug("%s -> %s", supervise_state_name(in->state), supervise_state_name(state));
 	trace_span("phase", supervise_state_name(in->state), in->since_us, NULL, NULL, 0);
+	if (state != SUP_ENDED)
+		report_phase(in->opt->report, supervise_state_name(state));
 	in->since_us = trace_begin();
 	in->state = state;
 	switch (state) {
@@ -407,6 +435,10 @@ enter_state(struct init *in, enum sup_state state)
 	case SUP_DRAINING:
 		in->deadline_ms = !in->job_started ? after(START_DRAIN_MS) :
 		    in->opt->flush_ms < 0 ? 0 : after(in->opt->flush_ms + DRAIN_MARGIN_MS);
+		break;
+	case SUP_HOLDING:
+		in->deadline_ms = after(in->opt->hold_ms);
+		say_held(in);
 		break;
 	case SUP_PREPARING:
 	case SUP_ENDED:
@@ -423,7 +455,7 @@ carry_out(struct init *in, enum sup_action action)
 	case DO_START_JOB:
 		start_job(in);
 		if (!in->job_started)
-			post(in, EV_JOB_GONE);
+			post(in, or_hold(in, EV_JOB_GONE));
 		break;
 	case DO_FORWARD:
 		job_forward(&in->job, in->stop_signal, in->signal);
@@ -487,6 +519,7 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		break;
 	case WIRE_LOST:
 		log_err(&msg->err);
+		report_lost(in->opt->report, &msg->err);
 		in->outputs_lost = 1;
 		break;
 	case WIRE_DONE:
@@ -591,7 +624,7 @@ worker_reaped(struct init *in, struct worker *w, int status)
 	workers_reaped(&in->workers, w, in->opt->flush_ms);
 	bound_agent(in);
 	if (lost)
-		post(in, EV_LOST);
+		post(in, in->state == SUP_PREPARING ? or_hold(in, EV_LOST) : EV_LOST);
 }
 
 /* --- reaping --------------------------------------------------------------------- */
@@ -657,16 +690,18 @@ other_changed(struct init *in, pid_t pid, int status)
 static int
 reap(struct init *in)
 {
+	struct rusage usage;
 	pid_t pid;
 	int status, n;
 
 	for (n = 0; n < REAP_BATCH; n++) {
-		pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+		pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage);
 		if (pid <= 0)
 			return (0);
-		if (pid == in->job.pid)
+		if (pid == in->job.pid) {
+			in->job_usage = usage;
 			job_changed(in, status);
-		else
+		} else
 			other_changed(in, pid, status);
 	}
 	return (1);
@@ -698,15 +733,19 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 	if (in->state == SUP_PREPARING) {	/* PREPARING_SIGNALS, no others */
 		in->stop_signal = sig;
 		in->was_interrupted = 1;
+		report_signal(in->opt->report, info);
 		post(in, EV_SIGNAL);
 		return;
 	}
 	if (sig == SIGCONT && in->job.stopped)
 		job_take_terminal(&in->job);
+	if (is_stop_signal(sig))
+		report_signal(in->opt->report, info);
 	if (is_stop_signal(sig) && in->state == SUP_DRAINING) {
 		hurry(in);
 	} else if (is_stop_signal(sig)) {
-		in->stop_signal = sig;
+		if (in->state != SUP_HOLDING)	/* there it only ends the holding */
+			in->stop_signal = sig;
 		in->signal = info;
 		post(in, EV_SIGNAL);
 		in->signal = NULL;
@@ -808,7 +847,7 @@ handle_deadline(struct init *in)
 		log_error("the job's time limit of %lld s is over", in->opt->plan->timeout_s);
 		in->timed_out = 1;
 	}
-	post(in, EV_DEADLINE);
+	post(in, in->state == SUP_PREPARING ? or_hold(in, EV_DEADLINE) : EV_DEADLINE);
 }
 
 static void
@@ -818,7 +857,7 @@ loop(struct init *in)
 
 	while (in->state != SUP_ENDED) {
 		more = reap(in);
-		if (in->job.gone && in->leftover_deadline_ms == 0 && in->state < SUP_DRAINING)
+		if (in->job.gone && in->leftover_deadline_ms == 0 && in->state < SUP_HOLDING)
 			begin_leftovers(in);
 		check_leftovers(in);
 		in->again_ms = workers_start_again(&in->workers);
@@ -857,10 +896,17 @@ closing_line(const struct init *in)
 }
 
 /* What a status alone does not tell. */
+/* -1: nobody tells. */
+static long
+memory_kills(const struct init *in)
+{
+	return (in->kills_before < 0 ? -1 : oom_kills() - in->kills_before);
+}
+
 static void
 explain_end(const struct init *in)
 {
-	long kills = in->kills_before < 0 ? -1 : oom_kills() - in->kills_before;
+	long kills = memory_kills(in);
 	int sig = WIFSIGNALED(in->job.status) ? WTERMSIG(in->job.status) : 0;
 
 	if (kills > 0)
@@ -906,6 +952,30 @@ make_room(struct init *in)
 	    arena_alloc(&in->mem, (KEPT_FDS + WORKER_FDS_MAX(n)) * sizeof(*in->kept_fds));
 }
 
+static const char *
+ended_by(const struct init *in)
+{
+	if (in->failure.kind != ERR_NONE)
+		return ("failure");
+	if (in->timed_out)
+		return ("time_limit");
+	return (in->was_interrupted || (in->stop_signal != 0 && in->start_failure == 0) ?
+	    "stop_signal" : "command");
+}
+
+static void
+write_report(const struct init *in, int status)
+{
+	struct report_end end = { .status = status, .ended_by = ended_by(in),
+	    .plan = in->opt->plan, .workers = &in->workers, .job = &in->job,
+	    .job_started = in->job_started, .usage = &in->job_usage, .failure = &in->failure,
+	    .orphans = in->orphans, .memory_kills = in->job.gone ? memory_kills(in) : -1 };
+	struct err err = ERR_EMPTY;
+
+	if (report_write(in->opt->report, &end, &err) != 0)
+		log_err(&err);
+}
+
 static int
 begin(struct init *in)
 {
@@ -913,7 +983,8 @@ begin(struct init *in)
 	struct workers_options workers = { .plan = opt->plan, .facts = opt->facts,
 	    .spec = opt->spec, .audit_file = opt->audit_file };
 	static struct err err;
-	int with_workers = opt->plan != NULL && plan_needs_agent(opt->plan);
+	int with_workers = opt->failure == NULL && opt->plan != NULL &&
+	    plan_needs_agent(opt->plan);
 
 	if (getpid() != 1 && !opt->no_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -925,6 +996,8 @@ begin(struct init *in)
 		log_err(&err);
 		return (-1);
 	}
+	if (opt->failure != NULL)
+		keep_failure(in, opt->failure);
 	if (with_workers) {
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		in->deadline_ms = after(opt->start_ms);
@@ -935,7 +1008,7 @@ begin(struct init *in)
 	}
 	make_room(in);
 	if (in->failure.kind != ERR_NONE)
-		post(in, EV_LOST);
+		post(in, or_hold(in, EV_LOST));
 	else if (in->workers.n == 0)
 		post(in, EV_READY);
 	return (0);
@@ -965,6 +1038,8 @@ init_run(const struct init_options *opt)
 		closing_line(&in);
 	if (status == 0)
 		workers_forget_journals(&in.workers);
+	if (opt->report != NULL && opt->report->file[0] != '\0')
+		write_report(&in, status);
 	workers_done(&in.workers);
 	mem_close_fd(&in.signal_fd);
 	trace_close();

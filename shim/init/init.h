@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "init/launch.h"
+#include "init/report.h"
 #include "plan/facts.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
@@ -47,6 +48,9 @@ struct init_options {
 	const struct launch *launch;	/* what the command's process changes; NULL: nothing */
 	const unsigned char *exit_as_zero;	/* [256]: codes of the job that mean success */
 	int		 shed;		/* this is amlshim as it was linked: shed.h */
+	int64_t		 hold_ms;	/* after a failure; 0: not; < 0: until a stop signal */
+	struct report	*report;	/* begun; its file "": none is wanted */
+	const struct err *failure;	/* it has failed already: nothing is started; NULL */
 };
 
 /* Runs to the end.  The exit status of amlshim. */

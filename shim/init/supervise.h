@@ -8,7 +8,11 @@
  * with a child alive, the job started at most once.  init.c carries out.
  */
 
-enum sup_state { SUP_PREPARING, SUP_RUNNING, SUP_STOPPING, SUP_DRAINING, SUP_ENDED, SUP_STATES };
+enum sup_state {
+	SUP_PREPARING, SUP_RUNNING, SUP_STOPPING,
+	SUP_HOLDING,	/* it failed; nothing is taken down, for somebody to look at it */
+	SUP_DRAINING, SUP_ENDED, SUP_STATES
+};
 enum sup_event {
 	EV_READY,	/* the last worker said ready (at once without workers) */
 	EV_LOST,	/* a worker failed or died before it was asked to end */
@@ -16,6 +20,7 @@ enum sup_event {
 	EV_SIGNAL,	/* a stop signal came */
 	EV_DEADLINE,	/* the timer of this state ran out */
 	EV_EMPTY,	/* level: no worker lives */
+	EV_HOLD,	/* in place of EV_LOST, EV_JOB_GONE or EV_DEADLINE: and it is to be held */
 	SUP_EVENTS
 };
 enum sup_action {

@@ -62,19 +62,24 @@ successors(struct world w, struct world *out)
 	if (w.state == SUP_PREPARING) {
 		out[n++] = after(w, EV_READY);
 		out[n++] = after(w, EV_DEADLINE);
+		out[n++] = after(w, EV_HOLD);
 	}
 	out[n++] = after(w, EV_SIGNAL);
-	if (w.state == SUP_DRAINING || w.state == SUP_RUNNING || w.state == SUP_STOPPING)
+	if (w.state == SUP_DRAINING || w.state == SUP_RUNNING || w.state == SUP_STOPPING ||
+	    w.state == SUP_HOLDING)
 		out[n++] = after(w, EV_DEADLINE);
 	if (w.job == JOB_ALIVE) {
 		next = w;
 		next.job = JOB_OVER;
 		out[n++] = after(next, EV_JOB_GONE);
+		out[n++] = after(next, EV_HOLD);
 	}
 	if (w.workers > 0) {
 		next = w;
 		next.workers--;
 		out[n++] = w.workers_asked ? next : after(next, EV_LOST);
+		if (w.state == SUP_PREPARING)
+			out[n++] = after(next, EV_HOLD);
 	}
 	if (w.workers == 0)
 		out[n++] = after(w, EV_EMPTY);
@@ -134,10 +139,12 @@ main(void)
 
 	for (workers = 0; workers <= MAX_WORKERS; workers++)
 		visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0 });
-	check_int(worlds, 17);
+	check_int(worlds, 23);
 	check_int(started_twice, 0);
 	check_int(ended_alive, 0);
 	check_int(stuck_worlds(), 0);
+	check_int(supervise_step(SUP_HOLDING, EV_SIGNAL).action, DO_STOP_WORKERS);
+	check_int(supervise_step(SUP_HOLDING, EV_DEADLINE).action, DO_STOP_WORKERS);
 	for (s = 0; s < SUP_STATES; s++)
 		check(strlen(supervise_state_name((enum sup_state)s)) > 0);
 	for (e = 0; e < SUP_EVENTS; e++)

@@ -325,15 +325,15 @@ job_is_gone(struct init *in)
 	post(in, or_hold(in, EV_JOB_GONE));
 }
 
-/* "10 min", "until a stop signal": and what can be done meanwhile. */
+/* How long, and what can be done meanwhile. */
 static void
 say_held(struct init *in)
 {
 	char how_long[48] = "until a stop signal";
 
 	if (in->opt->hold_ms > 0)
-		str_format(how_long, sizeof(how_long), "for %lld s, or until a stop signal",
-		    (long long)(in->opt->hold_ms / 1000));
+		str_format(how_long, sizeof(how_long), "for %g s, or until a stop signal",
+		    (double)in->opt->hold_ms / 1000);
 	progress_clear(&in->progress);
 	log_notice("failed with %d; all is kept as it is %s: look with docker exec CONTAINER "
 	    "amlshim status, amlshim ls inputs.NAME, amlshim doctor", exit_status(in), how_long);
@@ -999,6 +999,7 @@ begin(struct init *in)
 	if (opt->failure != NULL)
 		keep_failure(in, opt->failure);
 	if (with_workers) {
+		report_phase(opt->report, supervise_state_name(SUP_PREPARING));
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		in->deadline_ms = after(opt->start_ms);
 		if (workers_start(&in->workers, &workers, &err) != 0) {

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 LOGS=build/test
-PACKAGES="bats file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates fio python3-numpy zsh groff-base"
+PACKAGES="bats tini dumb-init catatonit file binutils curl openssl procps psmisc util-linux bsdutils python3 valgrind git sqlite3 debootstrap iproute2 ca-certificates fio python3-numpy zsh groff-base"
 COMPUTING="unit unit-sanitized bats-sanitized lint fuzz valgrind"
 WAITING="bats"
 LONG="long"

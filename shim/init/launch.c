@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 
-/* The kernel's numbers are the places in these lists: linux/capability.h, asm-generic/resource.h. */
+/* A name's place is the kernel's number: linux/capability.h, asm-generic/resource.h. */
 static const char cap_names[] =
     "chown\0dac_override\0dac_read_search\0fowner\0fsetid\0kill\0setgid\0setuid\0setpcap\0"
     "linux_immutable\0net_bind_service\0net_broadcast\0net_admin\0net_raw\0ipc_lock\0ipc_owner\0"

@@ -26,14 +26,15 @@ struct launch {
 	uint64_t	 dropped_caps;		/* bit n: capability n */
 	uint32_t	 limited;		/* bit n: limits[n] is to be set */
 	struct { uint64_t soft, hard; int keeps_hard; } limits[LAUNCH_LIMITS];
-	unsigned char	 rewrite[65];		/* by number: 0: as it is; else the signal to send */
+	unsigned char	 rewrite[65];		/* by number; 0: as it is, else what to send */
 	const struct account *account;		/* NULL: stay who we are */
 };
 
 /* Words of flags; 0, or -1 for what is none.  Several words are separated by commas. */
 int	launch_parse_limits(struct launch *, const char *text);	/* NAME=SOFT[:HARD] */
 int	launch_parse_caps(uint64_t *ret, const char *text);	/* all, net_raw, CAP_SYS_ADMIN */
-int	launch_parse_rewrites(unsigned char rewrite[65], const char *text);	/* TERM:INT, HUP:0 */
+/* TERM:INT, HUP:0 */
+int	launch_parse_rewrites(unsigned char rewrite[65], const char *text);
 /* A signal's name, with or without SIG, or number: 1 to 64, RTMIN+1; -1: none. */
 int	launch_parse_signal(const char *text);
 

@@ -1,6 +1,7 @@
 /*
- * orphans N [PID]: makes N grandchildren whose parents end at once (above 10,000: a parent has 500);
- * prints how many, waits for none.  With PID the grandchildren end in the same instant, while that process is stopped.
+ * orphans N [PID]: makes N grandchildren whose parents end at once (above 10,000: a parent has
+ * 500); prints how many, waits for none.  With PID the grandchildren end in the same instant, while
+ * that process is stopped.
  */
 
 #include <signal.h>

@@ -18,7 +18,8 @@ test_signals(void)
 	    { "SYS", 31 }, { "PWR", 30 }, { "CHLD", 17 }, { "RTMIN", 34 }, { "SIGRTMIN+3", 37 },
 	    { "RTMIN+30", 64 }, { "64", 64 }, { "RTMIN+31", -1 }, { "RTMIN-1", -1 },
 	    { "RTMIN+", -1 }, { "RTMINx", -1 }, { "0", -1 }, { "65", -1 }, { "-1", -1 },
-	    { "", -1 }, { "SIG", -1 }, { "TERMS", -1 }, { "15 ", -1 }, { "99999999999999999999", -1 } };
+	    { "", -1 }, { "SIG", -1 }, { "TERMS", -1 }, { "15 ", -1 },
+	    { "99999999999999999999", -1 } };
 	size_t i;
 
 	for (i = 0; i < LENGTH(words); i++)
@@ -130,7 +131,7 @@ test_kernel_texts(void)
 	check_str(path_of("0::../above\n"), NULL);
 	check_str(path_of("10::/x\n"), NULL);
 	check_str(path_of(""), NULL);
-	check_int(oom_parse_kills("low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
+	check_int(oom_parse_kills("low 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
 	check_int(oom_parse_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"), 5);
 	check_int(oom_parse_kills("oom_kill 11"), 11);
 	check_int(oom_parse_kills("some_oom_kill 4\n"), -1);

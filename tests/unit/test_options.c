@@ -26,6 +26,32 @@ static char a0[] = "amlshim";
 #define W(text)		((char[]){ text })
 
 static void
+test_launch(void)
+{
+	struct options opt;
+
+	check_int(parse(&opt, WORDS(a0, W("x")), WORDS(W("A=1"))), 0);
+	check_int(opt.launch.oom_score_adj, LAUNCH_KEEP_SCORE);
+	check_int(opt.launch.new_session + opt.launch.no_new_privs, 0);
+	check(opt.user == NULL && opt.launch.cwd == NULL && opt.launch.limited == 0);
+	check_int(parse(&opt, WORDS(a0, W("-u"), W("job:7"), W("-rTERM:INT"), W("--setsid"),
+	    W("--oom-score-adj=-5"), W("--cap-drop"), W("all"), W("x")),
+	    WORDS(W("AMLSHIM_USER=other"), W("AMLSHIM_REWRITE=HUP:0"),
+	    W("AMLSHIM_RLIMIT=nofile=5 core=0"), W("AMLSHIM_NO_NEW_PRIVS=yes"),
+	    W("AMLSHIM_CHDIR=/tmp"))), 0);
+	check_str(opt.user, "job:7");
+	check_int(opt.launch.rewrite[SIGTERM], SIGINT);
+	check_int(opt.launch.rewrite[SIGHUP], LAUNCH_SWALLOW);
+	check_int(opt.launch.oom_score_adj, -5);
+	check(opt.launch.dropped_caps == ~UINT64_C(0) && opt.launch.limited == (1u << 7 | 1u << 4));
+	check_int(opt.launch.new_session + opt.launch.no_new_privs, 2);
+	check_str(opt.launch.cwd, "/tmp");
+	check_int(parse(&opt, WORDS(a0, W("--oom-score-adj"), W("1001")), WORDS(W("A=1"))), -1);
+	check_int(parse(&opt, WORDS(a0, W("x")), WORDS(W("AMLSHIM_CAP_DROP=nothing"))), -1);
+	check_str(err.resource, "AMLSHIM_CAP_DROP");
+}
+
+static void
 test_stops(void)
 {
 	struct options opt;
@@ -161,6 +187,7 @@ test_refusals(void)
 int
 main(void)
 {
+	test_launch();
 	test_stops();
 	test_values();
 	test_hold();

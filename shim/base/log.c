@@ -189,15 +189,14 @@ send_line(struct line *l)
 	log_raw(l->text, l->len);
 }
 
-static void __attribute__((format(printf, 2, 0)))
+/* Not inline: what nobody wants to read must not cost 8 KiB of stack. */
+static void __attribute__((format(printf, 2, 0), noinline))
 log_message(enum log_level level, const char *fmt, va_list ap)
 {
 	struct line line = LINE_EMPTY;
 	char message[PIPE_BUF];
 	int saved = errno;
 
-	if (!log_wants(level))
-		return;
 	if (vsnprintf(message, sizeof(message), fmt, ap) < 0)
 		message[0] = '\0';
 	if (setup.format == LOG_JSON) {
@@ -215,6 +214,8 @@ name(const char *fmt, ...)			\
 {						\
 	va_list ap;				\
 						\
+	if (!log_wants(level))			\
+		return;				\
 	va_start(ap, fmt);			\
 	log_message(level, fmt, ap);		\
 	va_end(ap);				\

@@ -1023,8 +1023,8 @@ init_run(const struct init_options *opt)
 	static struct signalfd_siginfo signals[SIGNALS_MAX];	/* untouched, it costs nothing */
 	int status;
 
-	in = (struct init){ .opt = opt,
-	    .launch = opt->launch != NULL ? opt->launch : &as_we_are, .signal_fd = -1, .state = SUP_PREPARING,
+	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
+	    .launch = opt->launch != NULL ? opt->launch : &as_we_are,
 	    .job.report_fd = -1, .job.make_room = take_signals, .job.room_arg = &in,
 	    .signals = signals, .workers.job_fd = -1, .since_us = trace_begin() };
 	log_set_process("init");

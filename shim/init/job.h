@@ -6,9 +6,9 @@
  *
  * The child leads a process group of its own, in the foreground when amlshim's
  * was; a session of its own (--setsid) takes the terminal along where amlshim led
- * the one before (docs/decisions/001).  It gets exactly the mask, dispositions, descriptors, limits and
- * environment that amlshim was started with (what was ignored stays ignored),
- * plus what the plan exports.  Rules: reference init.md S, F, T, X, I.
+ * the one before (docs/decisions/001).  It gets exactly the mask, dispositions,
+ * descriptors, limits and environment that amlshim was started with (what was
+ * ignored stays ignored), plus what the plan exports.  Rules: reference init.md S, F, T, X, I.
  */
 
 #include <stdint.h>

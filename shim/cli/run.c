@@ -143,7 +143,7 @@ static int
 run_job(const struct options *opt, struct init_options *init, struct story *story, char **envp)
 {
 	int64_t began_us = trace_begin();
-	struct err err = ERR_EMPTY;
+	static struct err err;		/* init's options may point to it */
 	int status;
 
 	if (story_tell(story, opt, envp, &err) != 0)

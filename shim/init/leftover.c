@@ -55,9 +55,8 @@ visit(void *arg, pid_t pid)
 	    proc_read_stat(pid, &stat) != 0 || stat.state == 'Z' || stat.state == 'X' ||
 	    (getpid() != 1 && !descends_from_us(pid)))
 		return (0);
-	if (w->sig == SIGKILL && w->opt->cgroup != NULL && cgroup_add(w->opt->cgroup, pid) == 0)
-		w->found++;
-	else if (w->sig == 0 || kill(pid, w->sig) == 0)
+	if ((w->sig == SIGKILL && w->opt->cgroup != NULL &&
+	    cgroup_add(w->opt->cgroup, pid) == 0) || w->sig == 0 || kill(pid, w->sig) == 0)
 		w->found++;
 	return (0);
 }

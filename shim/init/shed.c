@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 /* The linker's: what follows the tables, and the end of all data. */
-extern const char _DYNAMIC[] __attribute__((visibility("hidden")));
-extern const char _end[] __attribute__((visibility("hidden")));
+extern const char tables_end[] __asm__("_DYNAMIC") __attribute__((visibility("hidden")));
+extern const char data_end[] __asm__("_end") __attribute__((visibility("hidden")));
 
 /* The first of the tables that are not needed, by the order of linking. */
 static const void *const shed_marker __attribute__((used)) = &shed_marker;
@@ -23,13 +23,13 @@ void
 shed_tables(void)
 {
 	uintptr_t page = (uintptr_t)getpagesize();
-	uintptr_t begin = round_up(&shed_marker, page), end = (uintptr_t)_DYNAMIC / page * page;
+	uintptr_t begin = round_up(&shed_marker, page), end = (uintptr_t)tables_end / page * page;
 
 	if (begin < end)
 		munmap((void *)begin, end - begin);
 	/* A library has set a number here before main; it may be zero again. */
 	begin = round_up(shed_zeroes, page);
-	end = round_up(_end, page);
+	end = round_up(data_end, page);
 	if (begin < end)
 		madvise((void *)begin, end - begin, MADV_DONTNEED);
 }

@@ -16,6 +16,7 @@
 #define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
 #define THREAD_STACK		(256 * 1024)
 #define NEVER			INT64_MAX
+#define NO_ANSWER		(-2)
 
 struct cred {
 	int		 agent_fd;		/* -1: fixed */
@@ -88,7 +89,7 @@ take(struct cred *c, const struct wire_cred *w, struct err *err)
 	return (0);
 }
 
-/* One question and its answer.  Without the lock. */
+/* One question and its answer.  Without the lock.  NO_ANSWER: in time; its agent may have died. */
 static int
 ask(struct cred *c, uint64_t refused_generation, int refresh, int timeout_ms,
     struct wire_cred *answer, struct err *err)
@@ -96,19 +97,15 @@ ask(struct cred *c, uint64_t refused_generation, int refresh, int timeout_ms,
 	struct wire_ask question = { .refresh = (uint32_t)refresh,
 	    .generation = refused_generation };
 
-	/* Answers that came too late for an earlier question. */
-	while (wire_recv(c->agent_fd, answer, sizeof(*answer), 0) == 1)
-		continue;
-	if (wire_send(c->agent_fd, &question, sizeof(question)) != 0)
-		return (err_errno(err, "get credential", NULL));
-	switch (wire_recv(c->agent_fd, answer, sizeof(*answer), timeout_ms)) {
+	switch (wire_question(c->agent_fd, &question, answer, timeout_ms)) {
 	case 1:
 		break;
 	case 0:
 		return (err_set(err, ERR_NO_IDENTITY, REMEDY_NONE, "get credential",
 		    "the agent is gone"));
 	default:
-		return (err_errno(err, "get credential", NULL));
+		err_errno(err, "get credential", NULL);
+		return (errno == ETIMEDOUT ? NO_ANSWER : -1);
 	}
 	if (answer->kind == WIRE_CRED_NONE) {
 		if (err != NULL)
@@ -149,9 +146,11 @@ refresh(struct cred *c)
 	int was_refused = c->refused, failed;
 
 	pthread_mutex_unlock(&c->lock);
-	failed = ask(c, agent_generation, was_refused, ANSWER_MS, &answer, NULL) != 0;
+	failed = ask(c, agent_generation, was_refused, ANSWER_MS, &answer, NULL);
 	pthread_mutex_lock(&c->lock);
-	if (!failed)
+	if (failed == NO_ANSWER && was_refused)
+		return;			/* nothing was decided: who reads waits on, and we ask again */
+	if (failed == 0)
 		failed = take(c, &answer, NULL) != 0;
 	settle(c, was_refused, failed, asked_for);
 }

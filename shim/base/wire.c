@@ -66,8 +66,8 @@ wait_readable(int fd, int64_t deadline_ms)
 	return (n);
 }
 
-int
-wire_recv(int fd, void *message, size_t size, int timeout_ms)
+static int
+receive(int fd, void *message, size_t size, int timeout_ms, int flags)
 {
 	int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
 	ssize_t n;
@@ -81,7 +81,7 @@ wire_recv(int fd, void *message, size_t size, int timeout_ms)
 			errno = ETIMEDOUT;
 			return (-1);
 		}
-		n = recv(fd, message, size, MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(fd, message, size, MSG_DONTWAIT | MSG_TRUNC | flags);
 		if (n >= 0)
 			break;
 		/* Reset: it ended with messages of ours unread.  Said once; its own come then. */
@@ -95,4 +95,32 @@ wire_recv(int fd, void *message, size_t size, int timeout_ms)
 		return (-1);
 	}
 	return (1);
+}
+
+int
+wire_recv(int fd, void *message, size_t size, int timeout_ms)
+{
+	return (receive(fd, message, size, timeout_ms, 0));
+}
+
+int
+wire_peek(int fd, void *message, size_t size, int timeout_ms)
+{
+	return (receive(fd, message, size, timeout_ms, MSG_PEEK));
+}
+
+int
+wire_question(int fd, struct wire_ask *ask, struct wire_cred *ret, int timeout_ms)
+{
+	int64_t deadline_ms = clock_ms() + timeout_ms, left_ms;
+	int rc;
+
+	ask->serial = (uint64_t)clock_us();	/* later than that of any question before */
+	if (wire_send(fd, ask, sizeof(*ask)) != 0)
+		return (-1);
+	do {
+		left_ms = deadline_ms - clock_ms();
+		rc = wire_recv(fd, ret, sizeof(*ret), left_ms < 0 ? 0 : (int)left_ms);
+	} while (rc == 1 && ret->serial != ask->serial);
+	return (rc);
 }

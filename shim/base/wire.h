@@ -46,12 +46,16 @@ struct wire_msg {
 
 /*
  * A worker asks the agent for the credential of its own access; the job's
- * process, before exec, for the tokens of its environment.
+ * process, before exec, for the tokens of its environment.  The agent takes a question from
+ * the socket after it has answered it (wire_peek): if it dies in between, its successor finds
+ * the question and answers it, perhaps once more.  By the serial the asker knows which
+ * question an answer is for, also of one that an earlier life of it has asked.
  */
 struct wire_ask {
 	uint32_t	refresh;	/* 1: the one you gave me was refused */
 	uint32_t	index;		/* job only: which token; else 0 */
 	uint64_t	generation;	/* of the refused one; 0: first */
+	uint64_t	serial;		/* wire_question() sets it */
 };
 
 enum wire_cred_kind {
@@ -66,7 +70,8 @@ enum wire_cred_kind {
 struct wire_cred {
 	uint32_t	kind;		/* enum wire_cred_kind */
 	uint32_t	len;		/* bytes of text used */
-	uint64_t	generation;	/* grows with each new credential */
+	uint64_t	generation;	/* another one with each new credential */
+	uint64_t	serial;		/* of the question */
 	int64_t		expires_unix_s;	/* 0: does not expire */
 	int64_t		refresh_unix_s;	/* ask again from here on; 0: never */
 	struct err	err;
@@ -124,5 +129,9 @@ int	wire_send(int fd, const void *, size_t size);
  * (EBADMSG).  timeout_ms < 0: for ever.
  */
 int	wire_recv(int fd, void *, size_t size, int timeout_ms);
+/* The same, and the packet stays the next one to be received. */
+int	wire_peek(int fd, void *, size_t size, int timeout_ms);
+/* Ask the agent and wait for the answer to just this.  As wire_recv(); -1 also: not sent. */
+int	wire_question(int fd, struct wire_ask *, struct wire_cred *ret, int timeout_ms);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 
 #define TOKEN_WAIT_MS	110000	/* longer than the 70 s of a metadata service being updated */
 #define AGENT_CONNECTIONS 16
+#define BEAT_MS		1000
+#define LIFE_SHIFT	40		/* of a generation: which agent has counted it */
 
 struct agent;
 
@@ -47,6 +50,24 @@ struct agent {
 	pthread_mutex_t	 lock;
 	size_t		 waiting;	/* desks without their first credential, and main */
 };
+
+/*
+ * An agent counts its credentials from one.  What an earlier one has given, and the service has
+ * refused, is older than all of ours.
+ */
+static uint64_t
+tell_generation(const struct agent *a, uint64_t ours)
+{
+	return ((uint64_t)a->opt->life << LIFE_SHIFT | ours);
+}
+
+static uint64_t
+refused_generation(const struct agent *a, const struct wire_ask *ask)
+{
+	if (!ask->refresh || ask->generation >> LIFE_SHIFT != (uint64_t)a->opt->life)
+		return (0);
+	return (ask->generation & ((UINT64_C(1) << LIFE_SHIFT) - 1));
+}
 
 static void
 set_text(struct wire_cred *cred, const struct secret *text)
@@ -105,7 +126,7 @@ bearer(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
 	if (get_token(a, id, newer_than, &t, &cred->err) != 0)
 		return;
 	cred->kind = WIRE_CRED_BEARER;
-	cred->generation = t.generation;
+	cred->generation = tell_generation(a, t.generation);
 	cred->expires_unix_s = t.expires_unix_s;
 	cred->refresh_unix_s = t.refresh_unix_s;
 	set_text(cred, &t.text);
@@ -123,7 +144,7 @@ fetched_secret(struct agent *a, const struct plan_identity *id, uint64_t newer_t
 	    &cred->err) != 0)
 		return;
 	cred->kind = k.kind == SPEC_CRED_SAS ? WIRE_CRED_SAS : WIRE_CRED_SHARED_KEY;
-	cred->generation = k.generation;
+	cred->generation = tell_generation(a, k.generation);
 	cred->expires_unix_s = k.expires_unix_s;
 	cred->refresh_unix_s = k.refresh_unix_s;
 	set_text(cred, &k.text);
@@ -139,7 +160,7 @@ cached_secret(struct agent *a, const struct plan_identity *id, uint64_t newer_th
 		fetched_secret(a, id, newer_than, cred);
 		return;
 	}
-	cred->generation = 1;
+	cred->generation = tell_generation(a, 1);
 	if (id->kind == PLAN_ID_SAS)
 		cred->expires_unix_s = auth_sas_expiry(id->secret.text);
 	cred->kind = id->kind == PLAN_ID_SAS ? WIRE_CRED_SAS : WIRE_CRED_SHARED_KEY;
@@ -164,7 +185,7 @@ make_cred(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
 		break;
 	case PLAN_ID_NONE:
 		cred->kind = WIRE_CRED_ANONYMOUS;
-		cred->generation = 1;
+		cred->generation = tell_generation(a, 1);
 		break;
 	}
 }
@@ -193,6 +214,29 @@ first_cred_done(struct agent *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
+static void
+first_cred(struct desk *d, struct wire_cred *cred)
+{
+	char url[256];
+
+	make_cred(d->agent, &d->access->identity, 0, cred);
+	if (cred->kind == WIRE_CRED_NONE) {
+		err_on(&cred->err, "%s", http_printable_url(d->access->uri, url, sizeof(url)));
+		fail(d->agent, &cred->err);
+	}
+}
+
+/* The question is the next one to be received until it is answered: see base/wire.h. */
+static int
+answer(int fd, const struct wire_ask *ask, struct wire_cred *cred)
+{
+	struct wire_ask done;
+
+	cred->serial = ask->serial;
+	return (wire_send(fd, cred, sizeof(*cred)) == 0 &&
+	    wire_recv(fd, &done, sizeof(done), 0) == 1 ? 0 : -1);
+}
+
 static void *
 desk_thread(void *arg)
 {
@@ -200,17 +244,13 @@ desk_thread(void *arg)
 	struct agent *a = d->agent;
 	struct wire_cred *cred = mem_alloc(sizeof(*cred));
 	struct wire_ask ask;
-	char url[256];
 
-	make_cred(a, &d->access->identity, 0, cred);
-	if (cred->kind == WIRE_CRED_NONE) {
-		err_on(&cred->err, "%s", http_printable_url(d->access->uri, url, sizeof(url)));
-		fail(a, &cred->err);
-	}
+	if (!a->opt->was_ready)
+		first_cred(d, cred);
 	first_cred_done(a);
-	while (wire_recv(d->fd, &ask, sizeof(ask), -1) == 1) {
-		make_cred(a, &d->access->identity, ask.refresh ? ask.generation : 0, cred);
-		if (wire_send(d->fd, cred, sizeof(*cred)) != 0)
+	while (wire_peek(d->fd, &ask, sizeof(ask), -1) == 1) {
+		make_cred(a, &d->access->identity, refused_generation(a, &ask), cred);
+		if (answer(d->fd, &ask, cred) != 0)
 			break;
 		secret_wipe(cred, sizeof(*cred));
 	}
@@ -249,34 +289,43 @@ variable_cred(struct agent *a, size_t index, struct wire_cred *cred)
 		err_on(&cred->err, "%s", id.audience);
 }
 
-/* Both kinds are there before the job is; then each question of its process is answered. */
+/* Both kinds are there before the job is. */
+static void
+first_tokens(struct agent *a, struct wire_cred *cred)
+{
+	const struct plan *plan = a->opt->plan;
+	struct err err = ERR_EMPTY;
+	size_t i;
+
+	for (i = 0; i < plan->nvariables_with_token && !a->opt->was_ready; i++) {
+		variable_cred(a, i, cred);
+		if (cred->kind == WIRE_CRED_NONE)
+			fail(a, &cred->err);
+	}
+	if (plan->nfiles_with_token == 0)
+		return;
+	a->files = tokenfiles_new(plan, a->opt->facts, a->cache, a->audit,
+	    a->opt->was_ready ? 0 : clock_ms() + TOKEN_WAIT_MS, &err);
+	if (a->files == NULL)
+		fail(a, &err);
+}
+
 static void *
 job_desk_thread(void *arg)
 {
 	struct agent *a = arg;
 	const struct plan *plan = a->opt->plan;
 	struct wire_cred *cred = mem_alloc(sizeof(*cred));
-	struct err err = ERR_EMPTY;
+	int fd = a->opt->job_fd;
 	struct wire_ask ask;
-	size_t i;
 
-	for (i = 0; i < plan->nvariables_with_token; i++) {
-		variable_cred(a, i, cred);
-		if (cred->kind == WIRE_CRED_NONE)
-			fail(a, &cred->err);
-	}
-	if (plan->nfiles_with_token != 0) {
-		a->files = tokenfiles_new(plan, a->opt->facts, a->cache, a->audit,
-		    clock_ms() + TOKEN_WAIT_MS, &err);
-		if (a->files == NULL)
-			fail(a, &err);
-	}
+	first_tokens(a, cred);
 	first_cred_done(a);
-	while (a->opt->job_fd >= 0 && wire_recv(a->opt->job_fd, &ask, sizeof(ask), -1) == 1) {
+	while (fd >= 0 && wire_peek(fd, &ask, sizeof(ask), -1) == 1) {
 		if (ask.index >= plan->nvariables_with_token)
 			break;
 		variable_cred(a, ask.index, cred);
-		if (wire_send(a->opt->job_fd, cred, sizeof(*cred)) != 0)
+		if (answer(fd, &ask, cred) != 0)
 			break;
 		if (cred->kind != WIRE_CRED_NONE)
 			warn_of_expiry(a, &plan->variables_with_token[ask.index], cred);
@@ -342,16 +391,35 @@ start_services(struct agent *a)
 	}
 }
 
+/* It takes the locks that every answer needs: whoever holds one for ever stops the heart. */
+static void
+beat(struct agent *a, const struct http_counts *before)
+{
+	struct vitals *v = a->opt->vitals;
+	struct cache_counts tokens;
+	struct http_counts http;
+
+	http_counts(a->http, &http);
+	cache_counts(a->cache, &tokens);
+	atomic_store(&v->requests, before->requests + http.requests);
+	atomic_store(&v->retries, before->retries + http.retries);
+	atomic_store(&v->beat_ms, clock_ms());
+}
+
 static void
 wait_for_stop(struct agent *a)
 {
+	const struct http_counts before = { .requests = atomic_load(&a->opt->vitals->requests),
+	    .retries = atomic_load(&a->opt->vitals->retries) };
 	struct wire_msg msg;
+	int rc;
 
-	while (wire_recv(a->opt->init_fd, &msg, sizeof(msg), -1) == 1)
-		if (msg.type == WIRE_STOP)
-			return;
-		else if (msg.type == WIRE_WORKER)
+	do {
+		beat(a, &before);
+		rc = wire_recv(a->opt->init_fd, &msg, sizeof(msg), BEAT_MS);
+		if (rc == 1 && msg.type == WIRE_WORKER)
 			peers_exclude(a->peers, (pid_t)msg.value);
+	} while (rc == 1 ? msg.type != WIRE_STOP : rc < 0 && errno == ETIMEDOUT);
 }
 
 void
@@ -359,16 +427,14 @@ agent_main(const struct agent_options *opt)
 {
 	static struct agent a;
 	struct wire_msg msg = { .type = WIRE_DONE };
-	struct http_counts counts;
 
 	a.opt = opt;
 	pthread_mutex_init(&a.lock, NULL);
 	start_services(&a);
 	open_desks(&a);
 	wait_for_stop(&a);
-	http_counts(a.http, &counts);
-	msg.stats.requests = counts.requests;
-	msg.stats.retries = counts.retries;
+	msg.stats.requests = atomic_load(&opt->vitals->requests);
+	msg.stats.retries = atomic_load(&opt->vitals->retries);
 	msg.stats.tokens = a.broker != NULL ? broker_grants(a.broker) : 0;
 	audit_flush(a.audit);
 	if (wire_send(opt->init_fd, &msg, sizeof(msg)) != 0)

@@ -90,6 +90,20 @@ peers_free(struct peers *p)
 	free(p);
 }
 
+/* Workers that died and were started again, over a long time. */
+static void
+forget_ended(struct peers *p)
+{
+	struct proc_stat stat;
+	size_t i, kept = 0;
+
+	for (i = 0; i < p->nexcluded; i++)
+		if (proc_read_stat(p->excluded[i].pid, &stat) == 0 &&
+		    stat.start == p->excluded[i].start)
+			p->excluded[kept++] = p->excluded[i];
+	p->nexcluded = kept;
+}
+
 void
 peers_exclude(struct peers *p, pid_t pid)
 {
@@ -98,6 +112,8 @@ peers_exclude(struct peers *p, pid_t pid)
 	if (proc_read_stat(pid, &stat) != 0)
 		return;			/* it is gone already */
 	pthread_mutex_lock(&p->lock);
+	if (p->nexcluded == EXCLUDED_MAX)
+		forget_ended(p);
 	if (p->nexcluded < EXCLUDED_MAX)
 		p->excluded[p->nexcluded++] = (struct known){ pid, stat.start };
 	pthread_mutex_unlock(&p->lock);

@@ -140,7 +140,7 @@ start(struct tokenfiles *t, int64_t deadline_ms, struct err *err)
 	int64_t refresh_s;
 	size_t i;
 
-	for (i = 0; i < t->n; i++)
+	for (i = 0; i < t->n && deadline_ms != 0; i++)
 		if (update(t, &t->files[i], deadline_ms, &refresh_s, err) != 0)
 			return (err_on(err, "%s", t->files[i].what->place));
 	errno = pthread_create(&t->thread, NULL, keep, t);

@@ -16,7 +16,10 @@
 
 struct tokenfiles;
 
-/* Writes all once (waits, up to deadline_ms), then goes on.  NULL: that failed. */
+/*
+ * Writes all once (waits, up to deadline_ms), then goes on.  deadline_ms 0: they are there,
+ * of an agent before this one, and may grow old a moment longer.  NULL: that failed.
+ */
 struct tokenfiles *tokenfiles_new(const struct plan *, const struct facts *, struct cache *,
 	    struct audit *, int64_t deadline_ms, struct err *);
 void	tokenfiles_free(struct tokenfiles *);

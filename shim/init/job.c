@@ -170,8 +170,7 @@ ask_for_token(const struct job_options *opt, size_t index)
 	const char *name = opt->tokens[index].place;
 	char *item = NULL;
 
-	if (wire_send(opt->token_fd, &ask, sizeof(ask)) == 0 &&
-	    wire_recv(opt->token_fd, cred, sizeof(*cred), TOKEN_MS) == 1 &&
+	if (wire_question(opt->token_fd, &ask, cred, TOKEN_MS) == 1 &&
 	    cred->kind == WIRE_CRED_BEARER && cred->len <= sizeof(cred->text)) {
 		item = mem_zalloc(strlen(name) + 1 + cred->len + 1);
 		memcpy(item, name, strlen(name));

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "init/safe.h"
 #include "init/worker_parts.h"
 #include "mount/mountd.h"
 
@@ -16,7 +17,7 @@
 #define FORK_AGAIN_MS		1000	/* no process was to be had */
 
 static const struct worker_fds no_fds = { -1, -1, -1, -1 };
-static const struct worker_services no_services = { -1, -1, -1, -1 };
+static const struct worker_services no_services = { -1, -1, -1, -1, -1 };
 
 static const char *
 kind_word(const struct plan_access *access)
@@ -74,6 +75,7 @@ close_services(struct worker_services *s)
 	mem_close_fd(&s->unix_fd);
 	mem_close_fd(&s->audit_fd);
 	mem_close_fd(&s->job_fd);
+	mem_close_fd(&s->safe_fd);
 }
 
 /* One more life of it, with a socket of its own: what was said to the one before was said to it. */
@@ -99,20 +101,6 @@ fork_worker(struct workers *w, struct worker *self, struct err *err)
 	self->restart.born_ms = clock_ms();
 	self->again_ms = 0;
 	return (0);
-}
-
-/* The agent has its copy now; nobody else keeps one. */
-static void
-forget_secrets(const struct workers_options *opt)
-{
-	struct plan *plan = (struct plan *)(uintptr_t)opt->plan;
-	size_t i;
-
-	for (i = 0; i < plan->naccesses; i++)
-		plan->accesses[i].identity.secret = (struct secret){ NULL, 0 };
-	plan->broker_default.secret = (struct secret){ NULL, 0 };
-	spec_forget_secrets(opt->spec);
-	facts_forget_secrets(opt->facts);
 }
 
 static int
@@ -184,7 +172,6 @@ start_all(struct workers *w, struct err *err)
 			return (-1);
 	if (fork_worker(w, &w->list[0], err) != 0)
 		return (-1);
-	forget_secrets(opt);
 	for (i = 1; i < w->n; i++) {
 		if (attach(&w->list[i], &opt->plan->tuning, err) != 0 ||
 		    fork_worker(w, &w->list[i], err) != 0)
@@ -223,7 +210,8 @@ open_services(struct workers *w, struct err *err)
 	struct worker_services *s = &w->services;
 	int pair[2];
 
-	if (open_broker(w, err) != 0)
+	s->safe_fd = safe_close((struct plan *)(uintptr_t)opt->plan, opt->spec, opt->facts, err);
+	if (s->safe_fd < 0 || open_broker(w, err) != 0)
 		return (-1);
 	if (opt->audit_file != NULL && (s->audit_fd = audit_open(opt->audit_file, err)) < 0)
 		return (-1);
@@ -532,7 +520,8 @@ size_t
 workers_fds(const struct workers *w, int *ret)
 {
 	const struct worker_services *s = &w->services;
-	const int services[] = { s->broker_fd, s->unix_fd, s->audit_fd, s->job_fd };
+	const int services[] = { s->broker_fd, s->unix_fd, s->audit_fd, s->job_fd,
+	    s->safe_fd };
 	size_t i, k, n = 0;
 
 	for (k = 0; w->n != 0 && k < LENGTH(services); k++)

@@ -62,12 +62,13 @@ struct worker {
 struct worker_services {
 	int	broker_fd, unix_fd, audit_fd;
 	int	job_fd;			/* its end of the socket with the job's process */
+	int	safe_fd;		/* safe.h */
 };
 
 struct workers_options {
 	const struct plan *plan;
 	struct facts	*facts;
-	struct spec	*spec;			/* secrets are wiped once the agent has them */
+	struct spec	*spec;			/* secrets are moved out of it: safe.h */
 	const char	*audit_file;		/* NULL: none */
 };
 
@@ -125,7 +126,7 @@ int64_t	workers_reaped_early(struct worker *);
 /* Start those whose time has come.  When the next one's comes; 0: there is none. */
 int64_t	workers_start_again(struct workers *);
 /* Descriptors held for workers, at most WORKER_FDS_MAX(n).  How many. */
-#define WORKER_FDS_MAX(n)	(5 * (n) + 4)
+#define WORKER_FDS_MAX(n)	(5 * (n) + 5)
 size_t	workers_fds(const struct workers *, int *ret);
 /* Where data that did not get out stands; NULL: there is none. */
 const char *worker_data(const struct worker *);

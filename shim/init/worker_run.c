@@ -8,6 +8,7 @@
 #include "base/trace.h"
 #include "identity/agent.h"
 #include "init/oom.h"
+#include "init/safe.h"
 #include "init/worker_parts.h"
 #include "mount/mountd.h"
 #include "mount/transfer.h"
@@ -43,6 +44,16 @@ worker_become(const char *name, enum confine_kind kind, const int *keep, size_t 
 }
 
 static void __attribute__((noreturn))
+give_up(int init_fd, const struct err *err)
+{
+	struct wire_msg msg = { .type = WIRE_FAILED, .err = *err };
+
+	if (wire_send(init_fd, &msg, sizeof(msg)) != 0)
+		log_err(err);
+	_exit(err_exit_status(err));
+}
+
+static void __attribute__((noreturn))
 run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
 {
 	const struct worker_services *s = &w->services;
@@ -52,9 +63,11 @@ run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t
 	    .job_fd = s->job_fd, .audit_fd = s->audit_fd, .init_pid = (int)init_pid,
 	    .broker_secret = &w->broker_secret, .life = self->life,
 	    .was_ready = self->was_ready, .vitals = self->vitals };
-	const int own[] = { s->broker_fd, s->unix_fd, s->job_fd, s->audit_fd, init_fd, trace_fd() };
+	const int own[] = { s->broker_fd, s->unix_fd, s->job_fd, s->audit_fd, s->safe_fd, init_fd,
+	    trace_fd() };
 	int *access_fds = mem_alloc((plan->naccesses + 1) * sizeof(*access_fds));
 	int *keep = mem_alloc((w->n + LENGTH(own)) * sizeof(*keep));
+	struct err err = ERR_EMPTY;
 	size_t i, nkeep = 0;
 
 	for (i = 0; i < plan->naccesses; i++)
@@ -67,6 +80,8 @@ run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t
 		keep[nkeep++] = own[i];
 	agent.access_fds = access_fds;
 	worker_become(self->name, CONFINE_NETWORK, keep, nkeep, init_pid);
+	if (safe_open(s->safe_fd, (struct plan *)(uintptr_t)plan, w->opt.facts, &err) != 0)
+		give_up(init_fd, &err);
 	agent_main(&agent);
 }
 

@@ -649,7 +649,7 @@ agent(void *arg)
 
 	for (n = 0; n < 2 && wire_recv(*fd, &ask, sizeof(ask), 5000) == 1; n++) {
 		struct wire_cred c = { .kind = WIRE_CRED_SHARED_KEY,
-		    .generation = (uint64_t)n + 1, .len = 4 };
+		    .generation = (uint64_t)n + 1, .serial = ask.serial, .len = 4 };
 
 		memcpy(c.text, keys[n], 4);
 		if (wire_send(*fd, &c, sizeof(c)) != 0)

@@ -32,7 +32,8 @@ static void
 answer(struct agent *a, int n)
 {
 	const struct step *s = &a->steps[n < a->nsteps ? n : a->nsteps - 1];
-	struct wire_cred c = { .kind = (uint32_t)s->kind, .generation = (uint64_t)n + 70 };
+	struct wire_cred c = { .kind = (uint32_t)s->kind, .generation = (uint64_t)n + 70,
+	    .serial = a->asks[n < 16 ? n : 15].serial };
 
 	clock_sleep_ms(s->wait_ms);
 	if (s->text == NULL)

@@ -76,6 +76,8 @@ wait_for_stop(int fd)
 	while (wire_recv(fd, &msg, sizeof(msg), -1) == 1)
 		if (msg.type == WIRE_STOP)
 			return;
+		else if (msg.type == WIRE_WORKER)
+			tell("agent knows", kill((pid_t)msg.value, 0) == 0 ? "a worker" : "nobody");
 	_exit(98);
 }
 
@@ -94,8 +96,21 @@ does(const char *name, const char *what)
 	return (strstr(name, what) != NULL);
 }
 
+/* Which life, as it was told and as its memory has it. */
+static void
+tell_life(int life, int was_ready, int state_fd)
+{
+	char byte = 'x', text[32];
+	long long lives = lseek(state_fd, 0, SEEK_END);
+
+	snprintf(text, sizeof(text), "%d %d %lld", life, was_ready, lives);
+	tell("life", text);
+	if (write(state_fd, &byte, 1) != 1)
+		_exit(96);
+}
+
 static void __attribute__((noreturn))
-live(const char *name, int fd)
+live(const char *name, int fd, int life)
 {
 	tell("began", name);
 	if (does(name, "dies-early"))
@@ -112,8 +127,14 @@ live(const char *name, int fd)
 		clock_sleep_ms(300);
 		raise(SIGKILL);
 	}
+	if (does(name, "dies-twice") && life < 2) {
+		clock_sleep_ms(100);
+		raise(SIGKILL);
+	}
 	wait_for_stop(fd);
 	tell("stop", name);
+	if (does(name, "dies-flushing") && (life < 1 || does(name, "always")))
+		raise(SIGKILL);
 	if (does(name, "hangs"))
 		hang();
 	if (does(name, "loses"))
@@ -127,24 +148,28 @@ live(const char *name, int fd)
 void
 agent_main(const struct agent_options *opt)
 {
-	live(agent_does[0] != '\0' ? agent_does : "agent", opt->init_fd);
+	live(agent_does[0] != '\0' ? agent_does : "agent", opt->init_fd, opt->life);
 }
 
 void
 mountd_main(const struct mountd_options *opt)
 {
-	live(opt->access->name, opt->init_fd);
+	tell_life(opt->life, opt->was_ready, opt->state_fd);
+	live(opt->access->name, opt->init_fd, opt->life);
 }
 
 void
 transfer_upload_main(const struct transfer_options *opt)
 {
-	live(opt->access->name, opt->init_fd);
+	live(opt->access->name, opt->init_fd, opt->life);
 }
 
 void
 transfer_download_main(const struct transfer_options *opt)
 {
+	tell("began", opt->access->name);
+	if (does(opt->access->name, "at-first") && opt->life == 0)
+		_exit(1);
 	say(opt->init_fd, WIRE_READY, ERR_NONE);
 	_exit(does(opt->access->name, "dies") ? 1 : 0);
 }
@@ -352,6 +377,80 @@ test_failures_during_the_job(void)
 	}
 }
 
+static int
+times_told(const char *what)
+{
+	const char *at = story->text;
+	int n = 0;
+
+	while ((at = strstr(at, what)) != NULL) {
+		at += strlen(what);
+		n++;
+	}
+	return (n);
+}
+
+/* Before the job, in its time, and at the end: what was there before is there again. */
+static void
+test_successors(void)
+{
+	struct run r = plain("sleep 1; exit 7");
+
+	add(&r, PLAN_MOUNT_RO, "in dies-twice");
+	add(&r, PLAN_DOWNLOAD, "data dies-at-first");
+	check_int(run(&r), 7);
+	check_int(times_told("began in"), 3);
+	check_int(times_told("attach in"), 1);
+	check_int(times_told("detach in"), 1);
+	check_int(times_told("began data"), 2);
+	check(told("life 0 0 0\n"));
+	check(told("life 1 1 1\n"));
+	check(told("life 2 1 2\n"));
+	check_int(times_told("began agent"), 1);
+	check_int(times_told("agent knows a worker"), 5);
+	check(in_order("done in", "stop agent"));
+}
+
+static void
+test_agent_has_successors(void)
+{
+	struct run r = plain("sleep 1; exit 7");
+
+	agent_does = "agent dies-twice";
+	add(&r, PLAN_MOUNT_RO, "in");
+	add(&r, PLAN_UPLOAD, "out");
+	check_int(run(&r), 7);
+	check_int(times_told("began agent"), 3);
+	check_int(times_told("agent knows a worker"), 2);	/* the third: those before read nothing */
+	check_int(times_told("began in"), 1);
+	check(in_order("done out", "stop agent"));
+	agent_does = "";
+}
+
+/* Told to stop again; what dies each time has lost its output. */
+static void
+test_death_while_flushing(void)
+{
+	struct run r = plain("exit 0");
+
+	add(&r, PLAN_UPLOAD, "out dies-flushing");
+	add(&r, PLAN_MOUNT_RW, "rw dies-flushing");
+	add(&r, PLAN_MOUNT_RO, "in dies-flushing");	/* nobody reads any more: no successor */
+	check_int(run(&r), 0);
+	check_int(times_told("stop out"), 2);
+	check_int(times_told("stop rw"), 2);
+	check_int(times_told("stop in"), 1);
+	check(in_order("done rw", "stop agent"));
+	r = plain("exit 0");
+	add(&r, PLAN_UPLOAD, "out dies-flushing always");
+	add(&r, PLAN_UPLOAD, "other");
+	check_int(run(&r), 123);
+	check_int(times_told("stop out"), 5);
+	check(told("done other"));
+	check(told("done agent"));
+	check(r.took_ms < 15000);
+}
+
 static void
 test_lost_outputs(void)
 {
@@ -543,6 +642,9 @@ main(int argc, char **argv)
 	test_attach_fails();
 	test_failures_before_the_job();
 	test_failures_during_the_job();
+	test_successors();
+	test_agent_has_successors();
+	test_death_while_flushing();
 	test_lost_outputs();
 	test_agent_hangs();
 	test_stop_while_flushing();

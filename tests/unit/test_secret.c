@@ -1,8 +1,15 @@
-/* secret: owned, bounded, wiped. */
+/* secret, secret_fd: owned, bounded, wiped; kept for a process that is forked later. */
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/secret.h"
+#include "base/secret_fd.h"
+#include "base/sys.h"
 #include "check.h"
 
 static void
@@ -94,9 +101,69 @@ wiping(void)
 	secret_wipe(NULL, 0);
 }
 
+/* What a later child finds; and not the process that made it. */
+static void
+kept_for_children(void)
+{
+	struct secret key = { 0 }, none = { 0 }, other = { 0 }, got[3] = { { 0 } };
+	struct secret *const in[] = { &key, &none, &other };
+	struct secret *const out[] = { &got[0], &got[1], &got[2] };
+	struct err e = ERR_EMPTY;
+	int life, fd, status;
+
+	check_int(secret_set(&key, "the account's key", 17, &e), 0);
+	check_int(secret_set(&other, "x", 1, &e), 0);
+	fd = secret_fd_new(in, 3, &e);
+	check(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	secret_done(&key);
+	secret_done(&other);
+	for (life = 0; life < 2; life++) {
+		if (fork() == 0)
+			_exit(secret_fd_open(fd, out, 3, &e) != 0 || got[0].len != 17 ||
+			    strcmp(got[0].text, "the account's key") != 0 || got[1].text != NULL ||
+			    got[1].len != 0 || got[2].len != 1 || got[2].text[0] != 'x');
+		check(wait(&status) > 0);
+		check_int(status, 0);
+	}
+	check_int(secret_fd_open(fd, out, 2, &e), -1);
+	check_int(e.kind, ERR_BUG);
+	close(fd);
+	check_int(secret_fd_open(fd, out, 3, &e), -1);
+	check_int(e.kind, ERR_SYSTEM);
+}
+
+/* What the fallback keeps is read as well, and only what fits. */
+static void
+kept_in_a_memfd(void)
+{
+	struct { uint32_t n, len[2]; char text[8]; } bytes = { 2, { 2, 3 }, "ab\0cde" };
+	struct secret got[2];
+	struct secret *const out[] = { &got[0], &got[1] };
+	struct err e;
+	int fd = sys_memfd("secrets");
+
+	check_int(write(fd, &bytes, sizeof(bytes)), (long long)sizeof(bytes));
+	check_int(secret_fd_open(fd, out, 2, &e), 0);
+	check_str(got[0].text, "ab");
+	check_str(got[1].text, "cde");
+	bytes.len[1] = 5;			/* its NUL would be behind the end */
+	check_int(pwrite(fd, &bytes, sizeof(bytes), 0), (long long)sizeof(bytes));
+	check_int(secret_fd_open(fd, out, 2, &e), -1);
+	bytes.len[1] = UINT32_MAX;
+	check_int(pwrite(fd, &bytes, sizeof(bytes), 0), (long long)sizeof(bytes));
+	check_int(secret_fd_open(fd, out, 2, &e), -1);
+	bytes.len[1] = 2;			/* ends in no NUL */
+	check_int(pwrite(fd, &bytes, sizeof(bytes), 0), (long long)sizeof(bytes));
+	check_int(secret_fd_open(fd, out, 2, &e), -1);
+	check_int(e.kind, ERR_BUG);
+	close(fd);
+}
+
 int
 main(void)
 {
+	kept_for_children();
+	kept_in_a_memfd();
 	set_copy_and_drop();
 	comparison();
 	random_digits();

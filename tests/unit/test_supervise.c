@@ -12,20 +12,22 @@
 enum { JOB_NOT_YET, JOB_ALIVE, JOB_OVER };
 #define MAX_WORKERS 2
 
+/* A worker that died and has a successor to come is no event, and none of the living. */
 struct world {
 	enum sup_state state;
-	int job, workers, workers_asked;
+	int job, workers, workers_asked, waiting;
 };
 
-#define WORLDS (SUP_STATES * 3 * (MAX_WORKERS + 1) * 2)
+#define WORLDS (SUP_STATES * 3 * (MAX_WORKERS + 1) * 2 * (MAX_WORKERS + 1))
 static struct { int seen, ends; } known[WORLDS];
 static int started_twice, ended_alive, worlds;
 
 static int
 number(const struct world *w)
 {
-	return (int)((((unsigned)w->state * 3 + (unsigned)w->job) * (MAX_WORKERS + 1) +
-	    (unsigned)w->workers) * 2 + (unsigned)w->workers_asked);
+	return (int)(((((unsigned)w->state * 3 + (unsigned)w->job) * (MAX_WORKERS + 1) +
+	    (unsigned)w->workers) * 2 + (unsigned)w->workers_asked) * (MAX_WORKERS + 1) +
+	    (unsigned)w->waiting);
 }
 
 static struct world
@@ -43,7 +45,7 @@ after(struct world w, enum sup_event event)
 		w.workers_asked = 1;
 		break;
 	case DO_EXIT:
-		ended_alive += w.job == JOB_ALIVE || w.workers != 0;
+		ended_alive += w.job == JOB_ALIVE || w.workers + w.waiting != 0;
 		break;
 	case DO_NOTHING: case DO_FORWARD: case DO_TERM_JOB: case DO_KILL_JOB:
 	case DO_KILL_WORKERS: case SUP_ACTIONS:
@@ -80,8 +82,19 @@ successors(struct world w, struct world *out)
 		out[n++] = w.workers_asked ? next : after(next, EV_LOST);
 		if (w.state == SUP_PREPARING)
 			out[n++] = after(next, EV_HOLD);
+		next.waiting++;		/* also when asked: it had not flushed everything */
+		out[n++] = next;
 	}
-	if (w.workers == 0)
+	if (w.waiting > 0) {
+		next = w;
+		next.waiting--;
+		out[n++] = w.workers_asked ? next : after(next, EV_LOST);
+		if (w.state == SUP_PREPARING)
+			out[n++] = after(next, EV_HOLD);
+		next.workers++;
+		out[n++] = next;
+	}
+	if (w.workers + w.waiting == 0)
 		out[n++] = after(w, EV_EMPTY);
 	return (n);
 }
@@ -106,15 +119,16 @@ static int
 stuck_worlds(void)
 {
 	struct world w, next[16];
-	int changed = 1, stuck = 0, i, n, me, s, j, k, a;
+	int changed = 1, stuck = 0, i, n, me, s, j, k, a, p;
 
 	while (changed) {
 		changed = 0;
 		for (s = 0; s < SUP_STATES; s++)
 		for (j = 0; j < 3; j++)
 		for (k = 0; k <= MAX_WORKERS; k++)
-		for (a = 0; a < 2; a++) {
-			w = (struct world){ (enum sup_state)s, j, k, a };
+		for (a = 0; a < 2; a++)
+		for (p = 0; p <= MAX_WORKERS; p++) {
+			w = (struct world){ (enum sup_state)s, j, k, a, p };
 			me = number(&w);
 			if (!known[me].seen || known[me].ends)
 				continue;
@@ -138,8 +152,8 @@ main(void)
 	int workers, s, e;
 
 	for (workers = 0; workers <= MAX_WORKERS; workers++)
-		visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0 });
-	check_int(worlds, 23);
+		visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0, 0 });
+	check_int(worlds, 32);
 	check_int(started_twice, 0);
 	check_int(ended_alive, 0);
 	check_int(stuck_worlds(), 0);

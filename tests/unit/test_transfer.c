@@ -33,6 +33,7 @@ agent_main(void *arg)
 	while (wire_recv(*(int *)arg, &ask, sizeof(ask), 10000) == 1) {
 		c->kind = WIRE_CRED_ANONYMOUS;
 		c->generation = ask.generation + 1;
+		c->serial = ask.serial;
 		if (wire_send(*(int *)arg, c, sizeof(*c)) != 0)
 			break;
 	}

@@ -45,6 +45,39 @@ messages_arrive_whole(void)
 	free(got);
 }
 
+/* An agent that dies before it has answered leaves the question; one that dies right behind its
+   answer leaves it as well, and the asker takes one answer. */
+static void
+questions_outlive_the_agent(void)
+{
+	static struct wire_cred answers[4], got;
+	struct wire_ask ask = { .index = 7 }, seen, next;
+	struct err e;
+	int fds[2];
+
+	check_int(wire_pair(fds, &e), 0);
+	check_int(wire_question(fds[1], &ask, &got, 0), -1);
+	check_int(errno, ETIMEDOUT);
+	check_int(wire_peek(fds[0], &seen, sizeof(seen), 1000), 1);
+	check_int(wire_peek(fds[0], &seen, sizeof(seen), 1000), 1);
+	check_int(seen.index, 7);
+	check(seen.serial == ask.serial);
+	/* Answered twice, too late; then the next question's two answers, one of which stays. */
+	answers[0].serial = answers[1].serial = seen.serial;
+	check_int(wire_send(fds[0], &answers[0], sizeof(got)), 0);
+	check_int(wire_send(fds[0], &answers[1], sizeof(got)), 0);
+	check_int(wire_recv(fds[0], &seen, sizeof(seen), 0), 1);
+	check_int(wire_question(fds[1], &ask, &got, 0), -1);
+	check_int(wire_recv(fds[1], &got, sizeof(got), 0), -1);	/* the old ones were passed over */
+	check_int(wire_recv(fds[0], &next, sizeof(next), 0), 1);
+	check(next.serial > seen.serial);
+	check_int(wire_peek(fds[0], &next, sizeof(next), 0), -1);
+	close(fds[0]);
+	check_int(wire_question(fds[1], &ask, &got, 1000), -1);
+	check_int(errno, EPIPE);
+	close(fds[1]);
+}
+
 static void
 texts_end_and_can_be_printed(void)
 {
@@ -120,6 +153,7 @@ main(void)
 {
 	messages_arrive_whole();
 	texts_end_and_can_be_printed();
+	questions_outlive_the_agent();
 	a_wrong_size_is_an_error();
 	last_words_arrive();
 	waiting_ends();

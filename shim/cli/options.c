@@ -101,6 +101,8 @@ static const struct row rows[] = {
 	    "for uploads after the command (30m)", INIT },
 	{ "start-timeout", 0, ROW_DURATION, "AMLSHIM_START_TIMEOUT", AT(start_ms), "TIME",
 	    "without progress before the command starts (2m)", INIT },
+	{ "watchdog", 0, ROW_DURATION, "AMLSHIM_WATCHDOG", AT(watchdog_ms), "TIME",
+	    "a worker without a sign of life for so long is replaced (30s)", INIT },
 	{ "group", 'g', ROW_YES, "AMLSHIM_GROUP", AT(group), NULL,
 	    "signal the whole process group (default for shell commands)", INIT },
 	{ "child-only", 'c', ROW_NO, "AMLSHIM_CHILD_ONLY", AT(group), NULL,
@@ -649,8 +651,8 @@ options_parse(struct options *opt, int argc, char *const *argv, char *const *env
 	struct words words = { NULL, NULL, 0 };
 
 	*opt = (struct options){ .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
-	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .group = -1,
-	    .launch.oom_score_adj = LAUNCH_KEEP_SCORE, .tuning = PLAN_TUNING_UNSAID };
+	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .watchdog_ms = 30 * 1000,
+	    .group = -1, .launch.oom_score_adj = LAUNCH_KEEP_SCORE, .tuning = PLAN_TUNING_UNSAID };
 	if (parse_variables(opt, envp, mem, err) != 0)
 		return (-1);
 	count_lists(opt, by_variables);

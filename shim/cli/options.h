@@ -70,6 +70,7 @@ struct options {
 	int		 log_json;
 
 	int64_t		 grace_ms, leftover_ms, flush_ms, start_ms;	/* < 0: no bound */
+	int64_t		 watchdog_ms;	/* < 0: off */
 	int		 group;		/* -1: by command */
 	int		 no_subreaper;
 	int		 parent_death_signal;

@@ -173,7 +173,8 @@ run_command(struct options *opt, const struct init_inherited *inherited, char **
 	static struct report report;
 	struct init_options init = { .inherited = *inherited, .envp = envp,
 	    .grace_ms = opt->grace_ms, .leftover_ms = opt->leftover_ms,
-	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms, .group = opt->group,
+	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms,
+	    .watchdog_ms = opt->watchdog_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
 	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit,
 	    .launch = &opt->launch, .hold_ms = opt->hold_ms, .report = &report };

@@ -57,6 +57,7 @@ struct init {
 	int64_t		 limit_ms;		/* the job's time limit; 0: none */
 	int64_t		 leftover_deadline_ms;	/* 0: not waiting for leftovers */
 	int64_t		 again_ms;		/* a worker is to be started then; 0: none */
+	int64_t		 watch_ms;		/* next look at the workers; 0: none */
 	int		 signal_fd;
 	struct pollfd	*polls;			/* signals, the child before exec, the workers */
 	int		*kept_fds;		/* room for all descriptors of ours */
@@ -546,10 +547,22 @@ read_worker(struct init *in, struct worker *w)
 	}
 }
 
-static const char *
-how_it_ended(int status, char *buf, size_t size)
+/* With a job: before it the start timeout watches. */
+static void
+watch_workers(struct init *in)
 {
-	if (WIFSIGNALED(status))
+	if (in->opt->watchdog_ms <= 0 || !in->job_started || in->workers.n == 0)
+		return;
+	if (in->watch_ms == 0 || clock_ms() >= in->watch_ms)
+		in->watch_ms = workers_watch(&in->workers, in->opt->watchdog_ms);
+}
+
+static const char *
+how_it_ended(const struct worker *w, int status, char *buf, size_t size)
+{
+	if (w->hung)
+		str_format(buf, size, "was hung");
+	else if (WIFSIGNALED(status))
 		str_format(buf, size, "ended by signal %d%s", WTERMSIG(status),
 		    WTERMSIG(status) == SIGKILL ? " (out of memory?)" : "");
 	else
@@ -568,8 +581,8 @@ worker_lost(struct init *in, struct worker *w, int status)
 		in->outputs_lost = 1;
 	if (!w->told) {
 		err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running", "%s%s",
-		    how_it_ended(status, how, sizeof(how)),
-		    w->restart.deaths >= RESTART_DEATHS_MAX ? ", as those before it" : "");
+		    how_it_ended(w, status, how, sizeof(how)),
+		    w->restart.deaths > 1 ? ", as those before it" : "");
 		err_on(&err, "%s%s%s", w->name, worker_data(w) != NULL ? ", data in " : "",
 		    worker_data(w) != NULL ? worker_data(w) : "");
 		log_err(&err);
@@ -605,8 +618,8 @@ replace_worker(struct init *in, struct worker *w, int status)
 
 	if (!can_be_replaced(in, w) || (delay_ms = workers_reaped_early(w)) < 0)
 		return (-1);
-	log_warning("%s %s: starting it again in %lld ms", w->name,
-	    how_it_ended(status, how, sizeof(how)), (long long)delay_ms);
+	log_warning("%s %s: its successor no. %d starts in %lld ms", w->name,
+	    how_it_ended(w, status, how, sizeof(how)), w->life + 1, (long long)delay_ms);
 	return (0);
 }
 
@@ -787,7 +800,7 @@ read_signals(struct init *in)
 static int
 wait_ms(const struct init *in)
 {
-	int64_t now, next = sooner(in->deadline_ms, in->again_ms);
+	int64_t now, next = sooner(in->deadline_ms, sooner(in->again_ms, in->watch_ms));
 
 	if (next == 0 && in->leftover_deadline_ms == 0)
 		return (-1);
@@ -861,6 +874,7 @@ loop(struct init *in)
 			begin_leftovers(in);
 		check_leftovers(in);
 		in->again_ms = workers_start_again(&in->workers);
+		watch_workers(in);
 		if (in->state == SUP_DRAINING && workers_alive(&in->workers) == 0)
 			post(in, EV_EMPTY);
 		if (in->state == SUP_ENDED)
@@ -890,9 +904,10 @@ closing_line(const struct init *in)
 		sum.tokens += s->tokens;
 	}
 	log_info("closed: read %s, wrote %s, %lld requests, %lld retries, %lld tokens for the job, "
-	    "%lld orphans reaped", str_bytes(sum.bytes_read, read_text),
+	    "%lld orphans reaped, %d workers restarted", str_bytes(sum.bytes_read, read_text),
 	    str_bytes(sum.bytes_written, written_text), (long long)sum.requests,
-	    (long long)sum.retries, (long long)sum.tokens, (long long)in->orphans);
+	    (long long)sum.retries, (long long)sum.tokens, (long long)in->orphans,
+	    workers_restarts(&in->workers));
 }
 
 /* What a status alone does not tell. */

@@ -41,6 +41,7 @@ struct init_options {
 	int64_t		 leftover_ms;	/* for descendants after the job ended; 0: off */
 	int64_t		 flush_ms;	/* for outputs at the end */
 	int64_t		 start_ms;	/* without progress before the job starts */
+	int64_t		 watchdog_ms;	/* without a sign of life of a worker; 0: off */
 	int		 group;		/* -1: for shell commands; 0: child only; 1: always */
 	int		 no_subreaper;
 	int		 parent_death_signal;	/* for amlshim itself; 0: none */

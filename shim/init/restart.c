@@ -2,6 +2,8 @@
 
 #define FIRST_DELAY_MS	50
 #define GROWTH		4
+#define LOOKS_MIN	4	/* within the bound */
+#define LOOK_MAX_MS	5000
 
 /* Before the successor of the deaths'th: at most. */
 static int64_t
@@ -28,4 +30,27 @@ restart_delay(struct restart *r, int64_t now_ms, int dice)
 		return (-1);
 	longest = longest_delay(r->deaths);
 	return (longest / 2 + longest * dice / 2000);
+}
+
+int64_t
+watch_interval_ms(int64_t bound_ms)
+{
+	int64_t ms = bound_ms / LOOKS_MIN;
+
+	return (ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms);
+}
+
+int
+watch_look(struct watch *w, int64_t beat_ms, int64_t now_ms, int64_t bound_ms)
+{
+	int64_t gap_ms = now_ms - w->looked_ms, interval_ms = watch_interval_ms(bound_ms);
+
+	w->looked_ms = now_ms;
+	if (beat_ms == 0 || beat_ms != w->beat_ms) {
+		w->beat_ms = beat_ms;
+		w->silent_ms = 0;
+		return (0);
+	}
+	w->silent_ms += gap_ms < interval_ms ? gap_ms : interval_ms;
+	return (w->silent_ms >= bound_ms);
 }

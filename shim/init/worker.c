@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,7 +15,6 @@
 
 #define BROKER_SECRET_BYTES	24
 #define MOUNT_READAHEAD_KIB	1024
-#define FORK_AGAIN_MS		1000	/* no process was to be had */
 
 static const struct worker_fds no_fds = { -1, -1, -1, -1 };
 static const struct worker_services no_services = { -1, -1, -1, -1, -1 };
@@ -78,15 +78,16 @@ close_services(struct worker_services *s)
 	mem_close_fd(&s->safe_fd);
 }
 
-/* One more life of it, with a socket of its own: what was said to the one before was said to it. */
-static int
-fork_worker(struct workers *w, struct worker *self, struct err *err)
+/* What was said to the one before was said to it: the socket is a new one. */
+int
+worker_fork(struct workers *w, struct worker *self, struct err *err)
 {
 	pid_t init_pid = getpid();
 	int pair[2];
 
 	if (wire_pair(pair, err) != 0)
 		return (-1);
+	atomic_store(&self->vitals->beat_ms, 0);	/* its own, not that of the one before */
 	self->pid = fork();
 	if (self->pid == 0)
 		worker_run(w, self, pair[1], init_pid);
@@ -100,6 +101,7 @@ fork_worker(struct workers *w, struct worker *self, struct err *err)
 	self->state = WORKER_STARTING;
 	self->restart.born_ms = clock_ms();
 	self->again_ms = 0;
+	self->hung = 0;
 	return (0);
 }
 
@@ -150,9 +152,8 @@ share_vitals(struct workers *w, struct err *err)
 	return (0);
 }
 
-/* So that the agent does not take it for the job's. */
-static void
-tell_agent(const struct workers *w, const struct worker *other)
+void
+worker_announce(const struct workers *w, const struct worker *other)
 {
 	struct wire_msg msg = { .type = WIRE_WORKER, .value = other->pid };
 
@@ -170,13 +171,13 @@ start_all(struct workers *w, struct err *err)
 	for (i = 0; i < w->n; i++)
 		if (make_fds(&w->list[i], err) != 0)
 			return (-1);
-	if (fork_worker(w, &w->list[0], err) != 0)
+	if (worker_fork(w, &w->list[0], err) != 0)
 		return (-1);
 	for (i = 1; i < w->n; i++) {
 		if (attach(&w->list[i], &opt->plan->tuning, err) != 0 ||
-		    fork_worker(w, &w->list[i], err) != 0)
+		    worker_fork(w, &w->list[i], err) != 0)
 			return (-1);
-		tell_agent(w, &w->list[i]);
+		worker_announce(w, &w->list[i]);
 	}
 	return (0);
 }
@@ -297,8 +298,8 @@ bury(struct workers *w, struct worker *self)
 		close_desks(w);
 }
 
-static void
-send_stop(const struct workers *w, struct worker *self)
+void
+worker_stop(const struct workers *w, struct worker *self)
 {
 	struct wire_msg msg = { .type = WIRE_STOP, .value = flush_time_left(w) };
 
@@ -313,7 +314,7 @@ stop(struct workers *w, struct worker *self)
 	if (self->pid == 0 && (self->access == NULL || !self->access->is_output))
 		bury(w, self);		/* what it would come back for is over */
 	else if (self->state != WORKER_STOPPING)
-		send_stop(w, self);
+		worker_stop(w, self);
 }
 
 void
@@ -457,63 +458,6 @@ workers_reaped(struct workers *w, struct worker *self, int64_t flush_ms)
 	bury(w, self);
 	if (was_stopping && self != &w->list[0])
 		workers_stop(w, flush_ms);
-}
-
-int64_t
-workers_reaped_early(struct worker *self)
-{
-	int64_t now_ms = clock_ms(),
-	    delay_ms = restart_delay(&self->restart, now_ms, (int)clock_jitter(0, 1000));
-
-	if (delay_ms < 0)
-		return (-1);
-	self->pid = 0;
-	mem_close_fd(&self->fd);
-	self->again_ms = now_ms + delay_ms;
-	return (delay_ms);
-}
-
-static void
-start_again(struct workers *w, struct worker *self)
-{
-	int was_stopping = self->state == WORKER_STOPPING;
-	struct err err = ERR_EMPTY;
-	size_t i;
-
-	self->life++;
-	if (fork_worker(w, self, &err) != 0) {
-		log_err(&err);
-		self->life--;
-		self->again_ms = clock_ms() + FORK_AGAIN_MS;
-		return;
-	}
-	if (was_stopping)
-		send_stop(w, self);
-	if (self != &w->list[0])
-		tell_agent(w, self);
-	for (i = 1; self == &w->list[0] && i < w->n; i++)
-		tell_agent(w, &w->list[i]);
-}
-
-int64_t
-workers_start_again(struct workers *w)
-{
-	int64_t next_ms = 0, now_ms = 0;
-	size_t i;
-
-	for (i = 0; i < w->n; i++) {
-		struct worker *self = &w->list[i];
-
-		if (self->again_ms == 0)
-			continue;
-		if (now_ms == 0)
-			now_ms = clock_ms();
-		if (self->again_ms <= now_ms)
-			start_again(w, self);
-		if (self->again_ms != 0 && (next_ms == 0 || self->again_ms < next_ms))
-			next_ms = self->again_ms;
-	}
-	return (next_ms);
 }
 
 size_t

@@ -48,6 +48,8 @@ struct worker {
 	int		 life;			/* how many were before this one */
 	struct restart	 restart;
 	int64_t		 again_ms;		/* dead, and when its successor starts; 0: no */
+	struct watch	 watch;
+	int		 hung;			/* and was killed for it */
 	enum worker_state state;
 	int		 was_ready;
 	int		 done;			/* said WIRE_DONE, or is a download that said
@@ -125,6 +127,13 @@ void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);
 int64_t	workers_reaped_early(struct worker *);
 /* Start those whose time has come.  When the next one's comes; 0: there is none. */
 int64_t	workers_start_again(struct workers *);
+/*
+ * Kill those that are ready and have given no sign of life for so long.  When to look again; 0:
+ * there is nobody to watch.
+ */
+int64_t	workers_watch(struct workers *, int64_t bound_ms);
+/* How many successors there were. */
+int	workers_restarts(const struct workers *);
 /* Descriptors held for workers, at most WORKER_FDS_MAX(n).  How many. */
 #define WORKER_FDS_MAX(n)	(5 * (n) + 5)
 size_t	workers_fds(const struct workers *, int *ret);

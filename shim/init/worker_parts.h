@@ -1,11 +1,17 @@
 #ifndef INIT_WORKER_PARTS_H
 #define INIT_WORKER_PARTS_H
 
-/* What worker.c and worker_run.c share: init's side, and what a forked process becomes. */
+/* What worker*.c share: init's side, successors, and what a forked process becomes. */
 
 #include "init/worker.h"
 
 int	worker_is_mount(const struct plan_access *);
+/* One more life of it, with a socket of its own. */
+int	worker_fork(struct workers *, struct worker *, struct err *);
+/* To flush and end, in what is left of the time. */
+void	worker_stop(const struct workers *, struct worker *);
+/* The agent is told of a worker, so that it does not take it for the job's. */
+void	worker_announce(const struct workers *, const struct worker *);
 /* In the forked process.  init_fd: its end of the socket with init. */
 void	worker_run(struct workers *, const struct worker *, int init_fd, pid_t init_pid)
 	    __attribute__((noreturn));

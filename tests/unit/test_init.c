@@ -110,7 +110,7 @@ tell_life(int life, int was_ready, int state_fd)
 }
 
 static void __attribute__((noreturn))
-live(const char *name, int fd, int life)
+live(const char *name, int fd, int life, struct vitals *vitals)
 {
 	tell("began", name);
 	if (does(name, "dies-early"))
@@ -131,6 +131,10 @@ live(const char *name, int fd, int life)
 		clock_sleep_ms(100);
 		raise(SIGKILL);
 	}
+	if (does(name, "gets-stuck") && life == 0) {
+		vitals->beat_ms = clock_ms();
+		hang();
+	}
 	wait_for_stop(fd);
 	tell("stop", name);
 	if (does(name, "dies-flushing") && (life < 1 || does(name, "always")))
@@ -148,20 +152,20 @@ live(const char *name, int fd, int life)
 void
 agent_main(const struct agent_options *opt)
 {
-	live(agent_does[0] != '\0' ? agent_does : "agent", opt->init_fd, opt->life);
+	live(agent_does[0] != '\0' ? agent_does : "agent", opt->init_fd, opt->life, opt->vitals);
 }
 
 void
 mountd_main(const struct mountd_options *opt)
 {
 	tell_life(opt->life, opt->was_ready, opt->state_fd);
-	live(opt->access->name, opt->init_fd, opt->life);
+	live(opt->access->name, opt->init_fd, opt->life, opt->vitals);
 }
 
 void
 transfer_upload_main(const struct transfer_options *opt)
 {
-	live(opt->access->name, opt->init_fd, opt->life);
+	live(opt->access->name, opt->init_fd, opt->life, opt->vitals);
 }
 
 void
@@ -212,7 +216,7 @@ struct run {
 	size_t		 naccesses;
 	enum plan_broker broker;
 	long long	 timeout_s;
-	int64_t		 grace_ms, flush_ms, start_ms;
+	int64_t		 grace_ms, flush_ms, start_ms, watchdog_ms;
 	uint64_t	 mask;			/* blocked when it starts */
 	char		*argv[4];		/* instead of command */
 	/* Signals from outside once that was told. */
@@ -243,7 +247,7 @@ run_inside(const struct run *r)
 	struct spec spec = { .ndatastores = 0 };
 	struct init_options opt = { .plan = &plan, .spec = &spec, .facts = &facts, .envp = none,
 	    .grace_ms = r->grace_ms, .leftover_ms = 1000, .flush_ms = r->flush_ms,
-	    .start_ms = r->start_ms, .group = -1 };
+	    .start_ms = r->start_ms, .watchdog_ms = r->watchdog_ms, .group = -1 };
 
 	if (init_take_over(&opt.inherited) != 0)
 		return (97);
@@ -425,6 +429,23 @@ test_agent_has_successors(void)
 	check_int(times_told("began in"), 1);
 	check(in_order("done out", "stop agent"));
 	agent_does = "";
+}
+
+static void
+test_watchdog(void)
+{
+	struct run r = plain("sleep 2; exit 7");
+
+	r.watchdog_ms = 400;
+	add(&r, PLAN_MOUNT_RO, "in gets-stuck");
+	add(&r, PLAN_MOUNT_RO, "other");		/* no beat: it is not judged by that */
+	check_int(run(&r), 7);
+	check_int(times_told("began in"), 2);
+	check_int(times_told("began other"), 1);
+	r.watchdog_ms = -1;
+	r.flush_ms = 0;
+	check_int(run(&r), 7);
+	check_int(times_told("began in"), 1);
 }
 
 /* Told to stop again; what dies each time has lost its output. */
@@ -644,6 +665,7 @@ main(int argc, char **argv)
 	test_failures_during_the_job();
 	test_successors();
 	test_agent_has_successors();
+	test_watchdog();
 	test_death_while_flushing();
 	test_lost_outputs();
 	test_agent_hangs();

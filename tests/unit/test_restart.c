@@ -60,9 +60,63 @@ test_row_is_broken(void)
 	check_int(given_up, 0);
 }
 
+/* Looked at on time for so long, with a beat or without.  When it was found hung; 0: never. */
+static int64_t
+watched(int64_t bound_ms, int64_t beats_every_ms, int64_t for_ms)
+{
+	struct watch w = { .looked_ms = 0 };
+	int64_t now, beat = 1;
+
+	for (now = 0; now < for_ms; now += watch_interval_ms(bound_ms)) {
+		if (beats_every_ms != 0)
+			beat = 1 + now / beats_every_ms;
+		if (watch_look(&w, beat, now, bound_ms))
+			return (now);
+	}
+	return (0);
+}
+
+static void
+test_hung(void)
+{
+	check_int(watch_interval_ms(30000), 5000);
+	check_int(watch_interval_ms(2000), 500);
+	check_int(watched(30000, 0, 1000000), 30000);
+	check_int(watched(2000, 0, 1000000), 2000);
+	check_int(watched(30000, 25000, 1000000), 0);
+}
+
+static void
+test_no_beat_yet(void)
+{
+	struct watch w = { .looked_ms = 0 };
+	int64_t now;
+	int hung = 0;
+
+	for (now = 0; now < 100000; now += 5000)
+		hung |= watch_look(&w, 0, now, 30000);
+	check_int(hung, 0);
+}
+
+/* The container was frozen for an hour, us included: the worker has as long as ever. */
+static void
+test_after_a_pause(void)
+{
+	struct watch w = { .looked_ms = 0 };
+
+	check_int(watch_look(&w, 7, 5000, 30000), 0);
+	check_int(watch_look(&w, 7, 10000, 30000), 0);
+	check_int(watch_look(&w, 7, 3610000, 30000), 0);
+	check_int(watch_look(&w, 8, 3615000, 30000), 0);
+	check_int(w.silent_ms, 0);
+}
+
 int
 main(void)
 {
+	test_hung();
+	test_no_beat_yet();
+	test_after_a_pause();
 	test_first_is_at_once();
 	test_crash_loop();
 	test_goes_on_for_ever();

@@ -1,0 +1,111 @@
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "init/worker_parts.h"
+
+#define FORK_AGAIN_MS	1000	/* no process was to be had */
+
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return (a == 0 || (b != 0 && b < a) ? b : a);
+}
+
+int64_t
+workers_reaped_early(struct worker *self)
+{
+	int64_t now_ms = clock_ms(),
+	    delay_ms = restart_delay(&self->restart, now_ms, (int)clock_jitter(0, 1000));
+
+	if (delay_ms < 0)
+		return (-1);
+	self->pid = 0;
+	mem_close_fd(&self->fd);
+	self->again_ms = now_ms + delay_ms;
+	return (delay_ms);
+}
+
+static void
+start_again(struct workers *w, struct worker *self)
+{
+	int was_stopping = self->state == WORKER_STOPPING;
+	struct err err = ERR_EMPTY;
+	size_t i;
+
+	self->life++;
+	if (worker_fork(w, self, &err) != 0) {
+		log_err(&err);
+		self->life--;
+		self->again_ms = clock_ms() + FORK_AGAIN_MS;
+		return;
+	}
+	if (was_stopping)
+		worker_stop(w, self);
+	if (self != &w->list[0])
+		worker_announce(w, self);
+	for (i = 1; self == &w->list[0] && i < w->n; i++)
+		worker_announce(w, &w->list[i]);
+}
+
+int64_t
+workers_start_again(struct workers *w)
+{
+	int64_t next_ms = 0, now_ms = 0;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		struct worker *self = &w->list[i];
+
+		if (self->again_ms == 0)
+			continue;
+		if (now_ms == 0)
+			now_ms = clock_ms();
+		if (self->again_ms <= now_ms)
+			start_again(w, self);
+		next_ms = sooner(next_ms, self->again_ms);
+	}
+	return (next_ms);
+}
+
+static int
+is_watched(const struct worker *self)
+{
+	return (self->pid != 0 && self->state == WORKER_READY && !self->done && !self->hung);
+}
+
+int64_t
+workers_watch(struct workers *w, int64_t bound_ms)
+{
+	int64_t now_ms = clock_ms();
+	int watched = 0;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		struct worker *self = &w->list[i];
+
+		if (!is_watched(self))
+			continue;
+		watched = 1;
+		if (!watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms,
+		    bound_ms))
+			continue;
+		log_warning("%s, pid %d, has given no sign of life for %lld ms: SIGKILL",
+		    self->name, (int)self->pid, (long long)self->watch.silent_ms);
+		self->hung = 1;
+		kill(self->pid, SIGKILL);
+	}
+	return (watched ? now_ms + watch_interval_ms(bound_ms) : 0);
+}
+
+int
+workers_restarts(const struct workers *w)
+{
+	int restarts = 0;
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		restarts += w->list[i].life;
+	return (restarts);
+}

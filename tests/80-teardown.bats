@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Every way in which a run ends: the status for what fails before the job, time limits, signals while
-# starting, a worker that dies; and that nothing is left: no mount, no process, no staged data.
+# starting; and that nothing is left: no mount, no process, no staged data.
 # bats file_tags=root
 
 load helpers
@@ -293,59 +293,7 @@ fails() {
 	job_left_nothing
 }
 
-# worker NAME: its pid; the kernel keeps 15 bytes, "amlshim:" and seven more.
-worker() {
-	local pid
-	for pid in $(pgrep -P "$job_pid"); do
-		if [ "$(cat "/proc/$pid/comm")" = "amlshim:$1" ]; then
-			echo "$pid"
-		fi
-	done
-}
-
-# One that is killed ends the job, with an error that names it.
-killed_worker() { # NAME TEXT
-	local how
-	for how in pid1 plain; do
-		job_with "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
-		job_start $how
-		wait_for 30 job_says ready
-		kill -KILL "$(worker "$1")"
-		job_end 125
-		assert_in "$out" asked
-		assert_in "$err" "$2"
-		assert_in "$err" "signal 9"
-		job_left_nothing
-	done
-}
-
-@test "worker: kill -9 of the agent ends the job, and says so" {
-	killed_worker agent agent
-}
-
-@test "worker: kill -9 of an input's mount ends the job, and says so" {
-	killed_worker "mount d" "mount data"
-}
-
-@test "worker: kill -9 of an output's mount: what was not uploaded is named, and kept" {
-	cat >"$T/script.py" <<-END
-		import os, signal, sys, time
-		signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-		f = os.open(sys.argv[1] + "/f", os.O_WRONLY | os.O_CREAT)
-		os.write(f, b"not uploaded yet")
-		print("ready", flush=True)
-		time.sleep(60)
-	END
-	job_with "python3 $T/script.py \${{outputs.out}}"
-	job_start plain
-	wait_for 30 job_says ready
-	kill -KILL "$(worker "mount o")"
-	job_end 125
-	assert_in "$err" "$JOB/cache/out"
-	assert_equal "$(cat "$JOB/cache/out/f")" "not uploaded yet"
-	assert_equal "$(job_mounts)" ""
-	assert_equal "$(job_processes)" ""
-}
+# A worker that is killed is replaced: 85-agent.bats, 86-crash.bats.
 
 @test "amlshim itself killed: no process is left, and the next run in the same place works" {
 	job_with 'echo ready; exec sleep 60'

@@ -187,6 +187,56 @@ asking_script() {
 	job_left_nothing
 }
 
+# holds PID: how many descriptors of the secrets' memory it has.
+holds() {
+	find "/proc/$1/fd" -lname '*secretmem*' -o -lname '/memfd:secrets*' | wc -l
+}
+
+@test "agent: only init and agents have the secrets' memory; where the kernel can, nobody else reads it" {
+	local key=${STORE_KEY:20:16} how pid agent maps
+	for how in pid1 plain; do
+		rm -f "$T/go"
+		mounted_job "$(waiting true)"
+		job_start $how
+		wait_for 30 job_says ready
+		replaced agent
+		agent=$(worker agent)
+		assert_equal "$(holds "$job_pid") $(holds "$agent")" "1 1"
+		for pid in $(pgrep -P "$job_pid" | grep -vx "$agent"); do
+			assert_equal "$(holds "$pid")" 0
+		done
+		[ "$(pgrep -cP "$job_pid")" -ge 3 ]		# the mount and the job as well
+		assert_equal "$(grep -c 'secretmem\|memfd:secrets' "/proc/$job_pid/maps")" 0
+		maps=$(grep 'secretmem\|memfd:secrets' "/proc/$agent/maps")
+		[ -n "$maps" ]
+		case $maps in
+		*secretmem*)		# its copy for the mount is all that can be found, if it still is
+			[ "$("$TOOLS/memgrep" "$agent" "$key")" -le 1 ] ;;
+		*)	assert_in "$maps" r--s ;;
+		esac
+		touch "$T/go"
+		job_end 0
+	done
+}
+
+@test "workers: the log says when memory had run out" {
+	mkdir "$T/cgroup"
+	echo "oom_kill 3" >"$T/cgroup/memory.events"
+	mounted_job "$(waiting true)"
+	job_command plain
+	unshare --mount --propagation private sh -c 'mount --bind "$0" /sys/fs/cgroup && exec "$@"' \
+	    "$T/cgroup" "${job_words[@]}" >"$T/out" 2>"$T/err" 3>&- &
+	job_outer=$! job_pid=$!
+	wait_for 30 job_says ready
+	replaced agent
+	wait_for 30 job_says "agent ended by signal 9: its successor no. 1"
+	echo "oom_kill 4" >"$T/cgroup/memory.events"
+	replaced agent
+	wait_for 30 job_says "agent ended by signal 9, as memory ran out: its successor no. 2"
+	touch "$T/go"
+	job_end 0
+}
+
 @test "agent: token files are kept fresh by its successor, and removed at the end" {
 	job_as managed
 	azsim_knob token_lifetime_s=8

@@ -78,6 +78,8 @@ struct init {
 	int64_t		 orphans;
 	long		 kills_before;		/* for lack of memory, by the kernel's count */
 	struct rusage	 job_usage;
+	long		 kills_seen;		/* the same, at the last death of a worker */
+	char		 how[64];		/* that worker ended */
 	struct progress	 progress;
 	struct arena	 mem;
 };
@@ -557,32 +559,42 @@ watch_workers(struct init *in)
 		in->watch_ms = workers_watch(&in->workers, in->opt->watchdog_ms);
 }
 
+/* The kernel counts what it kills, but does not say whom. */
 static const char *
-how_it_ended(const struct worker *w, int status, char *buf, size_t size)
+why_killed(struct init *in)
+{
+	long kills = oom_kills(), before = in->kills_seen;
+
+	in->kills_seen = kills;
+	if (kills < 0 || before < 0)
+		return (" (out of memory?)");
+	return (kills > before ? ", as memory ran out" : "");
+}
+
+/* In in->how, for people. */
+static void
+note_end(struct init *in, const struct worker *w, int status)
 {
 	if (w->hung)
-		str_format(buf, size, "was hung");
+		str_format(in->how, sizeof(in->how), "was hung");
 	else if (WIFSIGNALED(status))
-		str_format(buf, size, "ended by signal %d%s", WTERMSIG(status),
-		    WTERMSIG(status) == SIGKILL ? " (out of memory?)" : "");
+		str_format(in->how, sizeof(in->how), "ended by signal %d%s", WTERMSIG(status),
+		    WTERMSIG(status) == SIGKILL ? why_killed(in) : "");
 	else
-		str_format(buf, size, "ended with %d", WEXITSTATUS(status));
-	return (buf);
+		str_format(in->how, sizeof(in->how), "ended with %d", WEXITSTATUS(status));
 }
 
 /* It ended without being asked, or before it was done. */
 static void
-worker_lost(struct init *in, struct worker *w, int status)
+worker_lost(struct init *in, struct worker *w)
 {
 	struct err err = ERR_EMPTY;
-	char how[64];
 
 	if (w->access != NULL && w->access->is_output && in->job_started)
 		in->outputs_lost = 1;
 	if (!w->told) {
 		err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running", "%s%s",
-		    how_it_ended(w, status, how, sizeof(how)),
-		    w->restart.deaths > 1 ? ", as those before it" : "");
+		    in->how, w->restart.deaths > 1 ? ", as those before it" : "");
 		err_on(&err, "%s%s%s", w->name, worker_data(w) != NULL ? ", data in " : "",
 		    worker_data(w) != NULL ? worker_data(w) : "");
 		log_err(&err);
@@ -611,15 +623,14 @@ can_be_replaced(const struct init *in, const struct worker *w)
 }
 
 static int
-replace_worker(struct init *in, struct worker *w, int status)
+replace_worker(struct init *in, struct worker *w)
 {
 	int64_t delay_ms;
-	char how[64];
 
 	if (!can_be_replaced(in, w) || (delay_ms = workers_reaped_early(w)) < 0)
 		return (-1);
 	log_warning("%s %s: its successor no. %d starts in %lld ms", w->name,
-	    how_it_ended(w, status, how, sizeof(how)), w->life + 1, (long long)delay_ms);
+	    in->how, w->life + 1, (long long)delay_ms);
 	return (0);
 }
 
@@ -630,10 +641,12 @@ worker_reaped(struct init *in, struct worker *w, int status)
 
 	read_worker(in, w);
 	lost = !may_end(w, status);
-	if (lost && replace_worker(in, w, status) == 0)
+	if (lost)
+		note_end(in, w, status);
+	if (lost && replace_worker(in, w) == 0)
 		return;
 	if (lost)
-		worker_lost(in, w, status);
+		worker_lost(in, w);
 	workers_reaped(&in->workers, w, in->opt->flush_ms);
 	bound_agent(in);
 	if (lost)
@@ -1017,6 +1030,7 @@ begin(struct init *in)
 		report_phase(opt->report, supervise_state_name(SUP_PREPARING));
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		in->deadline_ms = after(opt->start_ms);
+		in->kills_seen = oom_kills();
 		if (workers_start(&in->workers, &workers, &err) != 0) {
 			log_err(&err);
 			keep_failure(in, &err);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -900,6 +901,12 @@ loop(struct init *in)
 
 /* --- the end ------------------------------------------------------------------------ */
 
+static int64_t
+larger(int64_t a, int64_t b)
+{
+	return (a > b ? a : b);
+}
+
 static void
 closing_line(const struct init *in)
 {
@@ -909,12 +916,14 @@ closing_line(const struct init *in)
 
 	for (i = 0; i < in->workers.n; i++) {
 		const struct wire_stats *s = &in->workers.list[i].stats;
+		const struct vitals *v = in->workers.list[i].vitals;
 
-		sum.bytes_read += s->bytes_read;
-		sum.bytes_written += s->bytes_written;
-		sum.requests += s->requests;
-		sum.retries += s->retries;
-		sum.tokens += s->tokens;
+		/* The last life tells its own; those before it left what they had counted. */
+		sum.bytes_read += larger(s->bytes_read, atomic_load(&v->bytes_read));
+		sum.bytes_written += larger(s->bytes_written, atomic_load(&v->bytes_written));
+		sum.requests += larger(s->requests, atomic_load(&v->requests));
+		sum.retries += larger(s->retries, atomic_load(&v->retries));
+		sum.tokens += larger(s->tokens, atomic_load(&v->tokens));
 	}
 	log_info("closed: read %s, wrote %s, %lld requests, %lld retries, %lld tokens for the job, "
 	    "%lld orphans reaped, %d workers restarted", str_bytes(sum.bytes_read, read_text),

@@ -396,6 +396,21 @@ judge(struct peers *peers, int use_unix, uint32_t uid, struct peer *ret, struct 
 	return (verdict);
 }
 
+/* A worker that dies, and is no more. */
+static void
+exclude_one_that_ends(struct peers *peers)
+{
+	pid_t worker = fork();
+
+	if (worker == 0) {
+		pause();
+		_exit(0);
+	}
+	peers_exclude(peers, worker);
+	kill(worker, SIGKILL);
+	waitpid(worker, NULL, 0);
+}
+
 static void
 test_peers(int no_netlink)
 {
@@ -403,7 +418,7 @@ test_peers(int no_netlink)
 	struct peer who;
 	struct err err;
 	pid_t outsider;
-	int use_unix;
+	int use_unix, i;
 
 	begin(PLAN_BROKER_MANAGED, NULL);
 	for (use_unix = 0; use_unix <= 1; use_unix++) {
@@ -429,6 +444,13 @@ test_peers(int no_netlink)
 		peers = peers_new(getppid(), geteuid(), no_netlink);
 		peers_exclude(peers, 1 << 30);
 		check_int(judge(peers, use_unix, 0, &who, &err), 0);
+		peers_exclude(peers, getpid());
+		check_int(judge(peers, use_unix, 0, &who, &err), -1);
+		peers_free(peers);
+		/* however many were before it */
+		peers = peers_new(getppid(), geteuid(), no_netlink);
+		for (i = 0; i < 300; i++)
+			exclude_one_that_ends(peers);
 		peers_exclude(peers, getpid());
 		check_int(judge(peers, use_unix, 0, &who, &err), -1);
 		peers_free(peers);

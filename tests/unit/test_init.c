@@ -425,7 +425,7 @@ test_agent_has_successors(void)
 	add(&r, PLAN_UPLOAD, "out");
 	check_int(run(&r), 7);
 	check_int(times_told("began agent"), 3);
-	check_int(times_told("agent knows a worker"), 2);	/* the third: those before read nothing */
+	check_int(times_told("agent knows a worker"), 2);	/* those before read nothing */
 	check_int(times_told("began in"), 1);
 	check(in_order("done out", "stop agent"));
 	agent_does = "";

@@ -23,7 +23,7 @@
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
 #define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
-#define REST_PART	16		/* of --memory: connections, threads, the processes themselves */
+#define REST_PART	16	/* of --memory: connections, threads, the processes themselves */
 #define NAMES_PART		4
 #define NAMES_MIN		((int64_t)16 << 20)
 
@@ -212,8 +212,8 @@ static int
 connect_store(struct mountd *m, struct err *err)
 {
 	const struct plan_tuning *t = m->opt->tuning;
-	struct http_options http = { .max_connections = (int)t->connections, .threads = HTTP_THREADS,
-	    .max_tries = (int)t->tries };
+	struct http_options http = { .max_connections = (int)t->connections,
+	    .threads = HTTP_THREADS, .max_tries = (int)t->tries };
 	struct store_options store = store_options_of(m->opt->access);
 
 	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||

@@ -868,7 +868,8 @@ http_new(const struct http_options *o, struct err *err)
 	};
 
 	pthread_mutex_init(&h->lock, NULL);
-	h->max_connections = h->limit = max;
+	h->max_connections = max;
+	h->limit = max;
 	h->max_tries = o->max_tries;
 	h->stall_timeout_ms = or_default(o->stall_timeout_ms, STALL_TIMEOUT_MS);
 	while ((int)h->nloops < threads)

@@ -250,7 +250,7 @@ probe_found() {
 	assert_in "$out" '"mounts": 2'
 }
 
-@test "container: no CAP_SYS_ADMIN, but user namespaces: root, another user, and what docker exec sees" {
+@test "container: no CAP_SYS_ADMIN, but user namespaces: root, and another user" {
 	local allowed=(--device "$fuse_device:/dev/fuse" --security-opt seccomp=unconfined
 	    --security-opt apparmor=unconfined)
 	probe "${allowed[@]}"
@@ -263,6 +263,19 @@ probe_found() {
 	container 0 "${allowed[@]}" -e "AMLSHIM_JOB=$(sed 's/^command:.*/command: touch x; chown 33:44 x; stat -c %u:%g x; grep -c . \/proc\/self\/uid_map/' "$T/job.yml")" "$TRAINING"
 	assert_equal "$out" "33:44
 1"
+}
+
+@test "container: a user namespace, seen from docker exec: status and healthcheck, the mount but not its files" {
+	running "${fuse[@]}" --user 1000:1000 -e "AMLSHIM_JOB=
+command: ls \${{inputs.d}}; sleep 300
+inputs: {d: {type: uri_folder, path: azureml://datastores/digits/paths/data/}}" "$TRAINING"
+	wait_for 60 container_says part-03
+	run_status 0 docker exec "$container" /sbin/amlshim healthcheck
+	run_status 0 docker exec "$container" /sbin/amlshim status
+	assert_in "$out" /mnt/amlshim/inputs/d
+	run_status 0 docker exec "$container" grep -c fuse.amlshim /proc/mounts
+	run_status 2 docker exec -u 0 "$container" ls /mnt/amlshim/inputs/d
+	assert_in "$err" "Permission denied"
 }
 
 @test "container: a user that no user namespace is allowed: an error that says so, or copies" {

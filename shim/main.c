@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/data.h"
 #include "cli/docker_credential.h"
 #include "cli/doctor.h"
 #include "cli/manual.h"
@@ -75,8 +76,11 @@ main(int argc, char **argv, char **envp)
 	case OPTIONS_TOKEN:
 		return (token_command(&opt, &inherited, envp));
 	case OPTIONS_LS:
+		return (ls_command(&opt, &inherited, envp));
 	case OPTIONS_CAT:
+		return (cat_command(&opt, &inherited, envp));
 	case OPTIONS_CP:
+		return (cp_command(&opt, &inherited, envp));
 	case OPTIONS_RUN:
 	case OPTIONS_PLAN:
 		break;

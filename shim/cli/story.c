@@ -80,11 +80,19 @@ settle_cloud(struct story *story, const struct options *opt, struct err *err)
 	return (err_on(err, "AZUREML_CURRENT_CLOUD"));
 }
 
+int
+story_reads_data(const struct options *opt)
+{
+	return (opt->command == OPTIONS_LS || opt->command == OPTIONS_CAT ||
+	    opt->command == OPTIONS_CP);
+}
+
 /* The workspace, for what no file describes. */
 static int
 may_ask(const struct options *opt)
 {
-	return (opt->resolve || (opt->command == OPTIONS_RUN && !opt->dry_run));
+	return (opt->resolve || story_reads_data(opt) ||
+	    (opt->command == OPTIONS_RUN && !opt->dry_run));
 }
 
 int
@@ -134,7 +142,8 @@ story_read(struct story *story, const struct options *opt, char *const *envp, st
 	if (opt->workspace != NULL &&
 	    facts_set_workspace(&story->facts, opt->workspace, &story->mem, err) != 0)
 		return (-1);
-	if (opt->job == NULL && story_wants_tokens(opt) && is_for_user_only(&story->facts))
+	if (opt->job == NULL && (story_wants_tokens(opt) || story_reads_data(opt)) &&
+	    is_for_user_only(&story->facts))
 		story->spec.job.identity.type = SPEC_IDENTITY_USER;
 	if (may_ask(opt))
 		story_hide_inputs(opt, envp);

@@ -25,6 +25,8 @@ struct story {
 	int		stop_signal;	/* came while the workspace was asked; 0: none */
 };
 
+/* 1: data is looked at, or copied, without a job. */
+int	story_reads_data(const struct options *);
 /* 1: tokens are asked for by name, so that there is something to do even without a job. */
 int	story_wants_tokens(const struct options *);
 /*

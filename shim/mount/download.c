@@ -450,8 +450,8 @@ list_input(struct download *d, struct err *err)
 	if (a->is_file) {
 		if (stat_blob(d, a->prefix, 1, &attr, err) != 0)
 			return (-1);
-		found(d, new_file(a->prefix, strlen(a->prefix), slash == NULL ? a->prefix :
-		    slash + 1, &attr));
+		found(d, new_file(a->prefix, strlen(a->prefix), a->file_name != NULL ?
+		    a->file_name : slash == NULL ? a->prefix : slash + 1, &attr));
 		return (0);
 	}
 	if (a->prefix[0] != '\0')
@@ -635,7 +635,8 @@ transfer_download_main(const struct transfer_options *opt)
 	if (journal_known(d.t.journal) != 0) {
 		log_info("%lld files were there from an earlier run",
 		    (long long)d.t.stats.files_kept);
-		tidy(&d, dup(d.t.target_fd), "", 0);
+		if (!opt->access->is_file)	/* else the folder may be anybody's */
+			tidy(&d, dup(d.t.target_fd), "", 0);
 	}
 	transfer_send(&d.t, WIRE_PROGRESS, NULL);
 	transfer_send(&d.t, WIRE_READY, NULL);

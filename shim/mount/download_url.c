@@ -264,7 +264,8 @@ transfer_url_main(const struct transfer_options *opt)
 	pthread_t thread;
 
 	transfer_begin(&f.t, opt, 1);
-	f.name = slash != NULL ? slash + 1 : opt->access->prefix;
+	f.name = opt->access->file_name != NULL ? opt->access->file_name :
+	    slash != NULL ? slash + 1 : opt->access->prefix;
 	f.url = mem_strdup(opt->access->url);
 	f.fd = openat(f.t.target_fd, TEMPORARY,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);

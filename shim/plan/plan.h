@@ -70,6 +70,7 @@ struct plan_access {		/* one input or output that is data */
 	const char	*only;		/* a model's: a download fetches of the prefix nothing but
 					   this, a file or a folder; NULL: all */
 	int		 is_model;	/* AZUREML_MODEL_DIR names its target */
+	const char	*file_name;	/* download of one blob: its file's; NULL: the blob's */
 	int		 hns;		/* ADLS, OneLake: known to be hierarchical */
 	const char	*url;		/* a public file, whole; then base_url is its server, and
 					   nobody is asked for a credential.  NULL: none */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "spec/dsuri.h"
 
 #define TOKEN_MS	110000	/* longer than the 70 s of a metadata service being updated */
 #define RENEW_S		300
@@ -68,16 +69,29 @@ find_io(const struct spec_job *job, const char *text, int *ret_is_output, struct
 	    is_output ? "the job has no such output" : "the job has no such input"));
 }
 
+/* A public server has single files. */
+static enum spec_type
+type_of(const struct story *story, const char *text, struct arena *mem)
+{
+	struct err why = ERR_EMPTY;
+	struct dsuri uri;
+
+	return (dsuri_parse_in(facts_cloud(&story->facts), &uri, text, mem, &why) == 0 &&
+	    uri.form == DSURI_HTTP ? SPEC_URI_FILE : SPEC_URI_FOLDER);
+}
+
 /* The job becomes one that has nothing but this. */
 static int
-reduce(struct spec_job *job, const struct spec_job *whole, const char *text, int is_target,
-    const char **ret_below, struct arena *mem, struct err *err)
+reduce(struct story *story, const struct spec_job *whole, const char *text, int is_target,
+    const char **ret_below, struct err *err)
 {
-	struct spec_io *io = arena_alloc(mem, sizeof(*io));
+	struct spec_job *job = &story->spec.job;
+	struct spec_io *io = arena_alloc(&story->mem, sizeof(*io));
 	int is_output = is_target;
 
 	*ret_below = "";
-	*io = (struct spec_io){ .name = "data", .type = SPEC_URI_FOLDER, .path = text };
+	*io = (struct spec_io){ .name = "data", .type = type_of(story, text, &story->mem),
+	    .path = text };
 	if (str_starts(text, "inputs.") || str_starts(text, "outputs."))
 		if (find_io(whole, text, &is_output, io, ret_below, err) != 0)
 			return (-1);
@@ -127,7 +141,7 @@ place_decide(struct place *p, struct story *story, const struct options *opt, co
 	*p = (struct place){ .text = text };
 	if (place_is_here(bare))
 		return (refuse(err, text, "it is a path here, not data of a store"));
-	if (reduce(&story->spec.job, &whole, bare, is_target, &below, &story->mem, err) != 0)
+	if (reduce(story, &whole, bare, is_target, &below, err) != 0)
 		return (-1);
 	mine.argv = words;
 	mine.nexport_tokens = mine.ntoken_files = 0;

@@ -203,8 +203,12 @@ data_job() {
 	cgroup=$base/amlshim-$$-$BATS_TEST_NUMBER
 	mkdir "$cgroup"
 	echo $((64 << 20)) >"$cgroup/$limit"
-	# The first process of the command is killed for what it holds.
-	amlshim_in() { sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$cgroup/$files" "$AMLSHIM" "$@"; }
+	# As a container sees it: the cgroup is the root.  The command is killed for what it holds.
+	amlshim_in() {
+		sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$cgroup/$files" unshare --cgroup --mount \
+		    --propagation "${PID1[-1]}" sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$cgroup" "$base" \
+		    "$AMLSHIM" "$@"
+	}
 	amlshim_in --report "$report" -- python3 -c 'x = bytearray(200 << 20)' || true
 	reported "r['memory_kills'] == 1 and r['child']['signal'] == 9"
 	amlshim_in --report "$report" -- true

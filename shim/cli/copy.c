@@ -62,7 +62,8 @@ copy_as_job(struct place *p, struct story *story, const struct options *opt, con
 	auto_buf struct buf pair = BUF_EMPTY;
 	struct init_options init = { .inherited = *inherited, .envp = envp, .plan = &p->plan,
 	    .spec = &story->spec, .facts = &story->facts, .leftover_ms = 0, .grace_ms = 0,
-	    .flush_ms = -1, .start_ms = opt->start_ms, .report = &report, .no_subreaper = 1 };
+	    .flush_ms = -1, .start_ms = opt->start_ms, .report = &report, .launch = &opt->launch,
+	    .no_subreaper = 1 };
 
 	buf_printf(&pair, "%s\n%s\n%s\n%s", a->base_url, a->container, a->prefix, here);
 	a->journal = a->url != NULL ? NULL : arena_printf(&story->mem, "%s.%016llx", a->journal,

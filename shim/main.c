@@ -53,6 +53,7 @@ main(int argc, char **argv, char **envp)
 	if (argc > 0 && is_helper(argv[0]))
 		return (run_helper(argc, argv, envp, &inherited));
 	if (options_parse(&opt, argc, argv, envp, &mem, &err) != 0) {
+		log_setup(opt.verbosity, opt.log_json ? LOG_JSON : LOG_TEXT);
 		log_err(&err);
 		return (err_exit_status(&err));
 	}

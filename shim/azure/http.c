@@ -496,7 +496,7 @@ trace_try(const struct job *j)
 	char url[256];
 
 	if (trace_on())
-		trace_span("http", j->call->op, j->began_us,
+		trace_request("http", j->call->op, j->began_us,
 		    http_printable_url(j->try.request.url, url, sizeof(url)), "status",
 		    j->call->response.status);
 }

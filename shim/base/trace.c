@@ -51,12 +51,30 @@ begin_event(struct json_out *out, struct buf *text, const char *phase, const cha
 }
 
 static void
+write_events(const struct buf *text)
+{
+	if (lseek(fd, 0, SEEK_CUR) > TRACE_BYTES_MAX ||		/* of all processes together */
+	    write(fd, text->data, text->len) != (ssize_t)text->len)
+		return;			/* a full disk costs the trace, nothing else */
+}
+
+static void
 end_event(struct json_out *out, struct buf *text, const char *separator)
 {
 	json_out_end(out, '}');
 	buf_adds(text, separator);
-	if (write(fd, text->data, text->len) != (ssize_t)text->len)
-		return;			/* a full disk costs the trace, nothing else */
+}
+
+static void
+put_args(struct json_out *out, const char *detail, const char *value, int64_t number)
+{
+	json_out_key(out, "args");
+	json_out_begin(out, '{');
+	if (detail != NULL)
+		json_out_kstring(out, "detail", detail);
+	if (value != NULL)
+		json_out_kint(out, value, number);
+	json_out_end(out, '}');
 }
 
 void
@@ -72,14 +90,35 @@ trace_span(const char *category, const char *name, int64_t began_us, const char 
 	json_out_kstring(&out, "cat", category);
 	json_out_kint(&out, "ts", began_us);
 	json_out_kint(&out, "dur", clock_us() - began_us);
-	json_out_key(&out, "args");
-	json_out_begin(&out, '{');
-	if (detail != NULL)
-		json_out_kstring(&out, "detail", detail);
-	if (value != NULL)
-		json_out_kint(&out, value, number);
-	json_out_end(&out, '}');
+	put_args(&out, detail, value, number);
 	end_event(&out, &text, ",\n");
+	write_events(&text);
+}
+
+void
+trace_request(const char *category, const char *name, int64_t began_us, const char *detail,
+    const char *value, int64_t number)
+{
+	static _Atomic int64_t last_id;
+	auto_buf struct buf text = BUF_EMPTY;
+	struct json_out out;
+	int64_t id;
+
+	if (!trace_on())
+		return;
+	id = ++last_id;
+	begin_event(&out, &text, "b", name);
+	json_out_kstring(&out, "cat", category);
+	json_out_kint(&out, "id", id);
+	json_out_kint(&out, "ts", began_us);
+	put_args(&out, detail, value, number);
+	end_event(&out, &text, ",\n");
+	begin_event(&out, &text, "e", name);
+	json_out_kstring(&out, "cat", category);
+	json_out_kint(&out, "id", id);
+	json_out_kint(&out, "ts", clock_us());
+	end_event(&out, &text, ",\n");
+	write_events(&text);
 }
 
 static void
@@ -94,6 +133,8 @@ name_process(const char *name, const char *separator)
 	json_out_kstring(&out, "name", name);
 	json_out_end(&out, '}');
 	end_event(&out, &text, separator);
+	if (write(fd, text.data, text.len) != (ssize_t)text.len)
+		return;
 }
 
 void

@@ -152,7 +152,7 @@ run_job(const struct options *opt, struct init_options *init, struct story *stor
 	trace_span("phase", "read the spec and plan", began_us, NULL, NULL, 0);
 	log_plan_warnings(&story->plan);
 	if (opt->explain)
-		plan_print(&story->plan, opt->json, stderr);
+		plan_print(&story->plan, opt->log_json ? PLAN_JSON_LINE : opt->json, stderr);
 	status = snapshot_check(opt, story, &err);
 	if (status != 0)
 		return (refuse_code(init, status, &err));

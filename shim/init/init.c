@@ -511,6 +511,7 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		w->was_ready = 1;
 		w->done = w->access != NULL && w->access->action == PLAN_DOWNLOAD;
 		log_info("%s is ready", w->name);
+		trace_request("worker", "get ready", w->began_us, w->name, NULL, 0);
 		if (workers_all_ready(&in->workers))
 			post(in, EV_READY);
 		break;
@@ -645,6 +646,7 @@ worker_reaped(struct init *in, struct worker *w, int status)
 	int lost;
 
 	read_worker(in, w);
+	trace_request("worker", w->name, w->began_us, NULL, "wait_status", status);
 	lost = !may_end(w, status);
 	if (lost)
 		note_end(in, w, status);

@@ -112,6 +112,21 @@ secret_prefix(const char *text, const char *word)
 	return (0);
 }
 
+/* Behind a secret: to the quote that ends it, or to what cannot be a part of it. */
+static const char *
+skip_secret(const char *text)
+{
+	char quote;
+
+	text += strspn(text, " ");
+	if (strncasecmp(text, "bearer ", 7) == 0)
+		text += 7;
+	quote = *text;
+	if ((quote != '"' && quote != '\'') || strchr(text + 1, quote) == NULL)
+		return (text + strcspn(text, " \t\n\"'&"));
+	return (strchr(text + 1, quote) + 1);
+}
+
 void
 report_add_redacted(struct buf *to, const char *text)
 {
@@ -127,13 +142,8 @@ report_add_redacted(struct buf *to, const char *text)
 			continue;
 		}
 		buf_add(to, text, prefix);
-		text += prefix;
-		text += strspn(text, " \"'");
-		if (strncasecmp(text, "bearer ", 7) == 0)
-			text += 7;
 		buf_adds(to, "***");
-		text += strcspn(text, " \t\n\"'&");
-		word = text;
+		word = text = skip_secret(text + prefix);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "init/safe.h"
 #include "init/worker_parts.h"
 #include "mount/mountd.h"
@@ -88,6 +89,7 @@ worker_fork(struct workers *w, struct worker *self, struct err *err)
 	if (wire_pair(pair, err) != 0)
 		return (-1);
 	atomic_store(&self->vitals->beat_ms, 0);	/* its own, not that of the one before */
+	self->began_us = trace_begin();
 	self->pid = fork();
 	if (self->pid == 0)
 		worker_run(w, self, pair[1], init_pid);

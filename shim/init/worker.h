@@ -43,6 +43,7 @@ struct worker {
 	const char	*name;			/* "agent", "mount data", "download data" */
 	const struct plan_access *access;	/* NULL: the agent */
 	pid_t		 pid;			/* 0: not alive */
+	int64_t		 began_us;		/* of its process, for the trace */
 	int		 fd;			/* wire to it; -1 */
 	struct worker_fds fds;
 	int		 life;			/* how many were before this one */

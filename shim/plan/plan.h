@@ -194,7 +194,9 @@ int	plan_choose_reader(struct plan_identity *ret, enum spec_secret_from, const s
 /* Needs a network (agent, workers)?  0: amlshim is just an init. */
 int	plan_needs_agent(const struct plan *);
 
-/* A table for people or JSON for programs; no secret in either. */
+/* A table for people (json 0) or JSON for programs, of many lines or one; no secret in any. */
+#define PLAN_JSON	1
+#define PLAN_JSON_LINE	2
 int	plan_print(const struct plan *, int json, FILE *);
 /* "URL/CONTAINER/PATH" of something in an access's container, for messages. */
 const char *plan_place(const struct plan_access *, const char *path, struct arena *);

@@ -571,12 +571,12 @@ json_texts(struct json_out *o, const char *key, const struct plan_warning *list,
 }
 
 static void
-print_json(const struct plan *plan, struct buf *to)
+print_json(const struct plan *plan, int pretty, struct buf *to)
 {
 	struct json_out o;
 	size_t i;
 
-	json_out_init(&o, to, 1);
+	json_out_init(&o, to, pretty);
 	json_out_begin(&o, '{');
 	json_command(&o, plan);
 	json_broker(&o, plan);
@@ -601,7 +601,7 @@ plan_print(const struct plan *plan, int json, FILE *to)
 	auto_buf struct buf out = BUF_EMPTY;
 
 	if (json)
-		print_json(plan, &out);
+		print_json(plan, json != PLAN_JSON_LINE, &out);
 	else
 		print_text(plan, &out);
 	if (fwrite(buf_str(&out), 1, out.len, to) != out.len || fflush(to) != 0)

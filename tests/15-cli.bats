@@ -40,7 +40,7 @@ all_commands() {
 
 @test "the man page has each command and flag with its variable, and groff has nothing to say" {
 	amlshim 0 help man
-	page=$(sed 's/\\-/-/g' <<<"$out")
+	page=${out//\\-/-}
 	[ "$(all_flags | wc -l)" -ge 50 ]
 	for flag in $(all_flags); do
 		variable=$(grep -E -A2 -- "^\.B (-., )?$flag([ [].*)?$" <<<"$page" | sed -n 's/^Variable: \(.*\)\.$/\1/p')

@@ -50,6 +50,20 @@ data_job() {
 	END
 }
 
+@test "report: docs/REPORT.md has each key, and docs/TROUBLESHOOTING.md each message of the data commands" {
+	cd "$BATS_TEST_DIRNAME/.."
+	for key in $(python3 tests/lib/check_report.py --keys); do
+		grep -qF "\`$key\`" docs/REPORT.md || { echo "not in docs/REPORT.md: $key"; return 1; }
+	done
+	found=0
+	while read -r message; do
+		grep -qF "\"$message\"" docs/TROUBLESHOOTING.md || { echo "not in docs/TROUBLESHOOTING.md: $message"; return 1; }
+		found=$((found + 1))
+	done < <(cat shim/cli/place.c shim/cli/copy.c | tr -d '\n' | grep -oE '(refuse\(err, [^"]*|: |\? )"(it is [^"]*|an input is [^"]*|the job has [^"]*|there is no job[^"]*|a public [^"]*|one of the places [^"]*)"' |
+	    sed 's/^[^"]*"//; s/"$//' | grep -v "^it is no regular file\|^it is a file" | sort -u)
+	[ $found -ge 8 ]
+}
+
 @test "report: a job with data, as whom and why, bytes, requests, phases, the command's end" {
 	job_as managed
 	for how in pid1 plain; do
@@ -153,7 +167,7 @@ data_job() {
 	assert_equal "$(cat <&5)" old
 	exec 5<&-
 	reported "r['status'] == 0"
-	assert_equal "$(ls "$BATS_TEST_TMPDIR" | grep -c report.json)" 1
+	assert_equal "$(find "$BATS_TEST_TMPDIR" -name 'report.json*' | wc -l)" 1
 	cd "$BATS_TEST_TMPDIR"
 	rm "$report"
 	amlshim 0 --report report.json -- sh -c 'cd /; true'

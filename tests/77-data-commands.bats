@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # amlshim ls, cat and cp: data as the job has it, as whom the job has it, without running the job.
 # bats file_tags=root
+# shellcheck disable=SC2086 # addresses, ranges and commands have no blanks, or are meant to be split
 
 load helpers
 load lib/jobs

@@ -220,7 +220,7 @@ static void
 put_child(struct json_out *o, const struct report_end *end)
 {
 	int status = end->job != NULL ? end->job->status : 0;
-	int gone = end->job_started && end->job->gone;
+	int gone = end->job != NULL && end->job_started && end->job->gone;
 
 	json_out_key(o, "child");
 	json_out_begin(o, '{');

@@ -20,7 +20,7 @@
 #define REPORT_PATH_SIZE	4096
 #define REPORT_PHASES		24	/* what is more is counted to the last */
 #define REPORT_LOST		8	/* of outputs that did not get out, these are named */
-/* What Kubernetes reads of a termination log (kubelet: "message ... limited to 4096 bytes"). */
+/* What Kubernetes reads of a termination log ("Determine the Reason for Pod Failure"). */
 #define REPORT_IN_PLACE_MAX	4096
 
 struct report {
@@ -38,7 +38,7 @@ struct report {
 /* What is known when it ends. */
 struct report_end {
 	int		 status;		/* of amlshim */
-	const char	*ended_by;		/* "command", "stop_signal", "time_limit", "failure" */
+	const char	*ended_by;		/* command, stop_signal, time_limit, failure */
 	const struct plan *plan;		/* NULL: there is none */
 	const struct workers *workers;		/* NULL: none was started */
 	const struct job *job;			/* NULL: it never got so far */
@@ -49,7 +49,7 @@ struct report_end {
 	int64_t		 memory_kills;		/* in its cgroup; < 0: not known */
 };
 
-/* file: NULL: none is wanted; else the place is found now, before anybody changes directory. */
+/* file NULL: none is wanted; else the place is found now, before anybody changes directory. */
 int	report_begin(struct report *, const char *file, char *const *argv, struct err *);
 /* The phase before ends. */
 void	report_phase(struct report *, const char *name);

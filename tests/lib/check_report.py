@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The schema of docs/REPORT.md: check_report.py FILE [EXPRESSION...]
+"""The schema of docs/REPORT.md: check_report.py FILE [EXPRESSION...], or check_report.py --keys
 
 Fails unless FILE is one JSON object with just the keys below, each of its type.  Each EXPRESSION is
 Python about the report, called r, and must be true.
@@ -37,7 +37,12 @@ def many(check):
     return lambda v: isinstance(v, list) and all(check(x) for x in v)
 
 
+KEYS = set()
+
+
 def thing(**keys):
+    KEYS.update(keys)
+
     def check(v):
         if not isinstance(v, dict) or set(v) != set(keys):
             sys.exit("keys %s, wanted %s" % (sorted(v), sorted(keys)))
@@ -71,6 +76,9 @@ REPORT = thing(
 
 
 def main():
+    if sys.argv[1] == "--keys":
+        print("\n".join(sorted(KEYS)))
+        return
     r = json.load(open(sys.argv[1]))
     REPORT(r)
     at = 0

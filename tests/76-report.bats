@@ -287,7 +287,9 @@ for line in sys.stdin:
 		# From inside its namespaces, as docker exec does.
 		assert_equal "$(nsenter -t "$job_pid" -m cat "$JOB/mnt/inputs/data/hello.txt")" hello
 		[ "$(nsenter -t "$job_pid" -m cat "$JOB/mnt/outputs/model/part")" = partial ]
-		kill -0 "$job_pid"
+		# The broker answers, if only that nobody of the job asks.
+		endpoint=$(grep -o 'http://127[^ ]*' "$BATS_TEST_TMPDIR/out")
+		assert_equal "$(curl -s -o /dev/null -w '%{http_code}' "$endpoint?resource=https://storage.azure.com&api-version=2017-09-01")" 403
 		kill -TERM "$job_pid"
 		job_end 9
 		store_has "$BATS_TEST_NUMBER/part" <(echo partial)

@@ -2,14 +2,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "azure/claims.h"
-#include "azure/cred.h"
 #include "azure/refusal.h"
 #include "azure/store.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cli/advice.h"
+#include "cli/credential.h"
 #include "cli/doctor_parts.h"
 #include "identity/source.h"
 
@@ -20,8 +19,7 @@ struct visit {
 	struct doctor	*doctor;
 	const struct plan_access *access;
 	struct findings	*out;
-	struct token_claims who;
-	struct cred	*cred;
+	struct credential got;
 	struct store	*store;
 };
 
@@ -33,7 +31,7 @@ add_failure(struct visit *v, const char *check, struct err *err, int writing)
 	struct advice_case c = { .remedy = err->remedy,
 	    .account = v->access->store != SPEC_GEN1 ? v->access->account : NULL,
 	    .container = v->access->container, .writing = writing || v->access->is_output,
-	    .object_id = v->who.oid, .is_user = v->who.is_user,
+	    .object_id = v->got.who.oid, .is_user = v->got.who.is_user,
 	    .compute = v->doctor->story->spec.compute.name, .resource_group = f->resource_group,
 	    .workspace = f->workspace };
 
@@ -53,9 +51,9 @@ how_long(int64_t s, char *buf, size_t size)
 
 /* Everything that tells whose it is; the token itself never. */
 static void
-tell_token(struct visit *v, const struct token *t)
+tell_token(struct visit *v)
 {
-	const struct token_claims *c = &v->who;
+	const struct token_claims *c = &v->got.who;
 	const struct plan_identity *id = &v->access->identity;
 	const struct source *source = source_find(id->kind, &v->doctor->story->facts, NULL);
 	char left[32];
@@ -66,42 +64,19 @@ tell_token(struct visit *v, const struct token *t)
 	    c->appid[0] != '\0' ? c->appid : "not told", c->oid[0] != '\0' ? c->oid : "not told",
 	    c->tid[0] != '\0' ? c->tid : "not told", c->is_user ? "a person" : "an application",
 	    c->upn[0] != '\0' ? " " : "", c->upn, c->aud[0] != '\0' ? c->aud : id->audience,
-	    how_long(t->expires_unix_s - clock_wall_s(), left, sizeof(left)));
-}
-
-static int
-use_token(struct visit *v)
-{
-	const struct plan_identity *id = &v->access->identity;
-	struct token t = { .generation = 0 };
-	struct err err = ERR_EMPTY;
-	char url[256];
-
-	if (cache_get(v->doctor->cache, id, id->audience, 0, clock_ms() + DOCTOR_CHECK_MS, &t,
-	    &err) != 0) {
-		err_on(&err, "%s", http_printable_url(v->access->uri, url, sizeof(url)));
-		add_failure(v, "identity", &err, 0);
-		return (-1);
-	}
-	(void)token_read_claims(t.text.text, t.text.len, &v->who);
-	tell_token(v, &t);
-	v->cred = cred_fixed(WIRE_CRED_BEARER, t.text.text);
-	token_done(&t);
-	return (v->cred != NULL ? 0 : -1);
+	    how_long(v->got.expires_unix_s - clock_wall_s(), left, sizeof(left)));
 }
 
 static void
-use_sas(struct visit *v)
+tell_sas(struct visit *v)
 {
-	const struct plan_identity *id = &v->access->identity;
-	int64_t expiry = auth_sas_expiry(id->secret.text);
+	int64_t expiry = v->got.expires_unix_s;
 	char date[CLOCK_ISO8601_SIZE];
 
-	v->cred = cred_fixed(WIRE_CRED_SAS, id->secret.text);
 	if (expiry != 0)
 		clock_format_iso8601(expiry, date);
 	findings_add(v->out, expiry != 0 && expiry <= clock_wall_s() ? FINDING_WARN : FINDING_OK,
-	    "identity", v->access->name, "%s, ends %s", id->label,
+	    "identity", v->access->name, "%s, ends %s", v->access->identity.label,
 	    expiry != 0 ? date : "when its stored policy says");
 }
 
@@ -109,45 +84,22 @@ static int
 find_credential(struct visit *v)
 {
 	const struct plan_identity *id = &v->access->identity;
-
-	switch (id->kind) {
-	case PLAN_ID_ACCOUNT_KEY:
-		v->cred = cred_fixed(WIRE_CRED_SHARED_KEY, id->secret.text);
-		findings_add(v->out, FINDING_OK, "identity", v->access->name, "%s", id->label);
-		break;
-	case PLAN_ID_SAS:
-		use_sas(v);
-		break;
-	case PLAN_ID_NONE:
-		v->cred = cred_fixed(WIRE_CRED_ANONYMOUS, "");
-		findings_add(v->out, FINDING_OK, "identity", v->access->name, "%s", id->label);
-		break;
-	case PLAN_ID_SERVICE_PRINCIPAL:
-	case PLAN_ID_CERTIFICATE:
-	case PLAN_ID_USER:
-	case PLAN_ID_MANAGED:
-		return (use_token(v));
-	}
-	return (v->cred != NULL ? 0 : -1);
-}
-
-/* In the workspace or a vault: asked for there; *with is the identity that has it. */
-static int
-fetch_secret(struct visit *v, struct plan_access *with)
-{
-	const struct plan_identity *id = &v->access->identity;
-	struct kept k = { .generation = 0 };
 	struct err err = ERR_EMPTY;
+	char url[256];
 
-	*with = *v->access;
-	if (keeper_get(v->doctor->keeper, id, 0, clock_ms() + DOCTOR_CHECK_MS, &k, &err) != 0) {
+	if (credential_get(&v->got, id, v->doctor->cache, v->doctor->keeper, DOCTOR_CHECK_MS,
+	    &err) != 0) {
+		if (id->secret_from == SPEC_SECRET_HERE)
+			err_on(&err, "%s", http_printable_url(v->access->uri, url, sizeof(url)));
 		add_failure(v, "identity", &err, 0);
 		return (-1);
 	}
-	with->identity.secret = k.text;
-	if (id->kind == PLAN_ID_ACCOUNT_KEY || id->kind == PLAN_ID_SAS)
-		with->identity.kind = k.kind == SPEC_CRED_SAS ? PLAN_ID_SAS : PLAN_ID_ACCOUNT_KEY;
-	v->access = with;
+	if (v->got.kind == WIRE_CRED_BEARER)
+		tell_token(v);
+	else if (v->got.kind == WIRE_CRED_SAS)
+		tell_sas(v);
+	else
+		findings_add(v->out, FINDING_OK, "identity", v->access->name, "%s", id->label);
 	return (0);
 }
 
@@ -302,7 +254,7 @@ visit_store(struct visit *v)
 	struct store_options store = store_options_of(v->access);
 	struct err err = ERR_EMPTY;
 
-	store.cred = v->cred;
+	store.cred = v->got.cred;
 	store.http = v->doctor->http;
 	store.timeout_ms = DOCTOR_CHECK_MS;
 	if ((v->store = store_new(&store, &err)) == NULL) {
@@ -322,26 +274,21 @@ doctor_ask_access(void *access, struct findings *out)
 	struct doctor_access *da = access;
 	struct visit v = { .doctor = da->doctor, .access = da->access, .out = out };
 	const struct doctor_host *host = doctor_find_host(v.doctor, v.access->base_url);
-	int is_elsewhere = v.access->identity.secret_from != SPEC_SECRET_HERE;
-	struct plan_access with;
 
 	if (v.access->action == PLAN_PASS || v.access->url != NULL) {
 		findings_add(out, FINDING_OK, "storage", v.access->name, "%s",
 		    v.access->identity.reason);
 		return;
 	}
-	if ((is_elsewhere && fetch_secret(&v, &with) != 0) || find_credential(&v) != 0) {
+	if (find_credential(&v) != 0) {
 		findings_add(out, FINDING_SKIP, "storage", v.access->name,
 		    "there is no credential");
-		goto out;
+		return;
 	}
 	if (host != NULL && !host->reached)
 		findings_add(out, FINDING_SKIP, "storage", v.access->name, "%s is not reached",
 		    host->name);
 	else
 		visit_store(&v);
-	cred_free(v.cred);
-out:
-	if (v.access == &with)
-		secret_done(&with.identity.secret);
+	cred_free(v.got.cred);
 }

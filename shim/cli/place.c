@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "azure/cred.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -181,76 +180,16 @@ place_take_signals(const struct init_inherited *inherited)
 }
 
 static int
-use_token(struct reach *r, const struct plan_identity *id, struct err *err)
-{
-	struct token t = { .generation = 0 };
-
-	if (cache_get(r->cache, id, id->audience, 0, clock_ms() + TOKEN_MS, &t, err) != 0)
-		return (-1);
-	r->cred = cred_fixed(WIRE_CRED_BEARER, t.text.text);
-	r->expires_unix_s = t.expires_unix_s;
-	token_done(&t);
-	return (0);
-}
-
-/* It stands in the workspace or in a vault. */
-static int
-use_kept(struct reach *r, const struct plan_identity *id, struct err *err)
-{
-	struct plan_identity with = *id;
-	struct kept k = { .generation = 0 };
-	int failed = 0;
-
-	if (keeper_get(r->keeper, id, 0, clock_ms() + TOKEN_MS, &k, err) != 0)
-		return (-1);
-	r->expires_unix_s = k.expires_unix_s;
-	if (id->kind == PLAN_ID_ACCOUNT_KEY || id->kind == PLAN_ID_SAS) {
-		r->cred = cred_fixed(k.kind == SPEC_CRED_SAS ? WIRE_CRED_SAS :
-		    WIRE_CRED_SHARED_KEY, k.text.text);
-	} else {
-		with.secret = k.text;
-		failed = use_token(r, &with, err);
-	}
-	kept_done(&k);
-	return (failed);
-}
-
-static int
-find_cred(struct reach *r, const struct plan_identity *id, struct err *err)
-{
-	if (id->secret_from != SPEC_SECRET_HERE)
-		return (use_kept(r, id, err));
-	switch (id->kind) {
-	case PLAN_ID_ACCOUNT_KEY:
-		r->cred = cred_fixed(WIRE_CRED_SHARED_KEY, id->secret.text);
-		return (0);
-	case PLAN_ID_SAS:
-		r->cred = cred_fixed(WIRE_CRED_SAS, id->secret.text);
-		return (0);
-	case PLAN_ID_NONE:
-		r->cred = cred_fixed(WIRE_CRED_ANONYMOUS, "");
-		return (0);
-	case PLAN_ID_SERVICE_PRINCIPAL:
-	case PLAN_ID_CERTIFICATE:
-	case PLAN_ID_USER:
-	case PLAN_ID_MANAGED:
-		break;
-	}
-	return (use_token(r, id, err));
-}
-
-static int
 open_store(struct reach *r, struct err *err)
 {
 	const struct plan_access *a = r->place->access;
 	struct store_options store = store_options_of(a);
 
-	r->expires_unix_s = 0;
-	if (find_cred(r, &a->identity, err) != 0) {
+	if (credential_get(&r->got, &a->identity, r->cache, r->keeper, TOKEN_MS, err) != 0) {
 		err_on(err, "%s", r->place->text);
 		return (err_as(err, a->identity.label));
 	}
-	store.cred = r->cred;
+	store.cred = r->got.cred;
 	store.http = r->http;
 	r->store = store_new(&store, err);
 	return (r->store != NULL ? 0 : -1);
@@ -260,9 +199,9 @@ static void
 close_store(struct reach *r)
 {
 	store_free(r->store);
-	cred_free(r->cred);
+	cred_free(r->got.cred);
 	r->store = NULL;
-	r->cred = NULL;
+	r->got.cred = NULL;
 }
 
 int
@@ -286,7 +225,7 @@ reach_open(struct reach *r, const struct place *p, const struct facts *facts, st
 int
 reach_renew(struct reach *r, struct err *err)
 {
-	if (r->expires_unix_s == 0 || clock_wall_s() + RENEW_S < r->expires_unix_s)
+	if (r->got.expires_unix_s == 0 || clock_wall_s() + RENEW_S < r->got.expires_unix_s)
 		return (0);
 	close_store(r);
 	return (open_store(r, err));

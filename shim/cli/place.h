@@ -15,10 +15,9 @@
 #include "azure/http.h"
 #include "azure/store.h"
 #include "base/err.h"
+#include "cli/credential.h"
 #include "cli/options.h"
 #include "cli/story.h"
-#include "identity/cache.h"
-#include "identity/keeper.h"
 #include "init/init.h"
 
 struct place {
@@ -48,9 +47,8 @@ struct reach {
 	struct http	*http;
 	struct cache	*cache;
 	struct keeper	*keeper;
-	struct cred	*cred;
+	struct credential got;
 	struct store	*store;
-	int64_t		 expires_unix_s;	/* of the credential; 0: not known */
 };
 /* Says at -v as whom.  Whatever it returns, reach_close() is to be called. */
 int	reach_open(struct reach *, const struct place *, const struct facts *, struct err *);

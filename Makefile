@@ -60,7 +60,7 @@ HOST_PACKAGES := gcc libc6-dev linux-libc-dev make dpkg-dev patch xz-utils meson
                  python3 ca-certificates debian-archive-keyring
 LINT_PACKAGES := clang-tidy shellcheck
 FUZZ_PACKAGES := clang libclang-rt-dev llvm
-BATS_PACKAGES := bats
+BATS_PACKAGES := bats zsh groff-base
 BENCH_PACKAGES := python3 curl openssl procps psmisc util-linux
 
 main       := $(wildcard shim/main.c)

@@ -162,6 +162,13 @@ assert e["size"] == 20000000 and e["type"] == "file" and e["modified"].endswith(
 		[ "$(wc -l <"$BATS_TEST_TMPDIR/err")" = 1 ]
 	done
 	data 2 ls
+	# An address with a SAS is refused, and not shown.
+	for command in ls cat 'cp -R'; do
+		data 2 $command "$STORE_ENDPOINT/data/in?sv=1&sig=hunter2" x
+		refute_in "$out$err" hunter2
+		[ "$command" = 'cp -R' ] || data 2 $command "https://files.example.org/in?sig=hunter2"
+		refute_in "$out$err" hunter2
+	done
 	amlshim 2 ls inputs.data
 	assert_in "$err" "--job names one"
 }
@@ -224,12 +231,14 @@ assert e["size"] == 20000000 and e["type"] == "file" and e["modified"].endswith(
 	a_job
 	data 0 cat inputs.data/sub/deep/large
 	/usr/bin/env "SSL_CERT_FILE=$STORE_CA" python3 - "$AMLSHIM" cat $DS/in/sub/deep/large $DS/in/sub/deep/large \
+	    $DS/in/sub/deep/large $DS/in/sub/deep/large \
 	    --datastore "$JOB/store.yml" <<-'END' >"$BATS_TEST_TMPDIR/peak"
 		import resource, subprocess, sys
 		subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 		print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 	END
-	[ "$(cat "$BATS_TEST_TMPDIR/peak")" -lt 20000 ] || { cat "$BATS_TEST_TMPDIR/peak"; return 1; }
+	# 80 MB were read; under the sanitizers it is some 29 MB.
+	[ "$(cat "$BATS_TEST_TMPDIR/peak")" -lt 40000 ] || { cat "$BATS_TEST_TMPDIR/peak"; return 1; }
 }
 
 @test "cp: a file from a store, by its own name or another, into a folder; as PID 1 too" {
@@ -304,6 +313,8 @@ assert e["size"] == 20000000 and e["type"] == "file" and e["modified"].endswith(
 	data 0 ls -R outputs.model/tree
 	assert_equal "$out" $'digits\nempty\nsub/deep/large\nsub/hello.txt'
 	assert_equal "$(find "$in" -type f | wc -l)" 4
+	data 2 cp "$in/digits" "$STORE_ENDPOINT/data/out/$BATS_TEST_NUMBER/raw"	# as an output of a job
+	assert_in "$err" "$STORE_ENDPOINT/data/out/$BATS_TEST_NUMBER/raw: an output's path has to name a datastore"
 	data 2 cp "$in" outputs.model
 	data 125 cp /no/such/file outputs.model
 	data 2 cp "$in/digits" inputs.data/x
@@ -313,6 +324,23 @@ assert e["size"] == 20000000 and e["type"] == "file" and e["modified"].endswith(
 	assert_in "$err" "Storage Blob Data Contributor"
 	data 123 cp -R "$in" outputs.model
 	assert_in "$err" "Storage Blob Data Contributor"
+}
+
+@test "cp: on a terminal it says how far it is" {
+	job_as key
+	a_job
+	printf 'cd %q; export SSL_CERT_FILE=%q\n' "$BATS_TEST_TMPDIR" "$STORE_CA" >"$BATS_TEST_TMPDIR/run"
+	printf '%q ' "$AMLSHIM" cp --cache-dir "$JOB/cache" --datastore "$JOB/store.yml" "$in/sub/deep/large" $DS/out/tty/ >>"$BATS_TEST_TMPDIR/run"
+	script -qec "sh $BATS_TEST_TMPDIR/run" /dev/null >"$BATS_TEST_TMPDIR/shown" </dev/null
+	assert_in "$(cat "$BATS_TEST_TMPDIR/shown")" "upload ["
+	store_has out/tty/large "$in/sub/deep/large"
+	printf 'export SSL_CERT_FILE=%q\n' "$STORE_CA" >"$BATS_TEST_TMPDIR/run"
+	printf '%q ' "$AMLSHIM" cp --cache-dir "$JOB/cache" --datastore "$JOB/store.yml" -R $DS/many "$BATS_TEST_TMPDIR/many" >>"$BATS_TEST_TMPDIR/run"
+	script -qec "sh $BATS_TEST_TMPDIR/run" /dev/null >"$BATS_TEST_TMPDIR/shown" </dev/null
+	assert_in "$(cat "$BATS_TEST_TMPDIR/shown")" "download ["
+	assert_in "$(cat "$BATS_TEST_TMPDIR/shown")" "300/300 files"
+	data 0 cp -R $DS/many "$BATS_TEST_TMPDIR/again"
+	silent
 }
 
 @test "cp: what it says with -v is JSON, and no secret; a public address is asked without a credential" {

@@ -4,11 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/uri.h"
 #include "cli/data.h"
 #include "cli/place.h"
+#include "init/progress.h"
+
+#define SHOW_EVERY_MS	200
 
 static int
 fail(const struct err *err)
@@ -102,13 +106,36 @@ copy_here(struct place *p, struct story *story, const struct options *opt, const
 
 /* ---- to a store -------------------------------------------------------- */
 
+/* How far a file is, on a terminal. */
+struct sending {
+	struct wire_stats stats;
+	int64_t		 next_ms;
+};
+
+static void
+show_sent(void *arg, int64_t more)
+{
+	struct sending *s = arg;
+	char text[160], line[200];
+
+	s->stats.bytes_written += more;
+	if (!log_is_text() || !isatty(STDERR_FILENO) || clock_ms() < s->next_ms)
+		return;
+	s->next_ms = clock_ms() + SHOW_EVERY_MS;
+	progress_text(text, sizeof(text), "upload", &s->stats, 0, 1);
+	str_format(line, sizeof(line), "\r\033[K%s", text);
+	log_raw(line, strlen(line));
+}
+
 static int
 send_file(struct reach *r, const char *from, struct err *err)
 {
 	const struct plan_access *a = r->place->access;
 	auto_close int fd = open(from, O_RDONLY | O_CLOEXEC);
 	auto_buf struct buf name = BUF_EMPTY;
+	struct sending sending = { .next_ms = 0 };
 	struct stat st;
+	int failed;
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return (err_errno(err, "read", from));
@@ -118,8 +145,12 @@ send_file(struct reach *r, const char *from, struct err *err)
 	buf_adds(&name, a->prefix);
 	if (r->place->names_folder || a->prefix[0] == '\0')
 		buf_printf(&name, "%s%s", a->prefix[0] != '\0' ? "/" : "", last_part(from));
-	if (store_upload(r->store, buf_str(&name), fd, (int64_t)st.st_size, NULL, NULL, NULL,
-	    NULL, err) != 0)
+	sending.stats.bytes_total = (int64_t)st.st_size;
+	failed = store_upload(r->store, buf_str(&name), fd, (int64_t)st.st_size, NULL, NULL,
+	    show_sent, &sending, err);
+	if (sending.next_ms != 0)
+		log_raw("\r\033[K", 4);
+	if (failed != 0)
 		return (-1);
 	log_info("%s is %s/%s", from, a->container, buf_str(&name));
 	return (0);

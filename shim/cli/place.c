@@ -30,6 +30,16 @@ refuse(struct err *err, const char *text, const char *why)
 	return (err_on(err, "%s", text));
 }
 
+/* For messages: the query of an address may be a SAS. */
+static const char *
+printable(const char *text, struct arena *mem)
+{
+	char url[1024];
+
+	return (strstr(text, "://") == NULL ? text :
+	    arena_strdup(mem, http_printable_url(text, url, sizeof(url))));
+}
+
 /* "${{inputs.data}}/a" as "inputs.data/a". */
 static const char *
 without_braces(const char *text, struct arena *mem)
@@ -137,7 +147,7 @@ place_decide(struct place *p, struct story *story, const struct options *opt, co
 	const char *bare = without_braces(text, &story->mem), *below;
 	int failed;
 
-	*p = (struct place){ .text = text };
+	*p = (struct place){ .text = printable(text, &story->mem) };
 	if (place_is_here(bare))
 		return (refuse(err, text, "it is a path here, not data of a store"));
 	if (reduce(story, &whole, bare, is_target, &below, err) != 0)
@@ -147,11 +157,14 @@ place_decide(struct place *p, struct story *story, const struct options *opt, co
 	mine.broker_dialects = 0;
 	failed = story_decide(story, &mine, err);
 	story->spec.job = whole;
-	if (failed != 0)
+	if (failed != 0) {
+		if (err->kind == ERR_USAGE && p->text != text)	/* not of "inputs.data" */
+			str_format(err->resource, sizeof(err->resource), "%s", p->text);
 		return (-1);
+	}
 	p->plan = story->plan;
 	if (p->plan.naccesses == 0 || p->plan.accesses[0].action == PLAN_PASS)
-		return (refuse(err, text, "it is not data of a store"));
+		return (refuse(err, p->text, "it is not data of a store"));
 	p->access = &p->plan.accesses[0];
 	return (go_below(p, below, &story->mem, err));
 }

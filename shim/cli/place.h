@@ -21,7 +21,7 @@
 #include "init/init.h"
 
 struct place {
-	const char	*text;		/* as it was named */
+	const char	*text;		/* as it was named, but without a query */
 	struct plan	 plan;		/* one access */
 	struct plan_access *access;	/* the prefix is the path that was named */
 	int		 names_folder;	/* by its type, or a '/' at its end */

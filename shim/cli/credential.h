@@ -2,7 +2,7 @@
 #define CLI_CREDENTIAL_H
 
 /*
- * credential -- what an identity of the plan uses, got in this process: for the doctor, ls, cat, cp.
+ * credential -- what an identity of the plan uses, got in this process: doctor, ls, cat, cp.
  *
  * In a run the agent gets it, from the same cache and keeper.
  */

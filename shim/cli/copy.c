@@ -61,12 +61,11 @@ copy_as_job(struct place *p, struct story *story, const struct options *opt, con
     const struct init_inherited *inherited, char **envp)
 {
 	static char *none[] = { NULL };
-	static struct report report;		/* none is wanted */
 	struct plan_access *a = p->access;
 	auto_buf struct buf pair = BUF_EMPTY;
 	struct init_options init = { .inherited = *inherited, .envp = envp, .plan = &p->plan,
 	    .spec = &story->spec, .facts = &story->facts, .leftover_ms = 0, .grace_ms = 0,
-	    .flush_ms = -1, .start_ms = opt->start_ms, .report = &report, .launch = &opt->launch,
+	    .flush_ms = -1, .start_ms = opt->start_ms, .launch = &opt->launch,
 	    .no_subreaper = 1 };
 
 	buf_printf(&pair, "%s\n%s\n%s\n%s", a->base_url, a->container, a->prefix, here);

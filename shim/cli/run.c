@@ -170,20 +170,19 @@ run_command(struct options *opt, const struct init_inherited *inherited, char **
 {
 	static struct story story;
 	static struct account account;
-	static struct report report;
 	struct init_options init = { .inherited = *inherited, .envp = envp,
 	    .grace_ms = opt->grace_ms, .leftover_ms = opt->leftover_ms,
 	    .flush_ms = opt->flush_ms, .start_ms = opt->start_ms,
 	    .watchdog_ms = opt->watchdog_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
 	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit,
-	    .launch = &opt->launch, .hold_ms = opt->hold_ms, .report = &report };
+	    .launch = &opt->launch, .hold_ms = opt->hold_ms };
 	static struct err err;
 	int status;
 
 	if (opt->dry_run || opt->command == OPTIONS_PLAN)
 		return (print_plan(&story, opt, envp));
-	if (report_begin(&report, opt->report, opt->argv, &err) != 0 ||
+	if (report_begin(&init.report, opt->report, opt->argv, &err) != 0 ||
 	    (opt->trace != NULL && trace_open(opt->trace, &err) != 0))
 		return (fail(&init, &err));
 	if (opt->user != NULL) {

@@ -50,7 +50,7 @@ struct init_options {
 	const unsigned char *exit_as_zero;	/* [256]: codes of the job that mean success */
 	int		 shed;		/* this is amlshim as it was linked: shed.h */
 	int64_t		 hold_ms;	/* after a failure; 0: not; < 0: until a stop signal */
-	struct report	*report;	/* begun; its file "": none is wanted */
+	struct report	*report;	/* begun; NULL, or its file "": none is wanted */
 	const struct err *failure;	/* it has failed already: nothing is started; NULL */
 };
 

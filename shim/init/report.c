@@ -36,8 +36,10 @@ wall_ms(void)
 }
 
 int
-report_begin(struct report *r, const char *file, char *const *argv, struct err *err)
+report_begin(struct report **ret, const char *file, char *const *argv, struct err *err)
 {
+	static struct report report;
+	struct report *r = *ret = &report;
 	char cwd[PATH_MAX];
 
 	if (file == NULL || file[0] == '\0')
@@ -45,9 +47,11 @@ report_begin(struct report *r, const char *file, char *const *argv, struct err *
 	if (file[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
 		return (err_errno(err, "find the place of the report", file));
 	if (str_format(r->file, sizeof(r->file), "%s%s%s", file[0] == '/' ? "" : cwd,
-	    file[0] == '/' ? "" : "/", file) != 0)
+	    file[0] == '/' ? "" : "/", file) != 0) {
+		r->file[0] = '\0';
 		return (err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "find the place of the report",
 		    "its path is too long"));
+	}
 	r->argv = argv;
 	r->began_wall_ms = wall_ms();
 	r->began_us = clock_us();
@@ -380,6 +384,7 @@ put_access(struct json_out *o, const struct plan_access *a, const struct worker 
 	put_identity(o, &a->identity);
 	put_bytes(o, w);
 	put_requests(o, w);
+	json_out_kint(o, "restarts", w != NULL ? w->life : 0);
 	json_out_kint(o, "files", w != NULL ? w->stats.files_done : 0);
 	json_out_kint(o, "files_kept", w != NULL ? w->stats.files_kept : 0);
 	json_out_kint(o, "files_failed", w != NULL ? w->stats.files_failed : 0);
@@ -423,6 +428,7 @@ put_agent(struct json_out *o, const struct workers *w)
 	put_count(o, "given_to_job", agent != NULL ? agent->stats.tokens : 0,
 	    agent != NULL && agent->vitals != NULL ? &agent->vitals->tokens : NULL);
 	put_requests(o, agent);
+	json_out_kint(o, "restarts", agent != NULL ? agent->life : 0);
 	json_out_end(o, '}');
 }
 

@@ -49,8 +49,12 @@ struct report_end {
 	int64_t		 memory_kills;		/* in its cgroup; < 0: not known */
 };
 
-/* file NULL: none is wanted; else the place is found now, before anybody changes directory. */
-int	report_begin(struct report *, const char *file, char *const *argv, struct err *);
+/*
+ * The one of this process, which init keeps when it sheds all else (shed.h).  file NULL: none is
+ * wanted; else its place is found now, before anybody changes directory.
+ * fails  -1; *ret is there all the same, and wants none
+ */
+int	report_begin(struct report **ret, const char *file, char *const *argv, struct err *);
 /* The phase before ends. */
 void	report_phase(struct report *, const char *name);
 struct signalfd_siginfo;

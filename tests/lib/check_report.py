@@ -64,14 +64,14 @@ REPORT = thing(
     job=maybe(text), command=many(text), started=date, ended=date, duration_ms=count,
     phases=many(thing(name=text, at_ms=count, duration_ms=count)),
     usage=thing(user_ms=count, system_ms=count, max_rss_bytes=count), memory_kills=maybe(count),
-    orphans_reaped=count, tokens=thing(given_to_job=count, requests=count, retries=count),
+    orphans_reaped=count, tokens=thing(given_to_job=count, requests=count, retries=count, restarts=count),
     outputs_lost=count, lost=many(ERR),
     accesses=many(thing(
         name=text, direction=one_of("input", "output"), action=text,
         state=one_of("ready", "not_ready", "failed", "not_started", "passed"), uri=text,
         datastore=maybe(text), account=maybe(text), container=maybe(text), prefix=maybe(text),
         target=maybe(text), identity=IDENTITY, bytes_read=count, bytes_written=count,
-        requests=count, retries=count, files=count, files_kept=count, files_failed=count)),
+        requests=count, retries=count, restarts=count, files=count, files_kept=count, files_failed=count)),
     accesses_left_out=count)
 
 

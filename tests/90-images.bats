@@ -5,7 +5,6 @@
 
 load helpers
 load lib/jobs
-load lib/docker
 load lib/images
 
 setup_file() {

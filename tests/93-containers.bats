@@ -5,7 +5,6 @@
 
 load helpers
 load lib/jobs
-load lib/docker
 load lib/images
 
 setup_file() {
@@ -220,7 +219,8 @@ probe_prepare() {
 		outputs: {out: {type: uri_folder, path: azureml://datastores/digits/paths/found$N/}}
 	END
 	probing=(-e "AMLSHIM_JOB=$(cat "$T/job.yml")" -v "$BATS_TEST_DIRNAME/data/container-job.py:/job.py:ro"
-	    -v "$volume:/w" -e AMLSHIM_AUDIT=/w/audit -e AMLSHIM_TOKEN_FILES=https://storage.azure.com/=/w/token)
+	    -v "$volume:/w" -e AMLSHIM_AUDIT=/w/audit -e AMLSHIM_REPORT=/w/report
+	    -e AMLSHIM_TOKEN_FILES=https://storage.azure.com/=/w/token)
 }
 
 # The bytes of the input, the identity of both tokens, the output in the store, the audit, no token left.
@@ -232,6 +232,7 @@ probe_found() {
 	assert_in "$out" "\"token_file\": \"$FIRST_OID\""
 	assert_equal "$(azsim_get "data/found$N/found.txt")" found
 	grep -q "$FIRST_ID" "$volume/audit"
+	grep -q "$FIRST_ID" "$volume/report"
 	[ ! -e "$volume/token" ]
 }
 

@@ -260,8 +260,8 @@ static int
 bad_assumption(struct err *err, const char *word)
 {
 	err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read",
-	    "expected fuse=ok|userns|no-device|no-access|no-privilege, sh=yes|no, bash=yes|no, himds=yes|no, "
-	    "arc-tokens=DIR, got \"%s\"", word);
+	    "expected fuse=ok|userns|no-device|no-access|no-privilege, sh=yes|no, "
+	    "bash=yes|no, himds=yes|no, arc-tokens=DIR, got \"%s\"", word);
 	return (err_on(err, "AMLSHIM_FACTS"));
 }
 

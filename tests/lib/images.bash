@@ -1,4 +1,4 @@
-# The images of images/, built and given something to do: functions for bats, after lib/jobs and
+# The images of images/, built and given something to do: functions for bats, after lib/jobs; with
 # lib/docker.
 #
 #   images_base NAME          the Debian base that the suites share: Python with scikit-learn
@@ -9,6 +9,8 @@
 #   images_variables          $variables: what a container of an image needs to know of the store
 
 images_top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+# shellcheck source=tests/lib/docker.bash
+. "$images_top/tests/lib/docker.bash"
 
 images_base()
 {

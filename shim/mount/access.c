@@ -50,6 +50,7 @@ use_etag(struct writer *w, struct inode *i, const char *etag)
 	pthread_mutex_lock(&t->lock);
 	s = i->staged;
 	tree_set_etag(i, etag);
+	tree_renote(t, i);
 	tree_new_key(t, i);
 	i->epoch = ++t->epoch;
 	pthread_mutex_unlock(&t->lock);

@@ -89,6 +89,20 @@ backing_begin(struct backing *b, fuse_req_t req, const void *inode, struct block
 	return (o);
 }
 
+struct backing_open *
+backing_adopt(struct backing *b, const void *inode, int id)
+{
+	struct backing_open **p = place(b, inode), *o = *p;
+
+	if (o == NULL) {
+		o = *p = mem_zalloc(sizeof(*o));
+		o->inode = inode;
+		o->id = id;
+	}
+	o->opens++;
+	return (o);
+}
+
 void
 backing_end(struct backing *b, fuse_req_t req, struct backing_open *o)
 {

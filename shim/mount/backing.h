@@ -33,6 +33,8 @@ int	backing_try(fuse_req_t, int fd);
  */
 struct backing_open *backing_begin(struct backing *, fuse_req_t, const void *inode,
 	    struct blocks *, struct blocks_file *f, int *ret_id);
+/* An open of an earlier process: it is open as id says. */
+struct backing_open *backing_adopt(struct backing *, const void *inode, int id);
 void	backing_end(struct backing *, fuse_req_t, struct backing_open *);
 
 #endif

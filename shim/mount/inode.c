@@ -7,6 +7,7 @@
 #include "base/uri.h"
 #include "mount/cond.h"
 #include "mount/catalog.h"
+#include "mount/inode_state.h"
 #include "mount/listing.h"
 
 #define HASH_FIRST	1024
@@ -120,8 +121,8 @@ tree_number(struct tree *t, const struct inode *parent, const char *name)
 
 /* ---- the tree ------------------------------------------------------------------------ */
 
-static void
-set_text(struct inode *i, const char *name, const char *etag, const char *props)
+void
+tree_set_text(struct inode *i, const char *name, const char *etag, const char *props)
 {
 	size_t name_len = strlen(name), etag_len = strlen(etag), props_len = strlen(props);
 	char *text = mem_alloc(name_len + etag_len + props_len + 3);
@@ -133,12 +134,13 @@ set_text(struct inode *i, const char *name, const char *etag, const char *props)
 	i->text = text;
 	i->etag_at = (uint16_t)(name_len + 1);
 	i->props_at = (uint16_t)(name_len + etag_len + 2);
+	i->noted = 0;
 }
 
 void
 tree_set_props(struct inode *i, const char *etag, const char *props)
 {
-	set_text(i, inode_name(i), etag, props);
+	tree_set_text(i, inode_name(i), etag, props);
 }
 
 void
@@ -149,7 +151,7 @@ tree_set_etag(struct inode *i, const char *etag)
 	if (strcmp(inode_etag(i), etag) == 0)
 		return;
 	props_change(&props, inode_props(i), PROPS_MD5, NULL, NULL, 0);
-	set_text(i, inode_name(i), etag, buf_str(&props));
+	tree_set_text(i, inode_name(i), etag, buf_str(&props));
 }
 
 struct directory *
@@ -161,8 +163,8 @@ tree_dir(struct tree *t, struct inode *i)
 	return (i->dir);
 }
 
-static void
-link_child(struct tree *t, struct inode *parent, struct inode *i)
+void
+tree_link(struct tree *t, struct inode *parent, struct inode *i)
 {
 	struct directory *d = tree_dir(t, parent);
 
@@ -194,6 +196,7 @@ unlink_child(struct tree *t, struct inode *i)
 	d->names++;
 	t->n--;
 	i->parent = NULL;
+	i->noted = 0;
 }
 
 void
@@ -225,14 +228,14 @@ tree_add(struct tree *t, struct inode *parent, const char *name, uint32_t mode)
 {
 	struct inode *i = mem_zalloc(sizeof(*i));
 
-	set_text(i, name, "", "");
+	tree_set_text(i, name, "", "");
 	i->mode = (mode & 07777) != 0 ? mode : default_mode(t, mode & S_IFMT);
 	i->uid = t->opt.uid;
 	i->gid = t->opt.gid;
 	i->ino = tree_number(t, parent, name);
 	i->key = ++t->keys;
 	i->epoch = ++t->epoch;
-	link_child(t, parent, i);
+	tree_link(t, parent, i);
 	return (i);
 }
 
@@ -289,6 +292,7 @@ release(struct tree *t, struct inode *i)
 {
 	if (i->parent != NULL || i->lookups > 0 || i->refs > 0 || i == &t->root)
 		return;
+	tree_unnote(t, i);
 	free_dir(t, i);
 	if (i->staged != NULL)
 		t->opt.drop_staged(i->staged);
@@ -301,6 +305,7 @@ tree_detach(struct tree *t, struct inode *i)
 {
 	doubt(i);
 	unlink_child(t, i);
+	tree_renote(t, i);
 	release(t, i);
 }
 
@@ -331,6 +336,7 @@ tree_forget(struct tree *t, struct inode *i, uint64_t n)
 		return;
 	pthread_mutex_lock(&t->lock);
 	i->lookups -= n < i->lookups ? n : i->lookups;
+	tree_renote(t, i);
 	if (i->lookups > 0 || !listing_forgot(t, i))
 		release(t, i);
 	pthread_mutex_unlock(&t->lock);
@@ -353,12 +359,13 @@ tree_move(struct tree *t, struct inode *i, struct inode *parent, const char *nam
 	unlink_child(t, i);
 	for (c = i->dir != NULL ? i->dir->children : NULL; c != NULL; c = c->next)
 		hash_remove(t, c);
-	set_text(i, name, etag, props);
+	tree_set_text(i, name, etag, props);
 	i->ino = COUNTED_INO | ++t->counter;
 	tree_new_key(t, i);
-	link_child(t, parent, i);
+	tree_link(t, parent, i);
 	for (c = i->dir != NULL ? i->dir->children : NULL; c != NULL; c = c->next)
 		hash_insert(t, c);
+	tree_renote(t, i);
 }
 
 void
@@ -368,7 +375,7 @@ tree_set_remote(struct tree *t, struct inode *i, const struct store_attr *a)
 	i->mtime_s = a->mtime_unix_s != 0 ? a->mtime_unix_s : t->root.mtime_s;
 	i->mtime_ns = (uint32_t)a->mtime_ns;
 	i->knows_props = a->props != NULL;
-	set_text(i, inode_name(i), a->etag, a->props != NULL ? a->props : "");
+	tree_set_text(i, inode_name(i), a->etag, a->props != NULL ? a->props : "");
 }
 
 void
@@ -390,6 +397,7 @@ tree_mark_changed(struct tree *t, struct inode *i)
 	pthread_mutex_lock(&t->lock);
 	if (!i->changed && i->parent != NULL) {
 		i->changed = 1;
+		tree_renote(t, i);
 		if (t->opt.replaced != NULL)
 			t->opt.replaced(t->opt.arg, i->parent, inode_name(i));
 	}
@@ -536,7 +544,7 @@ tree_new(const struct tree_options *o)
 	t->hash = mem_zalloc(t->hash_size * sizeof(struct inode *));
 	pthread_mutex_init(&t->lock, NULL);
 	cond_init(&t->settled);
-	set_text(&t->root, "", "", "");
+	tree_set_text(&t->root, "", "", "");
 	t->root.ino = ROOT_INO;
 	t->root.mode = default_mode(t, S_IFDIR);
 	t->root.uid = o->uid;
@@ -544,6 +552,10 @@ tree_new(const struct tree_options *o)
 	t->root.mtime_s = clock_wall_s();
 	t->root.valid_until_ms = INODE_FOR_EVER;
 	tree_dir(t, &t->root);
+	t->root.node = o->state != NULL;
+	tree_set_text(&t->lost, "", "", "");
+	t->lost.mode = S_IFREG;
+	t->lost.refs = 1;
 	return (t);
 }
 
@@ -573,6 +585,8 @@ tree_free(struct tree *t)
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->settled);
 	free(t->root.text);
+	free(t->lost.dir);
+	free(t->lost.text);
 	free(t->hash);
 	free(t->prefix);
 	free(t);

@@ -36,6 +36,7 @@
 #include "azure/store.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "mount/state.h"
 
 #define INODE_NAME_MAX		255
 #define INODE_PATH_MAX		(4 * STORE_NAME_MAX + 1)	/* bytes of a blob's name */
@@ -60,6 +61,7 @@ struct inode {
 	uint32_t	 refs;
 	uint32_t	 mode;		/* with its type */
 	uint32_t	 uid, gid;
+	uint32_t	 node;		/* the kernel's number of it; 0: none */
 	uint16_t	 etag_at, props_at;	/* in text */
 	unsigned int	 changed : 1;	/* the service has another version: ask again */
 	unsigned int	 local : 1;	/* file: staged here; directory: made here, perhaps only */
@@ -69,6 +71,7 @@ struct inode {
 	unsigned int	 has_uid : 1, has_gid : 1;	/* they are the service's, or should be */
 	unsigned int	 knows_props : 1;	/* those in text are all there are */
 	unsigned int	 said_mtime : 1;	/* set by the job: it goes out with the bytes */
+	unsigned int	 noted : 1;	/* its record is true */
 	struct directory *dir;		/* of directories; NULL: nothing known yet */
 	void		*staged;	/* the writer's; NULL: none */
 };
@@ -95,6 +98,7 @@ struct directory {
 
 struct tree_options {
 	struct store	*store;			/* borrowed */
+	struct state	*state;			/* borrowed; NULL: nobody survives, no node has a number */
 	const char	*prefix;		/* no '/' at either end; "": the container */
 	int		 is_file;		/* prefix names one blob: the root holds it alone */
 	int		 writable;
@@ -119,6 +123,7 @@ struct tree {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 settled;	/* a listing or a change ended */
 	struct inode	 root;
+	struct inode	 lost;		/* of numbers that nobody has: it is nowhere */
 	struct inode	**hash;
 	size_t		 hash_size, n;
 	uint64_t	 keys, counter, epoch;
@@ -134,6 +139,7 @@ struct inode_attr {
 	uint64_t ino;
 	int64_t	 size, mtime_s, ttl_ms;
 	uint32_t mtime_ns, mode, uid, gid, nlink;
+	uint32_t node;			/* from tree_tell() */
 };
 
 struct tree *tree_new(const struct tree_options *);
@@ -192,11 +198,29 @@ void	tree_unref(struct tree *, struct inode *);
 struct directory *tree_dir(struct tree *, struct inode *);
 void	tree_attr(struct tree *, const struct inode *, struct inode_attr *ret);
 /*
+ * The same for an answer that makes the kernel know it, its lookups counted already: it has a
+ * number and a record from now on (inode_state.c).  ret->node 0: there is no room for that.
+ */
+void	tree_tell(struct tree *, struct inode *, struct inode_attr *ret);
+/* It, or what its record says of it, has changed, or has to outlive the process. */
+void	tree_note(struct tree *, struct inode *);
+/* The same if it has a record. */
+void	tree_renote(struct tree *, struct inode *);
+/* The root, and the one blob of a mount that has no other: what a successor does not ask for. */
+void	tree_note_root(struct tree *);
+/* The kernel does not know it any more, or it is no more. */
+void	tree_unnote(struct tree *, struct inode *);
+/*
  * The path below the root in buf (no '/' at its ends), and the blob's name with the
  * prefix.  -1: not in the tree any more, or too long.
  */
 int	tree_path(struct tree *, const struct inode *, char buf[INODE_PATH_MAX]);
 int	tree_blob_name(struct tree *, const struct inode *, char buf[INODE_PATH_MAX]);
+/*
+ * What the processes before this one told the kernel: all inodes that have records, where they
+ * were.  Before anything else is in the tree.
+ */
+void	tree_restore(struct tree *);
 /* This inode's bytes are no longer those under key. */
 void	tree_new_key(struct tree *, struct inode *);
 

@@ -90,7 +90,7 @@ add(struct tree *t, struct inode *parent, const char *name, const char *target,
 	i = tree_find(t, parent, name);
 	if (i != NULL && strcmp(inode_etag(i), etag) == 0) {	/* asked for already */
 		i->lookups++;
-		tree_attr(t, i, a);
+		tree_tell(t, i, a);
 	} else if (i != NULL)
 		i = NULL;
 	else {
@@ -103,7 +103,7 @@ add(struct tree *t, struct inode *parent, const char *name, const char *target,
 		i->mtime_s = clock_wall_s();
 		i->valid_until_ms = clock_ms() + t->opt.ttl_ms;
 		tree_set_etag(i, etag);
-		tree_attr(t, i, a);
+		tree_tell(t, i, a);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return (i);

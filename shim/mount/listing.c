@@ -915,7 +915,7 @@ tree_names_lookup(struct tree *t, struct inode *dir, const struct tree_names *na
 		i = listing_merge(t, dir, e->name, &e->attr, names->listed_ms);
 	if (i != NULL && (i->mode & S_IFMT) == (e->mode & S_IFMT)) {
 		i->lookups++;
-		tree_attr(t, i, ret_attr);
+		tree_tell(t, i, ret_attr);
 	} else
 		i = NULL;
 	pthread_mutex_unlock(&t->lock);

@@ -155,7 +155,7 @@ tree_lookup(struct tree *t, struct inode *parent, const char *name, struct inode
 	answered = resolve(t, parent, name, &i, err);
 	if (answered > 0 && i != NULL) {
 		i->lookups++;
-		tree_attr(t, i, ret_attr);
+		tree_tell(t, i, ret_attr);
 	} else if (answered > 0) {
 		memset(ret_attr, 0, sizeof(*ret_attr));
 		ret_attr->ttl_ms = d->listed_until_ms - clock_ms();

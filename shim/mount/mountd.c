@@ -30,6 +30,7 @@
 struct mountd {
 	const struct mountd_options *opt;
 	struct report	*report;
+	struct state	*state;
 	struct cred	*cred;
 	struct http	*http;
 	struct store	*store;
@@ -279,6 +280,7 @@ make_reader(struct mountd *m, struct err *err)
 	reader_bound(m->reader, m->opt->tuning->read_ahead_bytes);
 	session.blocks = m->blocks;
 	session.reader = m->reader;
+	session.state = m->state;
 	m->session = session_new(&session, err);
 	return (m->session != NULL ? 0 : -1);
 }
@@ -318,13 +320,34 @@ names_bytes(int64_t memory)
 	return ((size_t)(memory / NAMES_PART > NAMES_MIN ? memory / NAMES_PART : NAMES_MIN));
 }
 
+/* Does the service let us in? */
+static int
+probe(struct mountd *m, struct err *err)
+{
+	const struct plan_tuning *t = m->opt->tuning;
+	const struct plan_access *a = m->opt->access;
+	struct arena mem = ARENA_EMPTY;
+
+	if (or_never(t->io_timeout_ms) > FIRST_TIMEOUT_MS)
+		store_set_timeout(m->store, FIRST_TIMEOUT_MS);
+	if (tree_probe(m->tree, !a->is_output, err) == 0) {
+		if (m->opt->tuning->acl)
+			access_of_root(m->tree);
+		tree_note_root(m->tree);
+		store_set_timeout(m->store, or_never(t->io_timeout_ms));
+		return (0);
+	}
+	err_on(err, "%s", plan_place(a, a->prefix, &mem));
+	arena_done(&mem);
+	return (-1);
+}
+
 static int
 make_tree(struct mountd *m, struct err *err)
 {
 	const struct plan_tuning *t = m->opt->tuning;
 	const struct plan_access *a = m->opt->access;
-	struct arena mem = ARENA_EMPTY;
-	struct tree_options tree = { .store = m->store, .prefix = a->prefix, .is_file = a->is_file,
+	struct tree_options tree = { .store = m->store, .state = m->state, .prefix = a->prefix, .is_file = a->is_file,
 	    .writable = m->opt->writable_root, .ttl_ms = ttl_of(m),
 	    .uid = id_or(t->uid, m->opt->job_uid), .gid = id_or(t->gid, m->opt->job_gid),
 	    .umask = (uint32_t)t->umask, .names_bytes = names_bytes(m->opt->memory_bytes),
@@ -337,19 +360,11 @@ make_tree(struct mountd *m, struct err *err)
 
 	m->tree = tree_new(&tree);
 	writer.tree = m->tree;
+	if (state_is_resumed(m->state))
+		tree_restore(m->tree);
 	if (m->opt->writable_root && (m->writer = writer_new(&writer, err)) == NULL)
 		return (-1);
-	if (or_never(t->io_timeout_ms) > FIRST_TIMEOUT_MS)
-		store_set_timeout(m->store, FIRST_TIMEOUT_MS);
-	if (tree_probe(m->tree, !a->is_output, err) == 0) {
-		if (m->opt->tuning->acl)
-			access_of_root(m->tree);
-		store_set_timeout(m->store, or_never(t->io_timeout_ms));
-		return (0);
-	}
-	err_on(err, "%s", plan_place(a, a->prefix, &mem));
-	arena_done(&mem);
-	return (-1);
+	return (state_is_resumed(m->state) ? 0 : probe(m, err));
 }
 
 void
@@ -360,7 +375,8 @@ mountd_main(const struct mountd_options *opt)
 
 	raise_fd_limit();
 	m.report = report_new(opt->access->identity.label);
-	if (connect_store(&m, &err) != 0 || make_reader(&m, &err) != 0 ||
+	if ((m.state = state_open(opt->state_fd, &err)) == NULL ||
+	    connect_store(&m, &err) != 0 || make_reader(&m, &err) != 0 ||
 	    make_tree(&m, &err) != 0 || start_thread(&m, listen_to_init, &err) != 0 ||
 	    start_thread(&m, stats_main, &err) != 0)
 		fail(&m, &err);

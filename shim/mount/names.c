@@ -45,6 +45,7 @@ find_child(struct writer *w, struct inode *parent, const char *name, struct inod
 		return (0);
 	pthread_mutex_lock(&w->opt.tree->lock);
 	(*ret)->lookups--;
+	tree_renote(w->opt.tree, *ret);
 	tree_ref(*ret);
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	return (0);
@@ -199,7 +200,7 @@ names_create(struct writer *w, struct inode *parent, const char *name,
 	if (failed)
 		return (-1);
 	pthread_mutex_lock(&t->lock);
-	tree_attr(t, i, a);
+	tree_tell(t, i, a);
 	pthread_mutex_unlock(&t->lock);
 	*ret = i;
 	return (0);
@@ -243,9 +244,10 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 		pthread_mutex_lock(&t->lock);
 		i->local = !hns;
 		i->marker = hns != 0;
+		i->noted = 0;
 		i->valid_until_ms = clock_ms() + t->opt.ttl_ms;
 		tree_dir(t, i)->listed_until_ms = i->valid_until_ms;
-		tree_attr(t, i, a);
+		tree_tell(t, i, a);
 		pthread_mutex_unlock(&t->lock);
 		*ret = i;
 	}
@@ -254,6 +256,16 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 }
 
 /* ---- unlink, rmdir ------------------------------------------------------------------- */
+
+/* Mutex held: a directory that exists only here. */
+static void
+keep_here(struct tree *t, struct inode *dir)
+{
+	if (dir == &t->root)
+		return;
+	dir->local = 1;
+	tree_note(t, dir);
+}
 
 /* Nothing is left in it: from now on it exists only here, if at all. */
 static void
@@ -267,9 +279,8 @@ detach(struct writer *w, struct inode *i)
 		parent->dir->version++;		/* who asked before was told what was before */
 		tree_detach(t, i);
 	}
-	if (parent != NULL && parent != &t->root && parent->dir->nchildren == 0 &&
-	    !store_hns(w->opt.store))
-		parent->local = 1;
+	if (parent != NULL && parent->dir->nchildren == 0 && !store_hns(w->opt.store))
+		keep_here(t, parent);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -558,8 +569,8 @@ move_inode(struct writer *w, const struct renaming *r)
 	tree_move(t, r->what, r->to, r->new_name);
 	r->what->epoch = ++t->epoch;
 	r->what->valid_until_ms = clock_ms() + t->opt.ttl_ms;
-	if (r->from != &t->root && r->from->dir->nchildren == 0 && !store_hns(w->opt.store))
-		r->from->local = 1;
+	if (r->from->dir->nchildren == 0 && !store_hns(w->opt.store))
+		keep_here(t, r->from);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -601,6 +612,7 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 		pthread_mutex_unlock(&s->lock);
 		pthread_mutex_lock(&w->opt.tree->lock);
 		tree_set_etag(r->what, etag);
+		tree_renote(w->opt.tree, r->what);
 		pthread_mutex_unlock(&w->opt.tree->lock);
 		move_inode(w, r);
 	} else

@@ -12,6 +12,7 @@
 #include "mount/access.h"
 #include "mount/link.h"
 #include "mount/names.h"
+#include "mount/open_dir.h"
 #include "mount/ops.h"
 #include "mount/ops_refuse.h"
 #include "mount/stats.h"
@@ -30,16 +31,16 @@ ops_of(fuse_req_t req)
 	return (fuse_req_userdata(req));
 }
 
+/* There is always one: what the kernel names it was told of. */
 static struct inode *
 inode_of(const struct ops *o, fuse_ino_t ino)
 {
-	return (ino == FUSE_ROOT_ID ? &o->tree->root : (struct inode *)(uintptr_t)ino);
-}
+	struct inode *i;
 
-fuse_ino_t
-ops_node_id(const struct ops *o, struct inode *i)
-{
-	return (i == &o->tree->root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)i);
+	if (ino == FUSE_ROOT_ID)
+		return (&o->tree->root);
+	i = state_object(o->state, STATE_NODE, ino);
+	return (i != NULL ? i : &o->tree->lost);
 }
 
 /* What the job did wrong is its own matter; the rest is told. */
@@ -84,11 +85,10 @@ fill_stat(const struct inode_attr *a, struct stat *st)
 }
 
 static void
-fill_entry(const struct ops *o, struct inode *i, const struct inode_attr *a,
-    struct fuse_entry_param *e)
+fill_entry(const struct inode *i, const struct inode_attr *a, struct fuse_entry_param *e)
 {
 	memset(e, 0, sizeof(*e));
-	e->ino = i != NULL ? ops_node_id(o, i) : 0;
+	e->ino = i != NULL ? a->node : 0;
 	e->attr_timeout = e->entry_timeout = seconds(a->ttl_ms);
 	if (i != NULL)
 		fill_stat(a, &e->attr);
@@ -100,7 +100,12 @@ reply_entry(fuse_req_t req, struct inode *i, const struct inode_attr *a)
 	struct ops *o = ops_of(req);
 	struct fuse_entry_param e;
 
-	fill_entry(o, i, a, &e);
+	if (i != NULL && a->node == 0) {
+		tree_forget(o->tree, i, 1);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	fill_entry(i, a, &e);
 	if (fuse_reply_entry(req, &e) != 0 && i != NULL)
 		tree_forget(o->tree, i, 1);	/* the kernel never learnt of it */
 }
@@ -208,6 +213,8 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fus
 		set_time(i, st, (what & FUSE_SET_ATTR_MTIME_NOW) != 0);
 	if ((what & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0)
 		i->mode &= ~(mode_t)(S_ISUID | S_ISGID);	/* HANDLE_KILLPRIV_V2 */
+	i->noted = 0;
+	tree_renote(o->tree, i);
 	pthread_mutex_unlock(&o->tree->lock);
 	reply_attr(req, i);
 }
@@ -231,91 +238,62 @@ op_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* ---- directories --------------------------------------------------------------------- */
 
-struct open_dir {
-	struct tree_names *names;
-	int		 fresh;		/* not read from yet */
-	uint64_t	 asked;		/* lookups in it when it was opened */
-};
-
-static struct open_dir *
-dir_of(const struct fuse_file_info *fi)
-{
-	return ((struct open_dir *)(uintptr_t)fi->fh);
-}
-
 static uint64_t
 asked_of(struct ops *o, struct inode *dir)
 {
 	uint64_t asked;
 
 	pthread_mutex_lock(&o->tree->lock);
-	asked = dir->dir->asked;
+	asked = tree_dir(o->tree, dir)->asked;
 	pthread_mutex_unlock(&o->tree->lock);
 	return (asked);
+}
+
+/* The answer to the same request was lost with an earlier process. */
+static struct open_dir *
+opened_before(struct ops *o)
+{
+	struct handle h;
+	uint32_t fh = handle_again(o->state, &h);
+
+	return (fh != 0 ? open_dir_of(o->state, o->tree, fh) : NULL);
 }
 
 static void
 op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
-	struct open_dir *d = mem_zalloc(sizeof(*d));
+	struct open_dir *d = opened_before(o);
 	struct err err = ERR_EMPTY;
 
-	if (tree_names_new(o->tree, inode_of(o, ino), &d->names, &err) != 0) {
-		free(d);
+	if (d == NULL && (d = open_dir_new(o->state, o->tree, inode_of(o, ino), &err)) == NULL) {
 		fail(req, &err);
 		return;
 	}
-	d->fresh = 1;
-	d->asked = asked_of(o, inode_of(o, ino));
-	fi->fh = (uint64_t)(uintptr_t)d;
+	if (d->fh == 0 && open_dir_number(d) != 0) {
+		open_dir_free(d);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	fi->fh = d->fh;
 	if (o->writer == NULL) {
 		fi->cache_readdir = 1;
-		fi->keep_cache = d->names->is_unchanged != 0;
+		fi->keep_cache = d->names != NULL && d->names->is_unchanged != 0;
 	}
-	if (fuse_reply_open(req, fi) != 0) {
-		tree_names_free(o->tree, d->names);
-		free(d);
-	}
+	if (fuse_reply_open(req, fi) != 0)
+		open_dir_free(d);
 }
 
 static void
 op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
-	struct open_dir *d = dir_of(fi);
+	struct open_dir *d = open_dir_of(o->state, o->tree, fi->fh);
 
 	(void)ino;
-	tree_names_free(o->tree, d->names);
-	free(d);
+	if (d != NULL)
+		open_dir_free(d);
 	fuse_reply_err(req, 0);
-}
-
-/* The names that there are now. */
-static int
-renew(struct ops *o, struct inode *dir, struct open_dir *d, struct err *err)
-{
-	struct tree_names *names;
-
-	if (tree_names_new(o->tree, dir, &names, err) != 0)
-		return (-1);
-	tree_names_free(o->tree, d->names);
-	d->names = names;
-	return (0);
-}
-
-/* Entry at; it waits for it only when there are none to answer with. */
-static int
-next_entry(struct ops *o, struct inode *dir, struct open_dir *d, off_t at, int wait,
-    struct tree_entry *t, struct err *err)
-{
-	int state;
-
-	while ((state = tree_names_get(o->tree, dir, d->names, (size_t)at, wait, t, err)) ==
-	    TREE_NAMES_GONE)		/* somebody went back, or is slower than another */
-		if (!wait || renew(o, dir, d, err) != 0)
-			return (wait ? -1 : 0);
-	return (state);
 }
 
 struct dir_buf {
@@ -355,7 +333,7 @@ put_plus(fuse_req_t req, struct dir_buf *b, struct inode *dir, const struct tree
 	if (!tree_names_lookup(o->tree, dir, names, t, &i, &a))
 		/* Gone meanwhile, or what is known of it is old: it will be asked for. */
 		return (names->is_large ? put_name(req, b, t->name, t->ino, t->mode, next, 1) : 1);
-	fill_entry(o, i, &a, &e);
+	fill_entry(i, &a, &e);
 	n = fuse_add_direntry_plus(req, b->data + b->used, b->size - b->used, t->name, &e, next);
 	if (n > b->size - b->used) {
 		tree_forget(o->tree, i, 1);
@@ -372,37 +350,54 @@ put_dot(fuse_req_t req, struct dir_buf *b, const struct tree_names *names, off_t
 	    S_IFDIR, at + 1, plus));
 }
 
+/* One entry more, if there is room for it: 1; 0: none; -1: failed. */
+static int
+put_next(fuse_req_t req, struct dir_buf *b, struct open_dir *d, off_t at, int plus, int attributes,
+    struct err *err)
+{
+	struct tree_entry t;
+	int state;
+
+	if (at < 2)
+		return (put_dot(req, b, d->names, at, plus));
+	state = open_dir_entry(d, (size_t)at - 2, b->used == 0, &t, err);
+	if (state <= 0 || state == OPEN_DIR_GONE)
+		return (state);
+	if (!(attributes ? put_plus(req, b, d->dir, d->names, &t, at + 1) :
+	    put_name(req, b, t.name, t.ino, t.mode, at + 1, plus)))
+		return (0);
+	handle_names_add(&d->given, (size_t)at - 2, t.name);
+	return (1);
+}
+
 static void
 read_names(fuse_req_t req, fuse_ino_t ino, size_t size, off_t at, struct fuse_file_info *fi,
     int plus)
 {
 	struct ops *o = ops_of(req);
-	struct inode *dir = inode_of(o, ino);
-	struct open_dir *d = dir_of(fi);
+	struct open_dir *d = open_dir_of(o->state, o->tree, fi->fh);
 	struct err err = ERR_EMPTY;
 	struct dir_buf b = { .size = size };
-	struct tree_entry t;
-	int room = 1, with_attributes;
+	int room = 1, attributes;
 
 	stats_add(STATS_READDIRS, 1);
+	(void)ino;
+	if (d == NULL) {
+		fuse_reply_err(req, EBADF);
+		return;
+	}
 	/* rewinddir() shows what is there now. */
-	if (at == 0 && !d->fresh && renew(o, dir, d, &err) != 0) {
+	if ((at == 0 && !d->fresh && open_dir_rewind(d, &err) != 0) ||
+	    open_dir_ready(d, &err) != 0) {
 		fail(req, &err);
 		return;
 	}
 	d->fresh = 0;
-	with_attributes = plus && (at < PLUS_MAX || asked_of(o, dir) != d->asked);
+	attributes = plus && (at < PLUS_MAX || asked_of(o, d->dir) != d->asked);
 	b.data = mem_alloc(size);
-	for (; room > 0; at++) {
-		if (at < 2) {
-			room = put_dot(req, &b, d->names, at, plus);
-			continue;
-		}
-		room = next_entry(o, dir, d, at - 2, b.used == 0, &t, &err);
-		if (room > 0)
-			room = with_attributes ? put_plus(req, &b, dir, d->names, &t, at + 1) :
-			    put_name(req, &b, t.name, t.ino, t.mode, at + 1, plus);
-	}
+	for (; room > 0; at++)
+		room = put_next(req, &b, d, at, plus, attributes, &err);
+	handle_names_save(&d->given, o->state, d->fh);
 	if (room < 0)
 		fail(req, &err);
 	else
@@ -547,22 +542,50 @@ backing_works(struct ops *o, fuse_req_t req)
 }
 
 static void
+close_backed(fuse_req_t req, uint64_t fh)
+{
+	struct ops *o = ops_of(req);
+	struct backing_open *opened = state_object(o->state, STATE_HANDLE, fh);
+
+	if (opened == NULL)
+		return;
+	backing_end(o->backing, req, opened);
+	handle_close(o->state, fh);
+}
+
+/* 1: by an earlier process, whose answer was lost. */
+static int
+is_backed_already(struct ops *o, struct fuse_file_info *fi)
+{
+	struct handle h;
+
+	fi->fh = handle_again(o->state, &h);
+	fi->backing_id = fi->fh != 0 ? h.backing_id : 0;
+	return (fi->fh != 0);
+}
+
+static void
 open_backed(fuse_req_t req, struct inode *i, struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
-	struct blocks_file *f = open_version(o, i);
+	struct blocks_file *f;
 	struct backing_open *opened;
 
-	if (f == NULL) {
+	fi->noflush = 1;
+	if (is_backed_already(o, fi)) {
+		fi->keep_cache = fi->backing_id <= 0;
+		fuse_reply_open(req, fi);
+		return;
+	}
+	if ((f = open_version(o, i)) == NULL) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
 	opened = backing_begin(o->backing, req, i, o->blocks, f, &fi->backing_id);
-	fi->fh = (uint64_t)(uintptr_t)opened;
+	fi->fh = handle_open(o->state, HANDLE_BACKED, i, fi->backing_id, opened);
 	fi->keep_cache = fi->backing_id <= 0;	/* both: EIO (Linux: fs/fuse/iomode.c) */
-	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) != 0)
-		backing_end(o->backing, req, opened);
+		close_backed(req, fi->fh);
 }
 
 static void
@@ -587,11 +610,8 @@ op_open_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void
 op_release_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct ops *o = ops_of(req);
-
 	(void)ino;
-	if (fi->fh != 0)
-		backing_end(o->backing, req, (struct backing_open *)(uintptr_t)fi->fh);
+	close_backed(req, fi->fh);
 	fuse_reply_err(req, 0);
 }
 
@@ -626,6 +646,27 @@ is_outdated(struct ops *o, struct inode *i)
 	return (changed || (stale && writer_drop_stale(o->writer, i)));
 }
 
+/*
+ * Opened for writing: its number, the same as before if the answer to this request was lost
+ * with an earlier process (then it is open already).  0: there is no room.
+ */
+static uint64_t
+number_of(struct ops *o, struct inode *i, uint32_t again)
+{
+	uint64_t fh = again != 0 ? again : handle_open(o->state, HANDLE_WRITE, i, 0, i);
+
+	if (fh == 0)
+		writer_release(o->writer, i, NULL);
+	return (fh);
+}
+
+static void
+close_written(struct ops *o, struct inode *i, uint64_t fh)
+{
+	writer_release(o->writer, i, NULL);
+	handle_close(o->state, fh);
+}
+
 static void
 op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -633,24 +674,45 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct inode *i = inode_of(o, ino);
 	struct err err = ERR_EMPTY;
 	int writes = (fi->flags & O_ACCMODE) != O_RDONLY;
+	struct handle h;
+	uint32_t again = writes ? handle_again(o->state, &h) : 0;
 
 	stats_add(STATS_OPENS, 1);
-	if (is_outdated(o, i)) {
+	if (again == 0 && is_outdated(o, i)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (writes && writer_open(o->writer, i, (fi->flags & O_TRUNC) != 0, &err) != 0) {
+	if (writes && again == 0 && writer_open(o->writer, i, (fi->flags & O_TRUNC) != 0, &err) != 0) {
 		if (err.kind == ERR_CHANGED || err.kind == ERR_NOT_FOUND)
 			fail_changed(req, i, &err);
 		else
 			fail(req, &err);
 		return;
 	}
-	fi->fh = (uint64_t)writes;
+	fi->fh = writes ? number_of(o, i, again) : 0;
 	fi->keep_cache = 1;	/* all writes go through the kernel's pages */
 	fi->noflush = !writes;
-	if (fuse_reply_open(req, fi) != 0 && writes)
-		writer_release(o->writer, i, NULL);
+	if (writes && fi->fh == 0)
+		fuse_reply_err(req, ENOMEM);
+	else if (fuse_reply_open(req, fi) != 0 && writes)
+		close_written(o, i, fi->fh);
+}
+
+/* 1: by an earlier process, whose answer was lost; open, with a lookup counted once more. */
+static int
+is_created(struct ops *o, struct inode **ret, struct inode_attr *a, uint32_t *ret_fh)
+{
+	struct handle h;
+
+	*ret_fh = handle_again(o->state, &h);
+	*ret = *ret_fh != 0 ? state_object(o->state, STATE_NODE, h.node) : NULL;
+	if (*ret == NULL)
+		return (0);
+	pthread_mutex_lock(&o->tree->lock);
+	(*ret)->lookups++;
+	tree_tell(o->tree, *ret, a);
+	pthread_mutex_unlock(&o->tree->lock);
+	return (1);
 }
 
 static void
@@ -664,19 +726,23 @@ op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct err err = ERR_EMPTY;
 	struct inode_attr a;
 	struct inode *i;
+	uint32_t again;
 
 	stats_add(STATS_OPENS, 1);
-	if (names_create(o->writer, inode_of(o, parent), name, &how, &i, &a, &err) != 0) {
+	if (!is_created(o, &i, &a, &again) && names_create(o->writer, inode_of(o, parent), name, &how, &i, &a, &err) != 0) {
 		fail(req, &err);
 		return;
 	}
-	fill_entry(o, i, &a, &e);
-	fi->fh = 1;
+	fill_entry(i, &a, &e);
+	fi->fh = a.node != 0 ? number_of(o, i, again) : 0;
 	fi->keep_cache = 1;
-	if (fuse_reply_create(req, &e, fi) != 0) {
-		writer_release(o->writer, i, NULL);
-		tree_forget(o->tree, i, 1);
-	}
+	if (fi->fh == 0)
+		fuse_reply_err(req, ENOMEM);
+	else if (fuse_reply_create(req, &e, fi) == 0)
+		return;
+	else
+		close_written(o, i, fi->fh);
+	tree_forget(o->tree, i, 1);
 }
 
 static void
@@ -745,10 +811,14 @@ op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
+	struct handle h;
 
 	/* Nobody waits for the answer: what goes wrong now only the log learns. */
-	if (fi->fh != 0 && writer_release(o->writer, inode_of(o, ino), &err) != 0)
-		report_failure(o->report, &err);
+	if (handle_get(o->state, fi->fh, &h)) {
+		if (writer_release(o->writer, inode_of(o, ino), &err) != 0)
+			report_failure(o->report, &err);
+		handle_close(o->state, fi->fh);
+	}
 	fuse_reply_err(req, 0);
 }
 

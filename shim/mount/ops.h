@@ -4,7 +4,8 @@
 /*
  * ops -- the FUSE operations, one function an operation, linear and blocking.
  *
- * A node's id is the address of its struct inode (the root's is FUSE_ROOT_ID).
+ * A node's id is that of its inode's record (state.h), fh that of what is open (handle.h): both
+ * mean the same to every process that serves the mount.
  * Only session.c includes this.
  */
 
@@ -13,6 +14,8 @@
 
 #include "mount/backing.h"
 #include "mount/filler.h"
+#include "mount/handle.h"
+#include "mount/inflight.h"
 #include "mount/inode.h"
 #include "mount/reader.h"
 #include "mount/report.h"
@@ -20,6 +23,8 @@
 
 struct ops {			/* the session's user data */
 	struct tree	*tree;
+	struct state	*state;
+	struct inflight	*inflight;
 	struct blocks	*blocks;
 	struct reader	*reader;
 	struct writer	*writer;	/* NULL: read-only */
@@ -39,6 +44,6 @@ struct ops {			/* the session's user data */
 
 extern const struct fuse_lowlevel_ops ops_read_only, ops_writable;
 
-fuse_ino_t ops_node_id(const struct ops *, struct inode *);
+
 
 #endif

@@ -269,6 +269,7 @@ renew(struct rename_tree *r, struct inode *dir, int failed)
 		}
 		if (!failed && !r->at_once)
 			tree_set_etag(i, new_etag(r, i));
+		tree_renote(t, i);
 		tree_new_key(t, i);
 	}
 }

@@ -110,11 +110,15 @@ notify_main(void *arg)
 	struct session *s = arg;
 	struct tree *t = s->ops.tree;
 	struct notice *n;
+	uint32_t id;
 
 	for (;;) {
 		n = next_notice(s);
-		fuse_lowlevel_notify_inval_entry(s->se, ops_node_id(&s->ops, n->parent), n->name,
-		    strlen(n->name));	/* ENOENT: it has forgotten by itself */
+		pthread_mutex_lock(&t->lock);
+		id = n->parent->node;
+		pthread_mutex_unlock(&t->lock);
+		if (id != 0)	/* ENOENT: it has forgotten by itself */
+			fuse_lowlevel_notify_inval_entry(s->se, id, n->name, strlen(n->name));
 		pthread_mutex_lock(&t->lock);
 		tree_unref(t, n->parent);
 		pthread_mutex_unlock(&t->lock);
@@ -164,9 +168,15 @@ push(void *arg, struct inode *i, int64_t offset, const struct iovec *iov)
 {
 	struct session *s = arg;
 	struct fuse_bufvec data = FUSE_BUFVEC_INIT(iov->iov_len);
+	uint32_t id;
 
 	data.buf[0].mem = iov->iov_base;
-	return (fuse_lowlevel_notify_store(s->se, ops_node_id(&s->ops, i), offset, &data, 0));
+	pthread_mutex_lock(&s->ops.tree->lock);
+	id = i->node;
+	pthread_mutex_unlock(&s->ops.tree->lock);
+	if (id == 0)
+		return (-ENOENT);
+	return (fuse_lowlevel_notify_store(s->se, id, offset, &data, 0));
 }
 
 static int
@@ -183,21 +193,62 @@ start_filler(struct session *s, struct err *err)
 
 /* ---- serving ------------------------------------------------------------------------- */
 
+static ssize_t
+on_read(int fd, void *buf, size_t len, void *arg)
+{
+	(void)fd;
+	return (inflight_read(((struct ops *)arg)->inflight, buf, len));
+}
+
+static ssize_t
+on_write(int fd, struct iovec *iov, int n, void *arg)
+{
+	(void)fd;
+	return (inflight_writev(((struct ops *)arg)->inflight, iov, n));
+}
+
+static ssize_t
+on_splice(int in, off_t *from, int out, off_t *to, size_t len, unsigned int flags, void *arg)
+{
+	(void)from;
+	(void)out;
+	(void)to;
+	return (inflight_splice(((struct ops *)arg)->inflight, in, len, flags));
+}
+
 static int
 open_fuse(struct session *s, int writable, struct err *err)
 {
-	char program[] = "amlshim", device[32];
+	char program[] = "amlshim";
 	char *argv[] = { program, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	const struct fuse_lowlevel_ops *table = writable ? &ops_writable : &ops_read_only;
+	const struct fuse_custom_io io = { .read = on_read, .writev = on_write,
+	    .splice_send = on_splice };
 
 	s->se = fuse_session_new(&args, table, sizeof(*table), &s->ops);
 	fuse_opt_free_args(&args);
-	str_format(device, sizeof(device), "/dev/fd/%d", s->opt.fuse_fd);
-	if (s->se == NULL || fuse_session_mount(s->se, device) != 0)
+	if (s->se == NULL || fuse_session_custom_io(s->se, &io, sizeof(io), s->opt.fuse_fd) != 0)
 		return (err_set(err, ERR_SYSTEM, REMEDY_REPORT_BUG, "serve the mount",
 		    "libfuse does not take the descriptor"));
 	return (0);
+}
+
+/* Files that the kernel reads by itself, since before this process. */
+static void
+restore_backed(struct ops *o)
+{
+	uint32_t fh, top = state_top(o->state, STATE_HANDLE);
+	struct inode *i;
+	struct handle h;
+
+	for (fh = 1; fh < top; fh++) {
+		if (!handle_get(o->state, fh, &h) || h.kind != HANDLE_BACKED)
+			continue;
+		i = state_object(o->state, STATE_NODE, h.node);
+		state_set_object(o->state, STATE_HANDLE, fh,
+		    backing_adopt(o->backing, i, h.backing_id));
+	}
 }
 
 static int
@@ -221,16 +272,21 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 {
 	int rc;
 
-	s->ops = (struct ops){ .tree = tree, .blocks = s->opt.blocks, .reader = s->opt.reader,
+	s->ops = (struct ops){ .tree = tree, .state = s->opt.state, .blocks = s->opt.blocks, .reader = s->opt.reader,
 	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report,
 	    .timeout_ms = s->opt.timeout_ms,
 	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
-	if (s->opt.disk != NULL && writer == NULL)
+	s->ops.inflight = inflight_new(s->opt.state, s->opt.fuse_fd);
+	if (s->opt.disk != NULL && writer == NULL) {
 		s->ops.backing = backing_new();
+		restore_backed(&s->ops);
+	}
 	if (open_fuse(s, writer != NULL, err) != 0 || start_notifier(s, err) != 0 ||
 	    start_filler(s, err) != 0)
 		return (-1);
 	rc = loop(s, writer != NULL);
+	if (inflight_refused(s->ops.inflight, err))
+		return (-1);
 	errno = -rc;
 	return (rc >= 0 ? 0 : err_errno(err, "serve the mount", NULL));
 }

@@ -17,11 +17,13 @@
 #include "mount/inode.h"
 #include "mount/reader.h"
 #include "mount/report.h"
+#include "mount/state.h"
 #include "mount/writer.h"
 
 struct session_options {
 	int		 fuse_fd;	/* taken */
-	struct blocks	*blocks;	/* these are borrowed */
+	struct state	*state;		/* these are borrowed */
+	struct blocks	*blocks;
 	struct reader	*reader;
 	struct disk	*disk;		/* NULL: none */
 	struct report	*report;

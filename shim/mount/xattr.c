@@ -229,6 +229,7 @@ take(struct writer *w, struct staged *s, struct inode *i, const char *etag, cons
 	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_lock(&w->opt.tree->lock);
 	tree_set_props(i, etag, props);
+	tree_renote(w->opt.tree, i);
 	tree_new_key(w->opt.tree, i);
 	i->epoch = ++w->opt.tree->epoch;
 	i->valid_until_ms = clock_ms() + w->opt.tree->opt.ttl_ms;
@@ -258,8 +259,10 @@ change(struct writer *w, struct staged *s, struct inode *i, const struct change 
 
 	pthread_mutex_lock(&t->lock);
 	failed = make(i, c, &props, err);
-	if (!failed && waits)
+	if (!failed && waits) {
 		tree_set_props(i, inode_etag(i), buf_str(&props));
+		tree_renote(t, i);
+	}
 	str_format(etag, sizeof(etag), "%s", inode_etag(i));
 	if (!failed && !waits && tree_blob_name(t, i, blob) != 0)
 		failed = refuse(ESTALE, c->name, err);

@@ -58,6 +58,7 @@ use_etag(struct writer *w, struct inode *i, const char *etag)
 		return;
 	pthread_mutex_lock(&s->lock);
 	str_format(s->etag, sizeof(s->etag), "%s", etag);
+	staged_note(w, s);
 	pthread_mutex_unlock(&s->lock);
 }
 

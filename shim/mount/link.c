@@ -4,6 +4,7 @@
 
 #include "azure/props.h"
 #include "base/clock.h"
+#include "mount/inflight.h"
 #include "mount/link.h"
 #include "mount/staged.h"
 
@@ -122,11 +123,16 @@ link_make(struct writer *w, struct inode *parent, const char *name, const char *
 		return (refuse(ENAMETOOLONG, "make the link", name, err));
 	if (tree_lookup(t, parent, name, &i, a, err) != 0)
 		return (-1);
+	if (i != NULL && inflight_is_repeat() && inode_is_link(i)) {
+		*ret = i;
+		return (0);
+	}
 	if (i != NULL) {
 		tree_forget(t, i, 1);
 		return (refuse(EEXIST, "make the link", name, err));
 	}
 	tree_begin_change(t, parent, NULL);
+	inflight_begin();
 	failed = blob_below(t, parent, name, blob, err) != 0 ||
 	    store_symlink(w->opt.store, blob, target, etag, err) != 0;
 	if (!failed && (*ret = add(t, parent, name, target, etag, a)) == NULL)

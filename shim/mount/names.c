@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "mount/access.h"
+#include "mount/inflight.h"
 #include "mount/names.h"
 #include "mount/rename_tree.h"
 #include "mount/staged.h"
@@ -106,7 +107,7 @@ static int
 open_existing(struct writer *w, struct inode *i, const struct names_create *how,
     const char *name, struct err *err)
 {
-	if (how->exclusive)
+	if (how->exclusive && !inflight_is_repeat())
 		return (refuse(EEXIST, "create", name, err));
 	if (inode_is_dir(i))
 		return (refuse(EISDIR, "create", name, err));
@@ -194,6 +195,7 @@ names_create(struct writer *w, struct inode *parent, const char *name,
 			tree_forget(t, i, 1);
 	} else {
 		tree_begin_change(t, parent, NULL);
+		inflight_begin();
 		failed = create_new(w, parent, name, how, &i, err);
 		tree_end_change(t, parent, NULL);
 	}
@@ -229,11 +231,16 @@ names_mkdir(struct writer *w, struct inode *parent, const char *name, uint32_t m
 
 	if (tree_lookup(t, parent, name, &i, a, err) != 0)
 		return (-1);
+	if (i != NULL && inflight_is_repeat() && inode_is_dir(i)) {
+		*ret = i;
+		return (0);
+	}
 	if (i != NULL) {
 		tree_forget(t, i, 1);
 		return (refuse(EEXIST, "create", name, err));
 	}
 	tree_begin_change(t, parent, NULL);
+	inflight_begin();
 	hns = has_directories(w, parent);
 	failed = name_below(w, parent, name, 1, blob, err) != 0 ||
 	    (hns && store_mkdir(w->opt.store, blob, err) != 0) ||
@@ -294,7 +301,8 @@ drop_unlinked(struct writer *w, struct staged *s, const char *path)
 		stream_stop(s->stream);
 	if (s->is_local) {
 		if (path != NULL)
-			unlinkat(w->staging_fd, path, 0);
+			staged_park(w, s, path);
+		staged_note(w, s);
 		if (s->opens == 0 && s->holds == 0)
 			staged_drop(w, s, NULL);
 	}
@@ -347,8 +355,9 @@ names_unlink(struct writer *w, struct inode *parent, const char *name, struct er
 	if (find_child(w, parent, name, &i, err) != 0)
 		return (-1);
 	if (i == NULL)
-		return (refuse(ENOENT, "delete", name, err));
+		return (inflight_is_repeat() ? 0 : refuse(ENOENT, "delete", name, err));
 	tree_begin_change(w->opt.tree, parent, NULL);
+	inflight_begin();
 	failed = inode_is_dir(i) ? refuse(EISDIR, "delete", name, err) : unlink_file(w, i, err);
 	tree_end_change(w->opt.tree, parent, NULL);
 	unref(w, i);
@@ -398,13 +407,14 @@ names_rmdir(struct writer *w, struct inode *parent, const char *name, struct err
 	if (find_child(w, parent, name, &i, err) != 0)
 		return (-1);
 	if (i == NULL)
-		return (refuse(ENOENT, "delete", name, err));
+		return (inflight_is_repeat() ? 0 : refuse(ENOENT, "delete", name, err));
 	if (!inode_is_dir(i)) {
 		unref(w, i);
 		return (refuse(ENOTDIR, "delete", name, err));
 	}
 	if ((empty = is_empty(w, i, err)) == 1) {
 		tree_begin_change(w->opt.tree, parent, NULL);
+		inflight_begin();
 		failed = remove_directory(w, parent, i, name, err);
 		tree_end_change(w->opt.tree, parent, NULL);
 	} else
@@ -432,6 +442,8 @@ check_victim(struct writer *w, const struct renaming *r, struct err *err)
 
 	if (r->victim == NULL)
 		return (0);
+	if (inflight_is_repeat() && inode_is_dir(r->victim) == inode_is_dir(r->what))
+		return (0);		/* it was checked; this may be what is there of ours */
 	if (r->no_replace)
 		return (refuse(EEXIST, "rename", r->new_name, err));
 	if (inode_is_dir(r->victim) != inode_is_dir(r->what))
@@ -470,6 +482,22 @@ copy_blob(struct writer *w, struct renaming *r, struct staged *s, char known[HTT
 	return (failed ? -1 : store_delete(store, r->blob, err));
 }
 
+/* By an earlier process, which died before it could say so.  *err: why it cannot be moved now. */
+static int
+was_moved(struct writer *w, const struct renaming *r, char etag[HTTP_ETAG_MAX],
+    const struct err *err)
+{
+	struct store_attr a = { .props = NULL };
+	struct err why = ERR_EMPTY;
+
+	if (!inflight_is_repeat() || err->kind != ERR_NOT_FOUND ||
+	    store_stat(w->opt.store, r->new_blob, 0, &a, &why) != 0)
+		return (0);
+	str_format(etag, HTTP_ETAG_MAX, "%s", a.etag);
+	free(a.props);
+	return (1);
+}
+
 /*
  * The file's blob under its new name; *ret_etag as it is there.  The staged file is busy.
  * What was written to it and is not over there yet stays so where the service renames.
@@ -480,7 +508,7 @@ move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP
 {
 	char known[HTTP_ETAG_MAX];
 	struct store_rename q = { .from = r->blob, .to = r->new_blob, .etag = known,
-	    .no_replace = r->no_replace };
+	    .no_replace = r->no_replace && !inflight_is_repeat() };
 	int rc, only_here;
 
 	etag[0] = '\0';
@@ -497,7 +525,9 @@ move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP
 		str_format(known, sizeof(known), "%s", inode_etag(r->what));
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	rc = store_rename(w->opt.store, &q, etag, err);
-	return (rc <= 0 ? rc : copy_blob(w, r, s, known, etag, err));
+	if (rc > 0)
+		rc = copy_blob(w, r, s, known, etag, err);
+	return (rc != 0 && was_moved(w, r, etag, err) ? 0 : rc);
 }
 
 /* What stood under the new name is no more; a file's is busy.  1: it had a blob. */
@@ -577,6 +607,7 @@ move_inode(struct writer *w, const struct renaming *r)
 static int
 move_staged(struct writer *w, const struct renaming *r, struct err *err)
 {
+	staged_begin_move(w, r->what, r->new_path);
 	if (fd_mkdir_parents_at(w->staging_fd, r->new_path, 0700, err) != 0)
 		return (-1);
 	if (renameat(w->staging_fd, r->path, w->staging_fd, r->new_path) != 0 && errno != ENOENT) {
@@ -584,6 +615,16 @@ move_staged(struct writer *w, const struct renaming *r, struct err *err)
 		return (err_on(err, "%s/%s", w->staging, r->path));
 	}
 	return (0);
+}
+
+/* Another file takes its place; busy. */
+static void
+park(struct writer *w, struct staged *victim, const char *path)
+{
+	pthread_mutex_lock(&victim->lock);
+	if (victim->is_local)
+		staged_park(w, victim, path);
+	pthread_mutex_unlock(&victim->lock);
 }
 
 static int
@@ -603,12 +644,15 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 		memcpy(s->etag, etag, sizeof(s->etag));
 	}
 	pthread_mutex_unlock(&s->lock);
+	if (!failed && local && victim != NULL)
+		park(w, victim, r->new_path);
 	if (!failed && local)
 		failed = move_staged(w, r, err);
 	if (!failed) {
 		had_blob = drop_victim(w, r, local);
 		pthread_mutex_lock(&s->lock);
 		s->exists |= had_blob;
+		staged_note(w, s);
 		pthread_mutex_unlock(&s->lock);
 		pthread_mutex_lock(&w->opt.tree->lock);
 		tree_set_etag(r->what, etag);
@@ -617,22 +661,38 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 		move_inode(w, r);
 	} else
 		doubt(w, r);
+	staged_end_move(w, r->what);
 	staged_end(s);
 	if (victim != NULL)
 		staged_end(victim);
 	return (failed);
 }
 
+/* An earlier process began it: what stands under the new name may be what is moved. */
+static int
+is_half_done(struct writer *w, const struct renaming *r)
+{
+	struct store_attr a = { .props = NULL };
+	struct err why = ERR_EMPTY;
+	int gone;
+
+	if (!inflight_is_repeat())
+		return (0);
+	gone = store_stat(w->opt.store, r->blob, 0, &a, &why) != 0;
+	free(a.props);
+	return (gone);
+}
+
 static int
 rename_directory(struct writer *w, struct renaming *r, struct err *err)
 {
 	struct rename_tree moved = { .dir = r->what, .from = r->blob, .to = r->new_blob,
-	    .no_replace = r->no_replace };
+	    .no_replace = r->no_replace && !inflight_is_repeat() };
 	int failed = 0;
 
 	pthread_mutex_lock(&w->rename_lock);
 	/* An empty directory in the way: azure/dfs.h says why it goes first. */
-	if (r->victim != NULL && has_directories(w, r->to))
+	if (r->victim != NULL && has_directories(w, r->to) && !is_half_done(w, r))
 		failed = store_delete(w->opt.store, r->new_blob, err);
 	failed = rename_tree_begin(w, &moved, failed, err);
 	pthread_rwlock_wrlock(&w->places);
@@ -643,8 +703,11 @@ rename_directory(struct writer *w, struct renaming *r, struct err *err)
 	if (!failed) {
 		drop_victim(w, r, 1);
 		move_inode(w, r);
+		if (inflight_is_repeat())
+			r->what->dir->listed_until_ms = 0;	/* ETags are others, perhaps */
 	} else
 		doubt(w, r);
+	staged_end_move(w, r->what);
 	pthread_rwlock_unlock(&w->places);
 	rename_tree_end(w, &moved, failed);
 	pthread_mutex_unlock(&w->rename_lock);
@@ -676,6 +739,7 @@ rename_checked(struct writer *w, struct renaming *r, struct err *err)
 		tree_end_change(w->opt.tree, r->from, r->to);
 		return (1);
 	}
+	inflight_begin();
 	failed = name_below(w, r->from, r->name, 1, r->blob, err) != 0 ||
 	    name_below(w, r->to, r->new_name, 1, r->new_blob, err) != 0 ||
 	    name_below(w, r->from, r->name, 0, r->path, err) != 0 ||
@@ -694,11 +758,12 @@ look_and_rename(struct writer *w, struct renaming *r, struct err *err)
 
 	r->what = r->victim = NULL;
 	failed = find_child(w, r->from, r->name, &r->what, err);
-	if (!failed && r->what == NULL)
-		failed = refuse(ENOENT, "rename", r->name, err);
 	if (!failed)
 		failed = find_child(w, r->to, r->new_name, &r->victim, err);
-	if (!failed && r->victim != r->what) {
+	if (!failed && r->what == NULL) {
+		if (!inflight_is_repeat() || r->victim == NULL)
+			failed = refuse(ENOENT, "rename", r->name, err);
+	} else if (!failed && r->victim != r->what) {
 		failed = check_victim(w, r, err);
 		if (!failed)
 			failed = rename_checked(w, r, err);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "mount/crew.h"
+#include "mount/inflight.h"
 #include "mount/rename_tree.h"
 
 #define THREADS	32
@@ -201,8 +202,9 @@ rename_at_once(struct writer *w, struct rename_tree *r, struct err *err)
 	local = r->dir->local;
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	rc = store_rename(w->opt.store, &q, NULL, err);
-	if (rc < 0 && local && err->kind == ERR_NOT_FOUND)
-		rc = 0;			/* made here when nobody knew better, and empty */
+	/* Made here when nobody knew better, and empty; or moved by a process that died after it. */
+	if (rc < 0 && (local || inflight_is_repeat()) && err->kind == ERR_NOT_FOUND)
+		rc = 0;
 	if (rc < 0 && !r->no_replace && err->sys_errno == EEXIST)
 		err->sys_errno = ENOTEMPTY;	/* by somebody else, meanwhile */
 	r->at_once = rc == 0;
@@ -285,6 +287,7 @@ release_staged(struct rename_tree *r, struct staged *s, int failed)
 		pthread_mutex_lock(&t->lock);
 		str_format(s->etag, sizeof(s->etag), "%s", inode_etag(i));
 		pthread_mutex_unlock(&t->lock);
+		staged_note(r->writer, s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	staged_end(s);

@@ -21,6 +21,13 @@
 #include "mount/stream.h"
 #include "mount/writer.h"
 
+/* What its record says (staged_state.c). */
+struct staged_record {
+	uint32_t	flags, unused;
+	int64_t		sent_size;
+	char		etag[HTTP_ETAG_MAX];
+};
+
 struct staged {
 	struct writer	*writer;
 	struct inode	*inode;		/* owns this; referenced from here while is_local */
@@ -39,6 +46,11 @@ struct staged {
 	int		 whole;		/* all of it was written here: it replaces any other */
 	int		 exists;	/* there is a blob under this name, as far as we know */
 	char		 etag[HTTP_ETAG_MAX];	/* that it must have; "": any, or none */
+	int		 making;	/* its file is about to be made */
+	int		 sending;	/* an upload is under way, ... */
+	int64_t		 sent_size;	/* ... of so many bytes */
+	int		 is_noted;
+	struct staged_record noted;
 	struct err	*why;		/* of the last failure; NULL: none so far */
 	struct stream	*stream;	/* its blocks; NULL: it has none, or none are known */
 	/* writer.lock */
@@ -50,6 +62,7 @@ struct staged {
 
 struct writer {
 	struct writer_options opt;
+	struct state	*state;		/* the tree's */
 	int		 staging_fd;
 	char		*staging;
 	int64_t		 keep_bytes;
@@ -93,5 +106,25 @@ int	staged_has_room(const struct writer *, int64_t bytes);
 /* No longer local: forget it (and remove its file at path, NULL: somebody else did). */
 void	staged_drop(struct writer *, struct staged *, const char *path);
 int	staged_is_dirty(const struct staged *);
+/* It is in the list of those that are local. */
+void	staged_list(struct writer *, struct staged *);
+/* Its descriptor, opened if it is not. */
+int	staged_have_fd(struct writer *, struct staged *, struct err *);
+
+/* ---- what a successor has to know: staged_state.c ---- */
+
+/* What its record says has changed: before what changed it is answered.  Cheap if nothing did. */
+void	staged_note(struct writer *, struct staged *);
+void	staged_unnote(struct writer *, struct staged *);
+/* Around a rename: what is staged moves to this path before the inode does. */
+void	staged_begin_move(struct writer *, struct inode *, const char *to);
+void	staged_end_move(struct writer *, struct inode *);
+/* Its file, at path, loses its name; it stays while it is open. */
+void	staged_park(struct writer *, struct staged *, const char *path);
+void	staged_parked_path(struct writer *, const struct staged *, char path[INODE_PATH_MAX]);
+/* At the end: those that have no name. */
+void	staged_forget_parked(struct writer *);
+/* From the records of an earlier process; before anybody else has the writer. */
+void	staged_restore(struct writer *);
 
 #endif

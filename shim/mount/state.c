@@ -43,6 +43,7 @@ struct shared {
 	struct head	 metas[STATE_METAS];
 	struct head	 nodes[NODES];
 	struct head	 staged[NODES];
+	struct head	 moves[NODES];
 	struct head	 handles[HANDLES];
 	struct head	 given[GIVEN];
 	struct unit	 unit[UNITS];
@@ -64,7 +65,7 @@ struct state {
 	_Atomic(void **) objects[2][CHUNKS];
 };
 
-static const uint32_t limits[STATE_KINDS] = { STATE_METAS, NODES, NODES, HANDLES, GIVEN };
+static const uint32_t limits[STATE_KINDS] = { STATE_METAS, NODES, NODES, NODES, HANDLES, GIVEN };
 
 static struct head *
 heads_of(struct shared *s, enum state_kind kind)
@@ -76,6 +77,8 @@ heads_of(struct shared *s, enum state_kind kind)
 		return (s->nodes);
 	case STATE_STAGED:
 		return (s->staged);
+	case STATE_MOVE:
+		return (s->moves);
 	case STATE_HANDLE:
 		return (s->handles);
 	default:

@@ -33,6 +33,7 @@ enum state_kind {
 	STATE_META,		/* by enum state_meta */
 	STATE_NODE,		/* an inode, by its node id: inode_state.c */
 	STATE_STAGED,		/* a staged file, by the node id of its inode: staged_state.c */
+	STATE_MOVE,		/* a rename under way, by the node id of what moves: staged_state.c */
 	STATE_HANDLE,		/* an open file or directory, by its fh: handle.h */
 	STATE_GIVEN,		/* names that an open directory gave: handle.h */
 	STATE_KINDS

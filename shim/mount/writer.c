@@ -127,6 +127,14 @@ list_add(struct writer *w, struct staged *s, int64_t kept)
 		w->kept_bytes += kept;
 }
 
+void
+staged_list(struct writer *w, struct staged *s)
+{
+	pthread_mutex_lock(&w->lock);
+	list_add(w, s, -1);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* kept: its bytes, if it is here for a next use only; -1: it is in use. */
 static void
 list_move(struct writer *w, struct staged *s, int64_t kept)
@@ -182,13 +190,15 @@ open_staged(struct writer *w, struct inode *i, int flags, char path[INODE_PATH_M
 	return (fd);
 }
 
-/* Its descriptor, opened if it is not. */
-static int
-have_fd(struct writer *w, struct staged *s, struct err *err)
+int
+staged_have_fd(struct writer *w, struct staged *s, struct err *err)
 {
 	char path[INODE_PATH_MAX];
 
-	if (s->fd < 0)
+	if (s->fd < 0 && s->unlinked) {
+		staged_parked_path(w, s, path);
+		s->fd = open_file(w, path, 0, err);
+	} else if (s->fd < 0)
 		s->fd = open_staged(w, s->inode, 0, path, err);
 	return (s->fd >= 0 ? 0 : -1);
 }
@@ -219,10 +229,26 @@ set_local(struct writer *w, struct staged *s, int64_t size)
 	pthread_mutex_unlock(&t->lock);
 	if (!s->is_local) {
 		s->is_local = 1;
-		pthread_mutex_lock(&w->lock);
-		list_add(w, s, -1);
-		pthread_mutex_unlock(&w->lock);
+		staged_list(w, s);
 	}
+	s->making = 0;
+	staged_note(w, s);
+}
+
+/* An empty file for it, which a successor removes if nothing comes of it.  -1: failed. */
+static int
+make_file(struct writer *w, struct staged *s, char path[INODE_PATH_MAX], struct err *err)
+{
+	int fd;
+
+	s->making = 1;
+	staged_note(w, s);
+	fd = open_staged(w, s->inode, O_CREAT | O_TRUNC, path, err);
+	if (fd < 0) {
+		s->making = 0;
+		staged_unnote(w, s);
+	}
+	return (fd);
 }
 
 int
@@ -230,7 +256,7 @@ staged_make(struct writer *w, struct staged *s, struct err *err)
 {
 	char path[INODE_PATH_MAX];
 
-	s->fd = open_staged(w, s->inode, O_CREAT | O_TRUNC, path, err);
+	s->fd = make_file(w, s, path, err);
 	if (s->fd < 0)
 		return (-1);
 	s->written++;
@@ -245,9 +271,15 @@ staged_drop(struct writer *w, struct staged *s, const char *path)
 {
 	struct tree *t = w->opt.tree;
 
+	char parked[INODE_PATH_MAX];
+
 	drop_stream(s);
 	mem_close_fd(&s->fd);
-	if (path != NULL)
+	staged_unnote(w, s);
+	if (s->unlinked) {
+		staged_parked_path(w, s, parked);
+		unlinkat(w->staging_fd, parked, 0);	/* was perhaps never there */
+	} else if (path != NULL)
 		unlinkat(w->staging_fd, path, 0);	/* what stays is found at the end */
 	s->is_local = 0;
 	s->uploaded = s->written;
@@ -259,6 +291,8 @@ staged_drop(struct writer *w, struct staged *s, const char *path)
 	s->inode->valid_until_ms = clock_ms() + t->opt.ttl_ms;
 	s->inode->epoch = ++t->epoch;
 	tree_new_key(t, s->inode);
+	s->inode->noted = 0;
+	tree_renote(t, s->inode);
 	tree_unref(t, s->inode);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -424,7 +458,7 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 	char path[INODE_PATH_MAX], etag[HTTP_ETAG_MAX];
 	int fd, failed;
 
-	fd = open_staged(w, s->inode, O_CREAT | O_TRUNC, path, err);
+	fd = make_file(w, s, path, err);
 	if (fd < 0)
 		return (-1);
 	set_busy(s, 1);
@@ -438,6 +472,8 @@ fetch(struct writer *w, struct staged *s, struct err *err)
 	if (failed) {
 		unlinkat(w->staging_fd, path, 0);
 		close(fd);
+		s->making = 0;
+		staged_unnote(w, s);
 		return (-1);
 	}
 	s->fd = fd;
@@ -505,6 +541,7 @@ note_write(struct writer *w, struct staged *s, int64_t size, int64_t from, int64
 
 	s->written++;
 	s->untouched = 0;
+	staged_note(w, s);
 	if (!has_blocks(w, to > size ? to : size))
 		return;
 	if (s->stream == NULL) {
@@ -522,6 +559,7 @@ note_zeros(struct writer *w, struct staged *s, int64_t from, int64_t to)
 {
 	s->written++;
 	s->untouched = 0;
+	staged_note(w, s);
 	if (s->stream == NULL && !has_blocks(w, to))
 		return;
 	have_stream(w, s);
@@ -539,8 +577,10 @@ set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t gene
 	s->exists = 1;
 	s->exclusive = 0;
 	str_format(s->etag, sizeof(s->etag), "%s", etag);
+	staged_note(w, s);
 	pthread_mutex_lock(&t->lock);
 	tree_set_etag(s->inode, etag);
+	tree_renote(t, s->inode);
 	s->inode->stale = 0;
 	s->inode->epoch = ++t->epoch;
 	s->inode->valid_until_ms = clock_ms() + t->opt.ttl_ms;
@@ -560,7 +600,7 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 	struct stat st;
 	int failed = 0, blocks, refused = 0;
 
-	if (have_fd(w, s, err) != 0)
+	if (staged_have_fd(w, s, err) != 0)
 		return (-1);
 	if (fstat(s->fd, &st) != 0)
 		return (err_errno(err, "upload", blob));
@@ -572,6 +612,9 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 	str_format(must_have, sizeof(must_have), "%s",
 	    s->exclusive ? "*" : s->whole ? "" : s->etag);
 	if_match = must_have[0] != '\0' ? must_have : NULL;
+	s->sending = 1;
+	s->sent_size = st.st_size;
+	staged_note(w, s);
 	pthread_mutex_unlock(&s->lock);
 	if (blocks) {
 		failed = stream_commit(s->stream, blob, s->fd, st.st_size, if_match, etag, &why);
@@ -583,12 +626,14 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 	if (!failed && w->opt.access)
 		access_keep(w, s->inode, blob, etag);
 	pthread_mutex_lock(&s->lock);
+	s->sending = 0;
 	if (refused)
 		drop_stream(s);		/* what it knows is not what is there now */
 	if (!failed) {
 		set_uploaded(w, s, etag, generation);
 		return (0);
 	}
+	staged_note(w, s);
 	s->failed = generation;
 	s->told = 0;
 	if (s->why == NULL)
@@ -695,7 +740,7 @@ stage(struct writer *w, struct staged *s, int truncate, struct err *err)
 		s->exists = 1;
 		return (staged_make(w, s, err));
 	}
-	if (have_fd(w, s, err) != 0)
+	if (staged_have_fd(w, s, err) != 0)
 		return (-1);
 	if (truncate) {
 		if (ftruncate(s->fd, 0) != 0)
@@ -725,6 +770,7 @@ writer_open(struct writer *w, struct inode *i, int truncate, struct err *err)
 	if (!failed) {
 		s->opens++;
 		list_move(w, s, -1);
+		staged_note(w, s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return (failed);
@@ -821,7 +867,7 @@ writer_write(struct writer *w, struct inode *i, const void *data, size_t len, in
 	int fd, failed;
 
 	pthread_mutex_lock(&s->lock);
-	fd = s->opens > 0 ? s->fd : -1;
+	fd = s->opens > 0 && staged_have_fd(w, s, NULL) == 0 ? s->fd : -1;
 	pthread_mutex_unlock(&s->lock);
 	failed = write_all(w, fd, data, len, offset) != 0;
 	if (failed)
@@ -843,6 +889,7 @@ resize(struct writer *w, struct staged *s, int64_t size, struct err *err)
 		return (err_errno(err, "stage", w->staging));
 	if (size < st.st_size) {
 		s->written++;
+		staged_note(w, s);
 		if (s->stream != NULL)
 			stream_cut(s->stream, size);
 	} else
@@ -884,7 +931,7 @@ writer_allocate(struct writer *w, struct inode *i, int mode, int64_t offset, int
 
 	pthread_mutex_lock(&s->lock);
 	staged_wait(s);
-	failed = fstat(s->fd, &before) != 0 || fallocate(s->fd, mode, offset, len) != 0 ||
+	failed = staged_have_fd(w, s, NULL) != 0 || fstat(s->fd, &before) != 0 || fallocate(s->fd, mode, offset, len) != 0 ||
 	    fstat(s->fd, &st) != 0;
 	if (failed)
 		err_errno(err, "stage", w->staging);
@@ -901,11 +948,11 @@ writer_allocate(struct writer *w, struct inode *i, int mode, int64_t offset, int
 static int
 have_fd_for_reading(struct writer *w, struct staged *s, struct err *err)
 {
-	int failed = have_fd(w, s, err);
+	int failed = staged_have_fd(w, s, err);
 
 	if (failed && s->busy) {
 		staged_wait(s);
-		failed = s->is_local ? have_fd(w, s, err) : 0;
+		failed = s->is_local ? staged_have_fd(w, s, err) : 0;
 	}
 	return (failed);
 }
@@ -1003,6 +1050,7 @@ writer_new(const struct writer_options *o, struct err *err)
 	}
 	w = mem_zalloc(sizeof(*w));
 	w->opt = *o;
+	w->state = o->tree->opt.state;
 	w->staging_fd = fd;
 	w->staging = mem_strdup(o->staging);
 	w->keep_bytes = o->keep_bytes;
@@ -1017,6 +1065,7 @@ writer_new(const struct writer_options *o, struct err *err)
 	w->streams = streams_new(o->store, BLOCKS_UNDER_WAY);
 	if (o->write_behind)
 		w->behind = behind_new(w);
+	staged_restore(w);
 	return (w);
 }
 

@@ -182,6 +182,7 @@ clean_staging(struct writer *w)
 {
 	int fd = open(w->staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	staged_forget_parked(w);
 	if (fd >= 0)
 		remove_empty(fd, 0);
 	rmdir(w->staging);		/* fails if a file was kept */

@@ -8,6 +8,7 @@
 
 #include "azure/props.h"
 #include "base/clock.h"
+#include "mount/inflight.h"
 #include "mount/staged.h"
 #include "mount/xattr.h"
 
@@ -211,9 +212,9 @@ make(const struct inode *i, const struct change *c, struct buf *props, struct er
 	size_t len;
 	int there = props_get(inode_props(i), c->key.letter, c->key.meta, &len) != NULL;
 
-	if (there && (c->flags & XATTR_CREATE) != 0)
+	if (there && (c->flags & XATTR_CREATE) != 0 && !inflight_is_repeat())
 		return (refuse(EEXIST, c->name, err));
-	if (!there && ((c->flags & XATTR_REPLACE) != 0 || c->value == NULL))
+	if (!there && !inflight_is_repeat() && ((c->flags & XATTR_REPLACE) != 0 || c->value == NULL))
 		return (refuse(ENODATA, c->name, err));
 	props_change(props, inode_props(i), c->key.letter, c->key.meta, c->value, c->len);
 	return (is_too_much(buf_str(props)) ? refuse(E2BIG, c->name, err) : 0);
@@ -226,6 +227,7 @@ take(struct writer *w, struct staged *s, struct inode *i, const char *etag, cons
 	pthread_mutex_lock(&s->lock);
 	if (s->is_local)
 		str_format(s->etag, sizeof(s->etag), "%s", etag);
+	staged_note(w, s);
 	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_lock(&w->opt.tree->lock);
 	tree_set_props(i, etag, props);
@@ -246,6 +248,28 @@ waits_for_bytes(struct staged *s)
 	waits = s->is_local && (staged_is_dirty(s) || s->etag[0] == '\0');
 	pthread_mutex_unlock(&s->lock);
 	return (waits);
+}
+
+/* By an earlier process, which died before it could say so.  *err: why it cannot be set now. */
+static int
+was_set(struct writer *w, const char *blob, const struct change *c, char etag[HTTP_ETAG_MAX],
+    const struct err *err)
+{
+	struct store_attr a = { .props = NULL };
+	struct err why = ERR_EMPTY;
+	const char *value;
+	size_t len = 0;
+	int same;
+
+	if (!inflight_is_repeat() || err->kind != ERR_CHANGED ||
+	    store_stat(w->opt.store, blob, 0, &a, &why) != 0)
+		return (0);
+	value = a.props != NULL ? props_get(a.props, c->key.letter, c->key.meta, &len) : NULL;
+	same = value == NULL ? c->value == NULL : c->value != NULL && len == c->len &&
+	    memcmp(value, c->value, len) == 0;
+	str_format(etag, HTTP_ETAG_MAX, "%s", a.etag);
+	free(a.props);
+	return (same);
 }
 
 static int
@@ -269,8 +293,9 @@ change(struct writer *w, struct staged *s, struct inode *i, const struct change 
 	pthread_mutex_unlock(&t->lock);
 	if (failed || waits)
 		return (failed);
+	inflight_begin();
 	if (store_set_props(w->opt.store, blob, buf_str(&props), c->key.meta != NULL, etag,
-	    new_etag, err) != 0)
+	    new_etag, err) != 0 && !was_set(w, blob, c, new_etag, err))
 		return (-1);
 	take(w, s, i, new_etag, buf_str(&props));
 	return (0);

@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# A long mixed load on mounts whose processes are killed all the time: zero failed system calls, all
+# bytes right, in the job and in the store.  CRASH_S says how long each test takes.
+# bats file_tags=root
+
+load helpers
+load lib/crash
+
+CRASH_S=${CRASH_S:-600}
+MOUNT_EVERY=${MOUNT_EVERY:-10}
+AGENT_EVERY=${AGENT_EVERY:-15}
+
+setup_file() {
+	jobs_begin
+}
+
+teardown_file() {
+	jobs_end
+}
+
+setup() {
+	requires_fuse
+	azsim_reset
+	LIMIT=$((CRASH_S + 300))
+}
+
+teardown() {
+	jobs_cleanup
+}
+
+# Mount processes die every 10 s, the agent every 15 s, as long as the job works.
+kill_them() {
+	local begin=$SECONDS next_mount=$((SECONDS + MOUNT_EVERY)) next_agent=$((SECONDS + AGENT_EVERY)) pid comm
+	mounts=0 agents=0
+	while [ $((SECONDS - begin)) -lt "$CRASH_S" ] && kill -0 "$job_pid" 2>/dev/null; do
+		sleep 0.2
+		for pid in $(cat "/proc/$job_pid/task/$job_pid/children"); do
+			read -r comm <"/proc/$pid/comm" || continue
+			case $comm in
+			amlshim:mount*)
+				[ $SECONDS -lt $next_mount ] || { kill -KILL "$pid" && mounts=$((mounts + 1)); } ;;
+			amlshim:agent*)
+				[ $SECONDS -lt $next_agent ] || { kill -KILL "$pid" && agents=$((agents + 1)); } ;;
+			esac
+		done
+		[ $SECONDS -lt $next_mount ] || next_mount=$((SECONDS + MOUNT_EVERY))
+		if [ $SECONDS -ge $next_agent ]; then
+			next_agent=$((SECONDS + AGENT_EVERY))
+			azsim_forget
+		fi
+	done
+}
+
+survives() { # STORE [FLAG...]
+	mounts_on "$1"
+	shift
+	job_out "python3 $BATS_TEST_DIRNAME/lib/churn.py --input \${{outputs.out}}"
+	job_run 0 plain
+	local input=$PREFIX
+	PREFIX=$PREFIX.out
+	job_write <<-END
+		command: python3 $BATS_TEST_DIRNAME/lib/churn.py \${{outputs.out}} $CRASH_S $T/ours \${{inputs.data}}
+		inputs:
+		  data: {type: uri_folder, path: azureml://datastores/store/paths/$input/, mode: ro_mount}
+		outputs:
+		  out: {type: uri_folder, path: azureml://datastores/store/paths/$PREFIX/, mode: rw_mount}
+	END
+	azsim_knob latency_ms=5
+	mkdir -p "$T/ours"
+	job_start plain "$@"
+	kill_them
+	job_end 0
+	azsim_knob latency_ms=0
+	echo "# $out, $mounts mount processes and $agents agents killed in $CRASH_S s" >&3
+	assert_in "$out" "failed=0 wrong=0"
+	[ "$mounts" -ge $((CRASH_S / MOUNT_EVERY - 2)) ]
+	[ "$CRASH_S" -lt 30 ] || [ "$agents" -ge 1 ]
+	store_holds "$T/ours"
+	job_left_nothing
+}
+
+@test "crash: a mixed load while mounts and agent are killed: not one call fails, no byte is wrong" {
+	survives azsim
+}

@@ -280,9 +280,10 @@ def main():
     for w in workers:
         w.join()
     for w in workers:
+        if w.place:
+            os.makedirs(os.path.join(copy, os.path.basename(w.place)))
         for name, data in w.model.items():
             w.expect(name, data)
-            os.makedirs(os.path.join(copy, os.path.basename(w.place)), exist_ok=True)
             with open(os.path.join(copy, os.path.basename(w.place), name), "wb") as f:
                 f.write(data)
         for text in w.failed + w.wrong:

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/wire.h"
 #include "mount/access.h"
+#include "mount/beat.h"
 #include "mount/mountd.h"
 #include "mount/session.h"
 #include "mount/stats.h"
@@ -24,6 +25,7 @@
 #define HIDDEN_TOLD		10
 #define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
 #define REST_PART	16	/* of --memory: connections, threads, the processes themselves */
+#define BEAT_MARGIN_MS		(10 * 1000)
 #define NAMES_PART		4
 #define NAMES_MIN		((int64_t)16 << 20)
 
@@ -40,6 +42,9 @@ struct mountd {
 	struct session	*session;
 	struct tree	*tree;
 	struct writer	*writer;		/* NULL: read-only */
+	struct beat	*beat;
+	int64_t		 moved;			/* the beat's: what services had when it changed, ... */
+	int64_t		 moved_ms;		/* ... and when that was */
 	_Atomic int	 hidden;
 	pthread_mutex_t	 end_lock;		/* taken once, for ever, by who ends the process */
 };
@@ -131,7 +136,6 @@ static void __attribute__((noreturn))
 end(struct mountd *m, int64_t flush_ms)
 {
 	struct wire_msg msg = { .type = WIRE_DONE };
-	struct http_counts counts;
 	struct writer_end flushed = { .files = 0 };
 
 	pthread_mutex_lock(&m->end_lock);
@@ -142,11 +146,11 @@ end(struct mountd *m, int64_t flush_ms)
 		disk_drain(m->disk, DISK_DRAIN_MS);
 	if (m->opt->tuning->stats)
 		log_stats(m);
-	http_counts(m->http, &counts);
-	msg.stats.bytes_read = counts.bytes_in;
-	msg.stats.bytes_written = counts.bytes_out;
-	msg.stats.requests = counts.requests;
-	msg.stats.retries = counts.retries;
+	beat_count(m->beat);
+	msg.stats.bytes_read = m->opt->vitals->bytes_read;
+	msg.stats.bytes_written = m->opt->vitals->bytes_written;
+	msg.stats.requests = m->opt->vitals->requests;
+	msg.stats.retries = m->opt->vitals->retries;
 	msg.stats.files_done = flushed.files;
 	msg.stats.files_failed = flushed.failed;
 	tell(m, &msg);
@@ -182,6 +186,60 @@ start_thread(struct mountd *m, void *(*thread_main)(void *), struct err *err)
 	return (rc == 0 ? 0 : err_errno(err, "start a thread", NULL));
 }
 
+/* ---- the sign of life ---------------------------------------------------------------- */
+
+static int64_t
+or_never(int64_t ms)
+{
+	return (ms < 0 || ms > NEVER_MS ? NEVER_MS : ms);
+}
+
+/* Who waits for a lock that is never given back gives no sign of life. */
+static void
+touch_locks(struct mountd *m)
+{
+	if (m->writer != NULL)
+		writer_touch(m->writer);
+	pthread_mutex_lock(&m->tree->lock);
+	pthread_mutex_unlock(&m->tree->lock);
+}
+
+/*
+ * No request waits longer than one to the service may take.  Those that move whole files may,
+ * as long as anything moves.
+ */
+static int
+look(void *arg, int64_t now_ms, int64_t moved)
+{
+	struct mountd *m = arg;
+	struct vitals *v = m->opt->vitals;
+	int64_t limit_ms = or_never(m->opt->tuning->io_timeout_ms) + BEAT_MARGIN_MS;
+	struct inflight_look l;
+
+	session_look(m->session, &l);
+	v->waiting = l.waiting;
+	v->open_files = state_count(m->state, STATE_HANDLE);
+	v->dirty_files = m->writer != NULL ? writer_dirty(m->writer) : 0;
+	touch_locks(m);
+	if (moved != m->moved || l.oldest_long_ms == 0) {
+		m->moved = moved;
+		m->moved_ms = now_ms;
+	}
+	return ((l.oldest_ms == 0 || now_ms - l.oldest_ms < limit_ms) &&
+	    (l.oldest_long_ms == 0 || now_ms - l.oldest_long_ms < limit_ms ||
+	    now_ms - m->moved_ms < limit_ms));
+}
+
+static int
+start_beat(struct mountd *m, struct err *err)
+{
+	struct beat_options o = { .vitals = m->opt->vitals, .http = m->http, .look = look,
+	    .arg = m };
+
+	m->beat = beat_new(&o, err);
+	return (m->beat != NULL ? 0 : -1);
+}
+
 /* ---- the beginning ------------------------------------------------------------------- */
 
 static void
@@ -194,12 +252,6 @@ raise_fd_limit(void)
 		if (setrlimit(RLIMIT_NOFILE, &r) != 0)
 			log_debug("descriptors stay at %llu", (unsigned long long)r.rlim_cur);
 	}
-}
-
-static int64_t
-or_never(int64_t ms)
-{
-	return (ms < 0 || ms > NEVER_MS ? NEVER_MS : ms);
 }
 
 /* The tree is made later than the store. */
@@ -378,7 +430,7 @@ mountd_main(const struct mountd_options *opt)
 	if ((m.state = state_open(opt->state_fd, &err)) == NULL ||
 	    connect_store(&m, &err) != 0 || make_reader(&m, &err) != 0 ||
 	    make_tree(&m, &err) != 0 || start_thread(&m, listen_to_init, &err) != 0 ||
-	    start_thread(&m, stats_main, &err) != 0)
+	    start_thread(&m, stats_main, &err) != 0 || start_beat(&m, &err) != 0)
 		fail(&m, &err);
 	if (session_run(m.session, m.tree, m.writer, &err) != 0)
 		fail(&m, &err);

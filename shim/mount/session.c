@@ -26,6 +26,7 @@ struct session {
 	struct session_options opt;
 	struct ops	 ops;
 	struct fuse_session *se;
+	struct inflight	*inflight;
 	/* Guards the rest; innermost (taken with the tree's held). */
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 posted, told;
@@ -53,6 +54,7 @@ session_new(const struct session_options *o, struct err *err)
 
 	s->opt = *o;
 	s->last = &s->first;
+	s->inflight = inflight_new(o->state, o->fuse_fd);
 	pthread_mutex_init(&s->lock, NULL);
 	cond_init(&s->posted);
 	cond_init(&s->told);
@@ -63,6 +65,12 @@ session_new(const struct session_options *o, struct err *err)
 	}
 	fuse_set_log_func(on_libfuse_log);
 	return (s);
+}
+
+void
+session_look(struct session *s, struct inflight_look *ret)
+{
+	inflight_look(s->inflight, ret);
 }
 
 /* ---- telling the kernel -------------------------------------------------------------- */
@@ -272,11 +280,11 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 {
 	int rc;
 
-	s->ops = (struct ops){ .tree = tree, .state = s->opt.state, .blocks = s->opt.blocks, .reader = s->opt.reader,
+	s->ops = (struct ops){ .tree = tree, .state = s->opt.state,
+	    .inflight = s->inflight, .blocks = s->opt.blocks, .reader = s->opt.reader,
 	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report,
 	    .timeout_ms = s->opt.timeout_ms,
 	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
-	s->ops.inflight = inflight_new(s->opt.state, s->opt.fuse_fd);
 	if (s->opt.disk != NULL && writer == NULL) {
 		s->ops.backing = backing_new();
 		restore_backed(&s->ops);

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "mount/disk.h"
+#include "mount/inflight.h"
 #include "mount/inode.h"
 #include "mount/reader.h"
 #include "mount/report.h"
@@ -34,6 +35,8 @@ struct session_options {
 
 struct session;
 struct session *session_new(const struct session_options *, struct err *);
+/* Of the requests of the kernel that are under way. */
+void	session_look(struct session *, struct inflight_look *);
 /* tree_options.replaced, with the session as its argument. */
 void	session_replaced(void *arg, struct inode *parent, const char *name);
 /* Serves until the mount is gone.  writer NULL: read-only. */

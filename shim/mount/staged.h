@@ -76,6 +76,7 @@ struct writer {
 	struct staged	*first, *last;	/* least recently closed first */
 	int64_t		 kept_bytes;
 	int64_t		 uploads;	/* that succeeded */
+	_Atomic int64_t	 dirty;		/* files whose record says so */
 };
 
 /* Of this inode; made if there is none yet. */

@@ -65,6 +65,13 @@ node_of(struct writer *w, const struct staged *s)
 	return (id);
 }
 
+static void
+count_dirty(struct writer *w, const struct staged *s, int by)
+{
+	if (s->is_noted && (s->noted.flags & (DIRTY | UNLINKED)) == DIRTY)
+		w->dirty += by;
+}
+
 void
 staged_note(struct writer *w, struct staged *s)
 {
@@ -80,8 +87,10 @@ staged_note(struct writer *w, struct staged *s)
 	if (id == 0 || state_put(w->state, STATE_STAGED, id, &r,
 	    offsetof(struct staged_record, etag) + strlen(r.etag) + 1) != 0)
 		return;
+	count_dirty(w, s, -1);
 	s->noted = r;
 	s->is_noted = 1;
+	count_dirty(w, s, 1);
 }
 
 void
@@ -89,6 +98,7 @@ staged_unnote(struct writer *w, struct staged *s)
 {
 	if (!s->is_noted)
 		return;
+	count_dirty(w, s, -1);
 	s->is_noted = 0;
 	state_drop(w->state, STATE_STAGED, node_of(w, s));
 }
@@ -260,6 +270,7 @@ restore(struct writer *w, uint32_t id)
 	}
 	s = staged_of(w, i);
 	set_flags(s, &r);
+	count_dirty(w, s, 1);
 	if (find_file(w, s, path, &st) == 0 && (r.flags & MAKING) == 0) {
 		take(w, s, &st);
 		return;
@@ -385,6 +396,7 @@ staged_restore(struct writer *w)
 
 	if (w->state == NULL || !state_is_resumed(w->state))
 		return;
+	w->uploads = *state_word(w->state, STATE_META, STATE_UPLOADS);
 	for (id = 1; id < state_top(w->state, STATE_MOVE); id++)
 		undo_move(w, id);
 	for (id = 1; id < state_top(w->state, STATE_STAGED); id++)

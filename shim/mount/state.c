@@ -67,6 +67,13 @@ struct state {
 
 static const uint32_t limits[STATE_KINDS] = { STATE_METAS, NODES, NODES, NODES, HANDLES, GIVEN };
 
+/* 1 is the root. */
+static uint32_t
+first_id(int kind)
+{
+	return (kind == STATE_NODE ? 2 : 1);
+}
+
 static struct head *
 heads_of(struct shared *s, enum state_kind kind)
 {
@@ -291,6 +298,17 @@ state_top(const struct state *st, enum state_kind kind)
 }
 
 uint32_t
+state_count(struct state *st, enum state_kind kind)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&st->lock);
+	n = st->shared->top[kind] - (uint32_t)st->ids[kind].n - first_id(kind);
+	pthread_mutex_unlock(&st->lock);
+	return (n);
+}
+
+uint32_t
 state_new_id(struct state *st, enum state_kind kind)
 {
 	struct ids *ids = &st->ids[kind];
@@ -406,7 +424,8 @@ load(struct state *st, struct err *err)
 		for (id = 0; id < s->top[kind]; id++)
 			if (load_record(st, (enum state_kind)kind, id, in_use) != 0)
 				return (damaged(err, "is damaged"));
-			else if (id > 1 && head_of(st, (enum state_kind)kind, id)->first == 0)
+			else if (id >= first_id(kind) &&
+			    head_of(st, (enum state_kind)kind, id)->first == 0)
 				give_back(st, (enum state_kind)kind, id);
 	}
 	for (u = s->units; u-- > 1;)
@@ -421,8 +440,8 @@ begin(struct shared *s)
 	s->size = sizeof(*s);
 	s->units = 1;
 	s->top[STATE_META] = STATE_METAS;
-	s->top[STATE_NODE] = 2;
-	s->top[STATE_HANDLE] = s->top[STATE_GIVEN] = 1;
+	s->top[STATE_NODE] = first_id(STATE_NODE);
+	s->top[STATE_HANDLE] = s->top[STATE_GIVEN] = first_id(STATE_HANDLE);
 	s->magic = MAGIC;
 }
 

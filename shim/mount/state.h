@@ -39,7 +39,8 @@ enum state_kind {
 	STATE_KINDS
 };
 
-enum state_meta { STATE_INIT_REQUEST, STATE_INIT_REPLY, STATE_METAS };
+/* STATE_UPLOADS: its word counts those that succeeded. */
+enum state_meta { STATE_INIT_REQUEST, STATE_INIT_REPLY, STATE_UPLOADS, STATE_METAS };
 
 struct state;
 
@@ -56,6 +57,8 @@ int	state_is_resumed(const struct state *);
 uint32_t state_new_id(struct state *, enum state_kind);
 /* The same id may be given again. */
 void	state_free_id(struct state *, enum state_kind, uint32_t id);
+/* How many are in use. */
+uint32_t state_count(struct state *, enum state_kind);
 /* All numbers are below this. */
 uint32_t state_top(const struct state *, enum state_kind);
 

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mount/beat.h"
 #include "mount/transfer_parts.h"
 
 #define PROGRESS_MS	1000
@@ -100,6 +101,28 @@ open_target(struct transfer *t, struct err *err)
 	return (0);
 }
 
+/* Not stopped, and its lock is to be had; requests have deadlines of their own. */
+static int
+look(void *arg, int64_t now_ms, int64_t moved)
+{
+	struct transfer *t = arg;
+
+	(void)now_ms;
+	(void)moved;
+	pthread_mutex_lock(&t->lock);
+	pthread_mutex_unlock(&t->lock);
+	return (1);
+}
+
+static int
+start_beat(struct transfer *t, struct err *err)
+{
+	struct beat_options o = { .vitals = t->opt->vitals, .http = t->http, .look = look,
+	    .arg = t };
+
+	return (beat_new(&o, err) != NULL ? 0 : -1);
+}
+
 void
 transfer_begin(struct transfer *t, const struct transfer_options *opt, size_t connections)
 {
@@ -110,7 +133,7 @@ transfer_begin(struct transfer *t, const struct transfer_options *opt, size_t co
 	*t = (struct transfer){ .opt = opt, .access = opt->access, .target_fd = -1 };
 	pthread_mutex_init(&t->lock, NULL);
 	t->http = http_new(&http, &err);
-	if (t->http == NULL || (t->access->url == NULL && open_store(t, &err) != 0) ||
+	if (t->http == NULL || start_beat(t, &err) != 0 || (t->access->url == NULL && open_store(t, &err) != 0) ||
 	    open_target(t, &err) != 0)
 		transfer_fail(t, &err);
 }

@@ -587,6 +587,8 @@ set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t gene
 	pthread_mutex_unlock(&t->lock);
 	pthread_mutex_lock(&w->lock);
 	w->uploads++;
+	if (w->state != NULL)
+		*state_word(w->state, STATE_META, STATE_UPLOADS) = (uint32_t)w->uploads;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -1020,6 +1022,19 @@ writer_drop_stale(struct writer *w, struct inode *i)
 	i->stale = 0;
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	return (1);
+}
+
+int64_t
+writer_dirty(struct writer *w)
+{
+	return (w->dirty);
+}
+
+void
+writer_touch(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	pthread_mutex_unlock(&w->lock);
 }
 
 int

@@ -94,6 +94,10 @@ void	writer_unhold(struct writer *, struct inode *);
  */
 int	writer_drop_stale(struct writer *, struct inode *);
 
+/* Files that are written and not yet in the store. */
+int64_t	writer_dirty(struct writer *);
+/* Its mutex is to be had. */
+void	writer_touch(struct writer *);
 int	writer_statfs(struct writer *, struct statvfs *, struct err *);
 
 /*

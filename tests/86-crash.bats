@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A mount process that is killed is replaced by another one on the same mount: the job sees a pause.
+# Each test kills it a few times, at a moment of its own: five quick deaths in a row are a crash loop.
 # bats file_tags=root
 
 load helpers
@@ -22,61 +23,397 @@ teardown() {
 	jobs_cleanup
 }
 
-# on STORE [FLAG...]: start a job that runs $T/script.sh with the output as its first word.
-start() {
+# steps STORE [FLAG...]: a job whose script is stdin.  It stands in the output and waits at "here N" until
+# the test says "go N".
+steps() {
+	mounts_on "$1"
+	shift
+	[ -z "${NO_RESEND-}" ] || job_env+=(AMLSHIM_TEST_NO_RESEND=1)
+	{
+		echo "here() { touch $T/at.\$1; until [ -e $T/go.\$1 ]; do sleep 0.02; done; }"
+		echo 'cd "$1"'
+		cat
+	} >"$T/script.sh"
 	job_out "bash -e $T/script.sh \${{outputs.out}}"
 	job_start plain "$@"
 }
 
-# The script of the job waits here until the test has done what it wants.
-sync_here='here() { touch "$T/at.$1"; until [ -e "$T/go.$1" ]; do sleep 0.02; done; }'
-
-at() { # NAME
-	wait_for 30 test -e "$T/at.$1"
+at() { # N
+	wait_for 60 test -e "$T/at.$1"
 }
 
-go() { # NAME
+go() { # N
 	touch "$T/go.$1"
 }
 
-writes_on() {
-	mounts_on "$1"
+# cut N WORD=VALUE...: while the job's step N waits for a request that meets these words, the mount is killed.
+# "delay": the service has done it, the answer is lost; "status": it has not.
+cut() {
+	local n=$1 id
 	shift
-	cat >"$T/script.sh" <<-END
-		T=$T
-		$sync_here
-		cd "\$1"
+	at "$n"
+	id=$(azsim_fault "$@")
+	go "$n"
+	wait_for 30 fault_hit "$id"
+	worker_kill "$job_pid" mount
+	azsim_faults_off
+}
+
+# ends COUNT: all is well, after COUNT deaths; the store has what $T/ours has.
+ends() {
+	job_end 0
+	assert_equal "$(grep -c 'mount out ended by signal 9.*starting it again' <<<"$err")" "$1"
+	assert_equal "$(wc -l <<<"$err")" "$1"
+	store_holds "$T/ours"
+	job_left_nothing
+}
+
+between() {
+	steps "$@" <<-'END'
 		mkdir -p dir/sub
 		echo one >dir/one
 		exec 3>>dir/open
 		echo before >&3
+		exec 4<>dir/deleted 5<dir/one
+		echo deleted >&4
+		rm dir/deleted
 		here 1
 		echo after >&3
 		cat dir/one
+		[ "$(cat /proc/self/fd/0 <dir/one)" = one ]
+		dd bs=8 count=1 if=/dev/zero conv=notrunc of=/dev/stdout 2>/dev/null >&4
 		here 2
-		exec 3>&-
-		cat dir/open
+		[ "$(stat -L -c %s /proc/$$/fd/4)" = 16 ]
+		exec 3>&- 4>&-
+		[ "$(cat dir/open)" = "before
+		after" ]
 		mv dir/one dir/sub/uno
+		[ "$(cat <&5)" = one ]
 		rm dir/open
 		here 3
-		ls dir dir/sub
+		[ "$(ls dir dir/sub | tr '\n' ,)" = "dir:,sub,,dir/sub:,uno," ]
 		mkdir empty; rmdir empty
+		mkdir stays
+		here 4
 		echo end >>dir/sub/uno
+		echo x >stays/x
 	END
-	start "$@"
 	local n
-	for n in 1 2 3; do
+	for n in 1 2 3 4; do
 		at "$n"
 		worker_kill "$job_pid" mount
 		go "$n"
 	done
-	job_end 0
-	mkdir -p "$T/ours/dir/sub"
+	mkdir -p "$T/ours/dir/sub" "$T/ours/stays"
 	printf 'one\nend\n' >"$T/ours/dir/sub/uno"
-	store_holds "$T/ours"
-	assert_equal "$(grep -c 'starting it again' <<<"$err")" 3
+	echo x >"$T/ours/stays/x"
+	ends 4
 }
 
-@test "crash: between operations: names, contents, open files stay: flat" {
-	writes_on azsim
+@test "crash: between operations: names, contents and what is open stay: flat" {
+	between azsim
+}
+
+@test "crash: between operations: names, contents and what is open stay: hierarchical" {
+	between lake
+}
+
+@test "crash: between operations: names, contents and what is open stay: write-behind" {
+	between azsim --write-behind
+}
+
+# in_service HOW...: what the service does while the answer does not come.
+in_service() {
+	steps azsim <<-'END'
+		echo old >old
+		echo doomed >doomed
+		here 1
+		echo new >new
+		here 2
+		rm doomed
+		here 3
+		mv old renamed
+		here 4
+		(set -C; echo mine >exclusive)
+		[ "$(cat new renamed exclusive | tr '\n' ,)" = new,old,mine, ]
+		[ "$(ls | tr '\n' ,)" = exclusive,new,renamed, ]
+	END
+	cut 1 op=PutBlob "$@"
+	cut 2 op=DeleteBlob "$@"
+	cut 3 op=CopyBlob "$@"
+	cut 4 op=PutBlob "$@"
+	mkdir -p "$T/ours"
+	echo new >"$T/ours/new"
+	echo old >"$T/ours/renamed"
+	echo mine >"$T/ours/exclusive"
+	ends 4
+}
+
+@test "crash: close, unlink, rename, exclusive create whose answer is lost" {
+	in_service delay=20000
+}
+
+@test "crash: close, unlink, rename, exclusive create that the service had not done" {
+	in_service status=503
+}
+
+@test "crash: close, unlink, rename, exclusive create, where the kernel cannot send again" {
+	NO_RESEND=1 in_service delay=20000
+}
+
+# Only the first part of a rename: the copy is there, the original too.
+@test "crash: a rename between copy and delete, of a file and of a directory; a change with a condition" {
+	steps azsim <<-'END'
+		mkdir d; echo 1 >d/1; echo 2 >d/2; echo old >old
+		echo first >edited
+		here 1
+		mv old renamed
+		here 2
+		mv d moved
+		here 3
+		echo second >>edited
+		here 4
+		echo third >>edited
+		[ "$(cat edited renamed moved/1 moved/2 | tr '\n' ,)" = first,second,third,old,1,2, ]
+		[ "$(ls | tr '\n' ,)" = edited,moved,renamed, ]
+	END
+	cut 1 op=DeleteBlob delay=20000
+	cut 2 op=DeleteBlob delay=20000
+	cut 3 op=PutBlob delay=20000
+	cut 4 op=PutBlob status=503
+	mkdir -p "$T/ours/moved"
+	echo 1 >"$T/ours/moved/1"
+	echo 2 >"$T/ours/moved/2"
+	echo old >"$T/ours/renamed"
+	printf 'first\nsecond\nthird\n' >"$T/ours/edited"
+	ends 4
+}
+
+hierarchical() {
+	steps lake <<-'END'
+		echo old >old
+		here 1
+		mkdir d
+		here 2
+		mv old d/new
+		here 3
+		mv d e
+		mkdir f
+		here 4
+		rmdir f
+		[ "$(cat e/new)" = old ]
+		[ "$(ls)" = e ]
+	END
+	cut 1 op=CreatePath "$@"
+	cut 2 op=RenamePath "$@"
+	cut 3 op=RenamePath "$@"
+	cut 4 op=DeletePath "$@"
+	mkdir -p "$T/ours/e"
+	echo old >"$T/ours/e/new"
+	ends 4
+}
+
+@test "crash: hierarchical: mkdir, rename, rmdir whose answer is lost" {
+	hierarchical delay=20000
+}
+
+@test "crash: hierarchical: mkdir, rename, rmdir that the service had not done" {
+	hierarchical status=503
+}
+
+@test "crash: a large file: a block, the list of blocks, symlink, extended attribute" {
+	seq 3000000 >"$BATS_TEST_TMPDIR/large"
+	steps azsim <<-END
+		exec 3>large
+		head -c 9000000 $BATS_TEST_TMPDIR/large >&3
+		here 1
+		tail -c +9000001 $BATS_TEST_TMPDIR/large >&3
+		here 2
+		exec 3>&-
+		cmp large $BATS_TEST_TMPDIR/large
+		rm large
+		cp $BATS_TEST_TMPDIR/large again
+		here 3
+		ln -s again link
+		here 4
+		python3 -c 'import os; os.setxattr("again", "user.azure.meta.key", b"value", os.XATTR_CREATE)'
+		[ "\$(readlink link)" = again ]
+		python3 -c 'import os; assert os.getxattr("again", "user.azure.meta.key") == b"value"'
+		rm link
+	END
+	cut 1 op=PutBlock delay=20000
+	cut 2 op=PutBlockList delay=20000
+	cut 3 op=PutBlob delay=20000
+	cut 4 op=SetBlobMetadata delay=20000
+	mkdir -p "$T/ours"
+	cp "$BATS_TEST_TMPDIR/large" "$T/ours/again"
+	ends 4
+}
+
+@test "crash: write-behind: what was closed and is not sent yet is sent by the next process" {
+	steps azsim --write-behind <<-'END'
+		for i in $(seq 50); do echo $i >f$i; done
+		here 1
+		here 2
+		sync f50
+	END
+	azsim_fault op=PutBlob status=503 >/dev/null
+	at 1
+	worker_kill "$job_pid" mount
+	go 1
+	at 2
+	worker_kill "$job_pid" mount
+	azsim_faults_off
+	go 2
+	mkdir -p "$T/ours"
+	local i
+	for i in $(seq 50); do echo "$i" >"$T/ours/f$i"; done
+	ends 2
+}
+
+# A directory is read by one process in small steps, deleted from meanwhile, and nothing is missed.
+slow_readdir() {
+	steps "$1" <<-'END'
+		mkdir d
+		cd d
+		touch $(seq -f '%0200.f' 400)
+		cd ..
+		cat >../walk.$$ 2>/dev/null <<-'PY' || true
+		PY
+		here 1
+		python3 - <<-'PY'
+			import os, time
+			from pathlib import Path
+			seen, top = [], Path(os.environ["JOB_MARK"]).parent
+			with os.scandir("d") as entries:
+			    for e in entries:
+			        seen.append(e.name)
+			        os.unlink("d/" + e.name)
+			        if len(seen) in (50, 250):
+			            n = "2" if len(seen) == 50 else "3"
+			            (top / ("at." + n)).touch()
+			            while not (top / ("go." + n)).exists():
+			                time.sleep(0.02)
+			assert len(seen) == len(set(seen)) == 400, len(seen)
+			os.rmdir("d")
+		PY
+	END
+	go 1
+	at 2
+	worker_kill "$job_pid" mount
+	go 2
+	at 3
+	worker_kill "$job_pid" mount
+	go 3
+	mkdir -p "$T/ours"
+	ends 2
+}
+
+@test "crash: a directory that is half read and deleted from: no name missed, none twice: flat" {
+	slow_readdir azsim
+}
+
+@test "crash: a directory that is half read and deleted from: no name missed, none twice: hierarchical" {
+	slow_readdir lake
+}
+
+# reads [FLAG...]: an input of one large and many small files, mapped and read while it is killed.
+reads() {
+	mounts_on azsim
+	seq 2000000 >"$T/large"
+	mkdir -p "$T/ours/many"
+	cp "$T/large" "$T/ours/large"
+	local i
+	for i in $(seq 300); do echo "$i" >"$T/ours/many/$i"; done
+	job_out "cp -r $T/ours/. \${{outputs.out}}"
+	job_run 0 plain
+	[ -z "${NO_RESEND-}" ] || job_env+=(AMLSHIM_TEST_NO_RESEND=1)
+	cat >"$T/script.sh" <<-END
+		here() { touch $T/at.\$1; until [ -e $T/go.\$1 ]; do sleep 0.02; done; }
+		cd "\$1"
+		[ "\$(ls many | wc -l)" = 300 ]
+		exec 3<large
+		head -c 1000000 <&3 >$T/first
+		here 1
+		cat <&3 >$T/rest
+		cat $T/first $T/rest | cmp - large
+		here 2
+		diff -r . $T/ours
+		here 3
+		sha256sum large many/* >/dev/null
+		[ ! -e none ]
+	END
+	job_in "bash -e $T/script.sh \${{inputs.data}}"
+	job_start plain "$@"
+	local id
+	at 1
+	id=$(azsim_fault op=GetBlob delay=20000)
+	go 1
+	wait_for 30 fault_hit "$id" || true	# all of it may be here already
+	worker_kill "$job_pid" mount
+	azsim_faults_off
+	at 2
+	worker_kill "$job_pid" mount
+	go 2
+	at 3
+	worker_kill "$job_pid" mount
+	go 3
+	job_end 0
+	job_left_nothing
+}
+
+@test "crash: a read-only mount: reads under way, pages, listings" {
+	reads
+}
+
+@test "crash: a read-only mount with a disk cache that the kernel reads by itself" {
+	reads --disk-cache 1G
+}
+
+@test "crash: a read-only mount where the kernel cannot send requests again" {
+	NO_RESEND=1 reads
+}
+
+@test "crash: a mount of one file shows no other one, also after a death" {
+	mounts_on azsim
+	job_out "cp -r /etc/hostname \${{outputs.out}}/a; echo b >\${{outputs.out}}/b"
+	job_run 0 plain
+	cat >"$T/script.sh" <<-END
+		here() { touch $T/at.\$1; until [ -e $T/go.\$1 ]; do sleep 0.02; done; }
+		cat "\$1"
+		here 1
+		[ "\$(ls "\$(dirname "\$1")")" = b ]
+		[ "\$(cat "\$1")" = b ]
+	END
+	job_write <<-END
+		command: bash -e $T/script.sh \${{inputs.data}}
+		inputs:
+		  data: {type: uri_file, path: azureml://datastores/store/paths/$PREFIX/b, mode: ro_mount}
+	END
+	job_start plain
+	at 1
+	worker_kill "$job_pid" mount
+	go 1
+	job_end 0
+}
+
+@test "crash: somebody else's change meanwhile is still a conflict, not overwritten" {
+	steps azsim <<-'END'
+		echo ours >file
+		exec 3>>file
+		echo more >&3
+		here 1
+		if exec 3>&-; then :; fi
+		here 2
+	END
+	at 1
+	worker_kill "$job_pid" mount
+	echo theirs >"$T/theirs.txt"
+	store_blob put "data/$PREFIX/file" "$T/theirs.txt"
+	go 1
+	at 2
+	go 2
+	job_end 123
+	store_has "$PREFIX/file" "$T/theirs.txt"
+	assert_in "$err" "cache/out/file"
 }

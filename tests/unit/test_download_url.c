@@ -167,7 +167,8 @@ fetch(const char *path)
 	    .base_url = server->url, .container = "", .prefix = "some/set.csv", .is_file = 1,
 	    .target = target, .action = PLAN_DOWNLOAD };
 	static const struct plan_tuning tuning = PLAN_TUNING_UNSAID;
-	struct transfer_options o = { .access = &access, .tuning = &tuning,
+	static struct vitals vitals;
+	struct transfer_options o = { .access = &access, .tuning = &tuning, .vitals = &vitals,
 	    .memory_bytes = 16 << 20,
 	    .agent_fd = -1 };
 	int init[2], status;

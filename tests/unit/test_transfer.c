@@ -93,7 +93,8 @@ run_killed(const char *prefix, int is_file, int upload, int64_t kill_us)
 	    .target = target, .is_output = upload, .journal = journal,
 	    .action = upload ? PLAN_UPLOAD : PLAN_DOWNLOAD };
 	static const struct plan_tuning tuning = PLAN_TUNING_UNSAID;
-	struct transfer_options o = { .access = &access, .tuning = &tuning,
+	static struct vitals vitals;
+	struct transfer_options o = { .access = &access, .tuning = &tuning, .vitals = &vitals,
 	    .memory_bytes = 16 << 20 };
 	int init[2], agent[2];
 	struct err err;

@@ -46,8 +46,8 @@ struct shared {
 	struct head	 moves[NODES];
 	struct head	 handles[HANDLES];
 	struct head	 given[GIVEN];
-	struct unit	 unit[UNITS];
-	char		 room[STATE_ROOM];
+	_Alignas(64) struct unit unit[UNITS];
+	_Alignas(4096) char room[STATE_ROOM];
 };
 
 struct ids {				/* that were given back */

@@ -250,28 +250,6 @@ waits_for_bytes(struct staged *s)
 	return (waits);
 }
 
-/* By an earlier process, which died before it could say so.  *err: why it cannot be set now. */
-static int
-was_set(struct writer *w, const char *blob, const struct change *c, char etag[HTTP_ETAG_MAX],
-    const struct err *err)
-{
-	struct store_attr a = { .props = NULL };
-	struct err why = ERR_EMPTY;
-	const char *value;
-	size_t len = 0;
-	int same;
-
-	if (!inflight_is_repeat() || err->kind != ERR_CHANGED ||
-	    store_stat(w->opt.store, blob, 0, &a, &why) != 0)
-		return (0);
-	value = a.props != NULL ? props_get(a.props, c->key.letter, c->key.meta, &len) : NULL;
-	same = value == NULL ? c->value == NULL : c->value != NULL && len == c->len &&
-	    memcmp(value, c->value, len) == 0;
-	str_format(etag, HTTP_ETAG_MAX, "%s", a.etag);
-	free(a.props);
-	return (same);
-}
-
 static int
 change(struct writer *w, struct staged *s, struct inode *i, const struct change *c,
     struct err *err)
@@ -295,10 +273,37 @@ change(struct writer *w, struct staged *s, struct inode *i, const struct change 
 		return (failed);
 	inflight_begin();
 	if (store_set_props(w->opt.store, blob, buf_str(&props), c->key.meta != NULL, etag,
-	    new_etag, err) != 0 && !was_set(w, blob, c, new_etag, err))
+	    new_etag, err) != 0)
 		return (-1);
 	take(w, s, i, new_etag, buf_str(&props));
 	return (0);
+}
+
+/* By an earlier process, which died before it could say so: the service has it, and another ETag. */
+static int
+is_done(struct writer *w, struct staged *s, struct inode *i, const struct change *c)
+{
+	struct store_attr a = { .props = NULL };
+	char blob[INODE_PATH_MAX];
+	struct err why = ERR_EMPTY;
+	const char *value;
+	size_t len = 0;
+	int gone, done;
+
+	if (!inflight_is_repeat())
+		return (0);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	gone = tree_blob_name(w->opt.tree, i, blob);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (gone || store_stat(w->opt.store, blob, 0, &a, &why) != 0 || a.props == NULL)
+		return (0);
+	value = props_get(a.props, c->key.letter, c->key.meta, &len);
+	done = value == NULL ? c->value == NULL : c->value != NULL && len == c->len &&
+	    memcmp(value, c->value, len) == 0;
+	if (done)
+		take(w, s, i, a.etag, a.props);
+	free(a.props);
+	return (done);
 }
 
 int
@@ -315,7 +320,8 @@ xattr_set(struct writer *w, struct inode *i, const char *name, const char *value
 		return (-1);
 	s = staged_of(w, i);
 	staged_begin(s);
-	failed = learn(w, i, err) != 0 || change(w, s, i, &c, err) != 0 ? -1 : 0;
+	failed = !is_done(w, s, i, &c) &&
+	    (learn(w, i, err) != 0 || change(w, s, i, &c, err) != 0) ? -1 : 0;
 	staged_end(s);
 	return (failed);
 }

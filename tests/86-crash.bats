@@ -395,8 +395,9 @@ reads() {
 }
 
 @test "crash: somebody else's change meanwhile is still a conflict, not overwritten" {
+	mounts_on azsim
+	store_blob put "data/$PREFIX/file" /etc/hostname
 	steps azsim <<-'END'
-		echo ours >file
 		exec 3>>file
 		echo more >&3
 		here 1

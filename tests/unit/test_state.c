@@ -357,7 +357,7 @@ test_answered(void)
 
 	new_kernel();
 	ask(FUSE_RENAME2, 2);
-	check_int(live(dies_answering), -1);
+	check_int(live(dies_answering), 21);
 	old = kernel;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0)
 		abort();

@@ -39,7 +39,7 @@ steps() {
 }
 
 at() { # N
-	wait_for 60 test -e "$T/at.$1"
+	wait_for 60 test -e "$T/at.$1" || { cat "$BATS_TEST_TMPDIR/err"; return 1; }
 }
 
 go() { # N
@@ -396,22 +396,24 @@ reads() {
 
 @test "crash: somebody else's change meanwhile is still a conflict, not overwritten" {
 	mounts_on azsim
-	store_blob put "data/$PREFIX/file" /etc/hostname
+	echo before >"$T/file"
+	store_blob put "data/$PREFIX" "$T/file"
 	steps azsim <<-'END'
 		exec 3>>file
 		echo more >&3
 		here 1
-		if exec 3>&-; then :; fi
+		echo late >&3 || true
+		exec 3>&-
 		here 2
 	END
 	at 1
 	worker_kill "$job_pid" mount
-	echo theirs >"$T/theirs.txt"
-	store_blob put "data/$PREFIX/file" "$T/theirs.txt"
+	echo theirs >"$T/file"
+	store_blob put "data/$PREFIX" "$T/file"
 	go 1
 	at 2
 	go 2
 	job_end 123
-	store_has "$PREFIX/file" "$T/theirs.txt"
+	store_has "$PREFIX/file" "$T/file"
 	assert_in "$err" "cache/out/file"
 }

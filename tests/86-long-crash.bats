@@ -30,11 +30,12 @@ teardown() {
 
 # Mount processes die every 10 s, the agent every 15 s, as long as the job works.
 kill_them() {
-	local begin=$SECONDS next_mount=$((SECONDS + MOUNT_EVERY)) next_agent=$((SECONDS + AGENT_EVERY)) pid comm
+	local begin=$SECONDS next_mount=$((SECONDS + MOUNT_EVERY)) next_agent=$((SECONDS + AGENT_EVERY)) pid comm children=()
 	mounts=0 agents=0
 	while [ $((SECONDS - begin)) -lt "$CRASH_S" ] && kill -0 "$job_pid" 2>/dev/null; do
 		sleep 0.2
-		for pid in $(cat "/proc/$job_pid/task/$job_pid/children"); do
+		read -ra children <"/proc/$job_pid/task/$job_pid/children" || true
+		for pid in "${children[@]}"; do
 			read -r comm <"/proc/$pid/comm" || continue
 			case $comm in
 			amlshim:mount*)

@@ -9,8 +9,8 @@
  * it: when this one comes again, its answer lost, it gets the same handle.
  *
  * A directory's names have ordinals, which the kernel gives back as offsets.  The successor lists
- * the directory anew, and others may have added and removed names meanwhile.  So that none is missed
- * and none comes twice, a hash of each name that was given is recorded; these keep their
+ * the directory anew, and others may have added and removed names meanwhile.  So that none is
+ * missed and none comes twice, a hash of each name that was given is recorded; these keep their
  * ordinals, the others follow.
  */
 

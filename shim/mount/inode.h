@@ -98,7 +98,7 @@ struct directory {
 
 struct tree_options {
 	struct store	*store;			/* borrowed */
-	struct state	*state;			/* borrowed; NULL: nobody survives, no node has a number */
+	struct state	*state;			/* borrowed; NULL: none, no node has a number */
 	const char	*prefix;		/* no '/' at either end; "": the container */
 	int		 is_file;		/* prefix names one blob: the root holds it alone */
 	int		 writable;

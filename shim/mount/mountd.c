@@ -43,8 +43,7 @@ struct mountd {
 	struct tree	*tree;
 	struct writer	*writer;		/* NULL: read-only */
 	struct beat	*beat;
-	int64_t		 moved;			/* the beat's: what services had when it changed, ... */
-	int64_t		 moved_ms;		/* ... and when that was */
+	int64_t		 moved, moved_ms;	/* the beat's: what moved so far, since when */
 	_Atomic int	 hidden;
 	pthread_mutex_t	 end_lock;		/* taken once, for ever, by who ends the process */
 };
@@ -399,7 +398,8 @@ make_tree(struct mountd *m, struct err *err)
 {
 	const struct plan_tuning *t = m->opt->tuning;
 	const struct plan_access *a = m->opt->access;
-	struct tree_options tree = { .store = m->store, .state = m->state, .prefix = a->prefix, .is_file = a->is_file,
+	struct tree_options tree = { .store = m->store, .state = m->state,
+	    .prefix = a->prefix, .is_file = a->is_file,
 	    .writable = m->opt->writable_root, .ttl_ms = ttl_of(m),
 	    .uid = id_or(t->uid, m->opt->job_uid), .gid = id_or(t->gid, m->opt->job_gid),
 	    .umask = (uint32_t)t->umask, .names_bytes = names_bytes(m->opt->memory_bytes),

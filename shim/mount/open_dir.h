@@ -17,8 +17,8 @@ struct open_dir {
 	int		 fresh;		/* not read from yet */
 	uint64_t	 asked;		/* lookups in it when it was opened */
 	struct handle_names given;
-	uint64_t	*before;	/* hashes that earlier processes gave, by ordinal; or NULL */
-	long		*order;		/* places in names by ordinal, < 0: gone; NULL: as they are */
+	uint64_t	*before;	/* hashes that earlier ones gave, by ordinal; or NULL */
+	long		*order;		/* places in names, < 0: gone; NULL: as they are */
 	size_t		 norder;
 };
 
@@ -35,10 +35,11 @@ int	open_dir_rewind(struct open_dir *, struct err *);
 /* What an earlier process gave is put in order; waits for all names then. */
 int	open_dir_ready(struct open_dir *, struct err *);
 /*
- * Entry at: 1 it is in *ret; OPEN_DIR_GONE it was there; 0 there are no more, or (wait == 0) it
+ * Entry at: 1 it is there; OPEN_DIR_GONE it was there; 0 there are no more, or (wait == 0) it
  * has not come yet; -1 failed.
  */
 #define OPEN_DIR_GONE	2
-int	open_dir_entry(struct open_dir *, size_t at, int wait, struct tree_entry *ret, struct err *);
+int	open_dir_entry(struct open_dir *, size_t at, int wait, struct tree_entry *,
+	    struct err *);
 
 #endif

@@ -682,7 +682,8 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (writes && again == 0 && writer_open(o->writer, i, (fi->flags & O_TRUNC) != 0, &err) != 0) {
+	if (writes && again == 0 &&
+	    writer_open(o->writer, i, (fi->flags & O_TRUNC) != 0, &err) != 0) {
 		if (err.kind == ERR_CHANGED || err.kind == ERR_NOT_FOUND)
 			fail_changed(req, i, &err);
 		else
@@ -729,7 +730,8 @@ op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	uint32_t again;
 
 	stats_add(STATS_OPENS, 1);
-	if (!is_created(o, &i, &a, &again) && names_create(o->writer, inode_of(o, parent), name, &how, &i, &a, &err) != 0) {
+	if (!is_created(o, &i, &a, &again) &&
+	    names_create(o->writer, inode_of(o, parent), name, &how, &i, &a, &err) != 0) {
 		fail(req, &err);
 		return;
 	}

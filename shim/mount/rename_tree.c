@@ -202,7 +202,7 @@ rename_at_once(struct writer *w, struct rename_tree *r, struct err *err)
 	local = r->dir->local;
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	rc = store_rename(w->opt.store, &q, NULL, err);
-	/* Made here when nobody knew better, and empty; or moved by a process that died after it. */
+	/* Made here when nobody knew better, and empty; or moved by a process that died then. */
 	if (rc < 0 && (local || inflight_is_repeat()) && err->kind == ERR_NOT_FOUND)
 		rc = 0;
 	if (rc < 0 && !r->no_replace && err->sys_errno == EEXIST)

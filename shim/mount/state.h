@@ -33,7 +33,7 @@ enum state_kind {
 	STATE_META,		/* by enum state_meta */
 	STATE_NODE,		/* an inode, by its node id: inode_state.c */
 	STATE_STAGED,		/* a staged file, by the node id of its inode: staged_state.c */
-	STATE_MOVE,		/* a rename under way, by the node id of what moves: staged_state.c */
+	STATE_MOVE,		/* a rename under way, by the node id of what moves */
 	STATE_HANDLE,		/* an open file or directory, by its fh: handle.h */
 	STATE_GIVEN,		/* names that an open directory gave: handle.h */
 	STATE_KINDS
@@ -53,7 +53,7 @@ void	state_close(struct state *);
 /* 1: a process before this one had begun to serve. */
 int	state_is_resumed(const struct state *);
 
-/* A number that nobody has: at least 1, but for nodes: at least 2 (1 is the root).  0: all are taken. */
+/* A number that nobody has, from 1; of nodes from 2 (1 is the root).  0: all are taken. */
 uint32_t state_new_id(struct state *, enum state_kind);
 /* The same id may be given again. */
 void	state_free_id(struct state *, enum state_kind, uint32_t id);

@@ -133,7 +133,8 @@ transfer_begin(struct transfer *t, const struct transfer_options *opt, size_t co
 	*t = (struct transfer){ .opt = opt, .access = opt->access, .target_fd = -1 };
 	pthread_mutex_init(&t->lock, NULL);
 	t->http = http_new(&http, &err);
-	if (t->http == NULL || start_beat(t, &err) != 0 || (t->access->url == NULL && open_store(t, &err) != 0) ||
+	if (t->http == NULL || start_beat(t, &err) != 0 ||
+	    (t->access->url == NULL && open_store(t, &err) != 0) ||
 	    open_target(t, &err) != 0)
 		transfer_fail(t, &err);
 }

@@ -934,7 +934,8 @@ writer_allocate(struct writer *w, struct inode *i, int mode, int64_t offset, int
 	pthread_mutex_lock(&s->lock);
 	staged_wait(s);
 	errno = EBADF;
-	failed = s->opens == 0 || staged_have_fd(w, s, NULL) != 0 || fstat(s->fd, &before) != 0 || fallocate(s->fd, mode, offset, len) != 0 ||
+	failed = s->opens == 0 || staged_have_fd(w, s, NULL) != 0 ||
+	    fstat(s->fd, &before) != 0 || fallocate(s->fd, mode, offset, len) != 0 ||
 	    fstat(s->fd, &st) != 0;
 	if (failed)
 		err_errno(err, "stage", w->staging);

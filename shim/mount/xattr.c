@@ -214,7 +214,8 @@ make(const struct inode *i, const struct change *c, struct buf *props, struct er
 
 	if (there && (c->flags & XATTR_CREATE) != 0 && !inflight_is_repeat())
 		return (refuse(EEXIST, c->name, err));
-	if (!there && !inflight_is_repeat() && ((c->flags & XATTR_REPLACE) != 0 || c->value == NULL))
+	if (!there && !inflight_is_repeat() &&
+	    ((c->flags & XATTR_REPLACE) != 0 || c->value == NULL))
 		return (refuse(ENODATA, c->name, err));
 	props_change(props, inode_props(i), c->key.letter, c->key.meta, c->value, c->len);
 	return (is_too_much(buf_str(props)) ? refuse(E2BIG, c->name, err) : 0);
@@ -279,7 +280,7 @@ change(struct writer *w, struct staged *s, struct inode *i, const struct change 
 	return (0);
 }
 
-/* By an earlier process, which died before it could say so: the service has it, and another ETag. */
+/* By an earlier process, which died before it could say so: the ETag is another one now. */
 static int
 is_done(struct writer *w, struct staged *s, struct inode *i, const struct change *c)
 {

@@ -10,8 +10,9 @@
 
 worker_pid()
 {
-	local pid comm
-	for pid in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+	local pid comm children=()
+	read -ra children <"/proc/$1/task/$1/children" || true
+	for pid in "${children[@]}"; do
 		read -r comm <"/proc/$pid/comm" || continue
 		case $comm in
 		"amlshim:$2"*)

@@ -1,4 +1,4 @@
-/* state, inflight: what a killed process leaves is what it had written, and nothing happens twice. */
+/* state, inflight: what a killed process had written is there, and nothing happens twice. */
 
 #include <errno.h>
 #include <linux/fuse.h>

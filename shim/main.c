@@ -8,10 +8,12 @@
 #include "cli/data.h"
 #include "cli/docker_credential.h"
 #include "cli/doctor.h"
+#include "cli/healthcheck.h"
 #include "cli/manual.h"
 #include "cli/options.h"
 #include "cli/run.h"
 #include "cli/snapshot.h"
+#include "cli/status.h"
 #include "cli/token.h"
 #include "init/init.h"
 
@@ -76,6 +78,10 @@ main(int argc, char **argv, char **envp)
 		return (doctor_command(&opt, &inherited, envp));
 	case OPTIONS_TOKEN:
 		return (token_command(&opt, &inherited, envp));
+	case OPTIONS_STATUS:
+		return (status_command(&opt));
+	case OPTIONS_HEALTHCHECK:
+		return (healthcheck_command(&opt));
 	case OPTIONS_LS:
 		return (ls_command(&opt, &inherited, envp));
 	case OPTIONS_CAT:

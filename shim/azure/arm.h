@@ -17,7 +17,8 @@
  *
  * Sources: Azure/azure-rest-api-specs specification/machinelearningservices/
  * resource-manager/Microsoft.MachineLearningServices/stable/2024-10-01/examples/Datastore/
- * {get,list,listSecrets}.json, Workspace/{DataVersionBase,ModelVersion}/get.json; Azure/azure-sdk-for-python
+ * {get,list,listSecrets}.json, Workspace/{DataVersionBase,ModelVersion}/get.json;
+ * Azure/azure-sdk-for-python
  * sdk/evaluation/azure-ai-evaluation/azure/ai/evaluation/_azure/_clients.py (LiteMLClient),
  * sdk/ml/azure-ai-ml/azure/ai/ml/_utils/_asset_utils.py (what "latest" is).
  */

@@ -103,6 +103,22 @@ static const struct row rows[] = {
 	    "without progress before the command starts (2m)", INIT },
 	{ "watchdog", 0, ROW_DURATION, "AMLSHIM_WATCHDOG", AT(watchdog_ms), "TIME",
 	    "a worker without a sign of life for so long is replaced (30s)", INIT },
+	{ "drain", 0, ROW_DURATION, "AMLSHIM_DRAIN", AT(drain_ms), "TIME",
+	    "a stop signal: not ready, and passed on after that time (0)", INIT },
+	{ "restart", 0, ROW_RESTART, "AMLSHIM_RESTART", AT(again), "WHEN",
+	    "start the command again: no, on-failure[:N], always (no)", INIT },
+	{ "probe", 0, ROW_PROBE, "AMLSHIM_PROBE", AT(probe), "PORT[/PATH]",
+	    "where the command's server says that it is well", INIT },
+	{ "health-listen", 0, ROW_PORT, "AMLSHIM_HEALTH_LISTEN", AT(health_port), "PORT",
+	    "serve /live and /ready there, for Kubernetes", INIT },
+	{ "control", 0, ROW_YES, "AMLSHIM_CONTROL", AT(control), NULL,
+	    "the socket for status and healthcheck (with a job; =no)", INIT },
+	{ "live", 0, ROW_YES, "AMLSHIM_LIVE", AT(for_live), NULL,
+	    "healthcheck: is it alive", COMMANDS },
+	{ "ready", 0, ROW_NO, "AMLSHIM_READY", AT(for_live), NULL,
+	    "healthcheck: is it ready (default)", COMMANDS },
+	{ "model", 0, ROW_MODEL, "AMLSHIM_MODEL", AT(mount_model), "download|mount",
+	    "how a deployment's model gets here (download)", MOUNT },
 	{ "group", 'g', ROW_YES, "AMLSHIM_GROUP", AT(group), NULL,
 	    "signal the whole process group (default for shell commands)", INIT },
 	{ "child-only", 'c', ROW_NO, "AMLSHIM_CHILD_ONLY", AT(group), NULL,
@@ -138,6 +154,9 @@ static const struct command commands[] = {
 	    "print what would be done, as whom, and why" },
 	{ "doctor", OPTIONS_DOCTOR, 0, "[FLAGS]",
 	    "check all that the job needs, say what to do" },
+	{ "status", OPTIONS_STATUS, 0, "[PID]", "what the one that runs here does" },
+	{ "healthcheck", OPTIONS_HEALTHCHECK, 0, "[--live] [PID]",
+	    "is it ready (or live)? one line, and 0 or 1" },
 	{ "ls", OPTIONS_LS, 1, "[-lR] PLACE...",
 	    "list data as the job would: a URI, or inputs.NAME" },
 	{ "cat", OPTIONS_CAT, 1, "[--range A-B] PLACE...", "print its bytes" },
@@ -374,6 +393,46 @@ parse_hold(const char *value, int64_t *ret_ms)
 	return (0);
 }
 
+/* "no", "on-failure", "on-failure:3", "always". */
+static int
+parse_restart(const char *text, struct again *ret)
+{
+	static const char prefix[] = "on-failure:";
+	long long max = 0;
+
+	if (str_starts(text, prefix) &&
+	    str_to_i64(text + strlen(prefix), 1, INT32_MAX, &max) != 0)
+		return (-1);
+	if (max != 0 || str_same(text, "on-failure"))
+		*ret = (struct again){ AGAIN_ON_FAILURE, (int)max, 0 };
+	else if (str_same(text, "always") || str_same(text, "no"))
+		*ret = (struct again){ str_same(text, "no") ? AGAIN_NO : AGAIN_ALWAYS, 0, 0 };
+	else
+		return (-1);
+	return (0);
+}
+
+int
+options_read_probe(const char *text, int *ret_port, const char **ret_path)
+{
+	size_t len = strcspn(text, "/"), i;
+	char number[8];
+	long long port;
+
+	if (len == 0 || len >= sizeof(number))
+		return (-1);
+	memcpy(number, text, len);
+	number[len] = '\0';
+	if (str_to_i64(number, 1, 65535, &port) != 0)
+		return (-1);
+	for (i = len; text[i] != '\0'; i++)
+		if (text[i] <= ' ' || text[i] >= 0x7f)
+			return (-1);
+	*ret_port = (int)port;
+	*ret_path = text[len] != '\0' ? text + len : "/";
+	return (0);
+}
+
 /* where: "--flag" or "VARIABLE". */
 static int
 set_value(struct options *opt, const struct row *row, const char *where, const char *value,
@@ -436,6 +495,25 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 		if (parse_size(value, &number) != 0 || (number != 0 && number < 16 << 20))
 			return (bad_value(err, where, value, "0 or a size of at least 16M"));
 		*(int64_t *)(void *)field = number;
+		return (0);
+	case ROW_PORT:
+		if (str_to_i64(value, 1, 65535, &count) != 0)
+			return (bad_value(err, where, value, "a port"));
+		*(int64_t *)(void *)field = count;
+		return (0);
+	case ROW_PROBE:
+		if (options_read_probe(value, &yes, (const char **)(void *)field) != 0)
+			return (bad_value(err, where, value, "PORT or PORT/PATH"));
+		*(const char **)(void *)field = value;
+		return (0);
+	case ROW_RESTART:
+		if (parse_restart(value, (struct again *)(void *)field) != 0)
+			return (bad_value(err, where, value, "no, on-failure[:N] or always"));
+		return (0);
+	case ROW_MODEL:
+		if (!str_same(value, "download") && !str_same(value, "mount"))
+			return (bad_value(err, where, value, "download or mount"));
+		*(int *)(void *)field = str_same(value, "mount");
 		return (0);
 	case ROW_ID:
 		if (parse_id(value, (int64_t *)(void *)field) != 0)
@@ -652,7 +730,8 @@ options_parse(struct options *opt, int argc, char *const *argv, char *const *env
 
 	*opt = (struct options){ .command = OPTIONS_RUN, .grace_ms = -1, .leftover_ms = 1500,
 	    .flush_ms = 30 * 60 * 1000, .start_ms = 120 * 1000, .watchdog_ms = 30 * 1000,
-	    .group = -1, .launch.oom_score_adj = LAUNCH_KEEP_SCORE, .tuning = PLAN_TUNING_UNSAID };
+	    .group = -1, .control = -1,
+	    .launch.oom_score_adj = LAUNCH_KEEP_SCORE, .tuning = PLAN_TUNING_UNSAID };
 	if (parse_variables(opt, envp, mem, err) != 0)
 		return (-1);
 	count_lists(opt, by_variables);

@@ -5,7 +5,7 @@
  * options -- the words on the command line and the AMLSHIM_ variables: one table.
  *
  * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
- * amlshim SUBCOMMAND [FLAGS]    plan, doctor, ls, cat, cp, token, snapshot, ..., version, help
+ * amlshim SUBCOMMAND [FLAGS]    plan, doctor, status, healthcheck, ls, cat, cp, token, snapshot, ..., version, help
  *
  * A flag wins over its variable.  Parsing stops at "--" or at the first word
  * that is neither a flag nor a subcommand; every later word reaches the command
@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "init/again.h"
 #include "init/launch.h"
 #include "plan/tuning.h"
 
@@ -31,6 +32,8 @@ enum options_command {
 	OPTIONS_TOKEN,
 	OPTIONS_SNAPSHOT,
 	OPTIONS_DOCKER_CREDENTIAL,
+	OPTIONS_STATUS,
+	OPTIONS_HEALTHCHECK,
 	OPTIONS_VERSION,
 	OPTIONS_HELP,
 };
@@ -71,6 +74,13 @@ struct options {
 
 	int64_t		 grace_ms, leftover_ms, flush_ms, start_ms;	/* < 0: no bound */
 	int64_t		 watchdog_ms;	/* < 0: off */
+	int64_t		 drain_ms;	/* between a stop signal and its passing on */
+	struct again	 again;		/* --restart */
+	const char	*probe;		/* "PORT[/PATH]" of the command's server, checked; NULL */
+	int64_t		 health_port;	/* --health-listen; 0: none */
+	int		 control;	/* -1: with a job spec */
+	int		 mount_model;	/* --model */
+	int		 for_live;	/* healthcheck --live */
 	int		 group;		/* -1: by command */
 	int		 no_subreaper;
 	int		 parent_death_signal;
@@ -85,5 +95,7 @@ struct options {
  */
 int	options_parse(struct options *, int argc, char *const *argv, char *const *envp,
 	    struct arena *, struct err *);
+/* "PORT[/PATH]", as --probe has it.  -1: it is none. */
+int	options_read_probe(const char *, int *ret_port, const char **ret_path);
 
 #endif

@@ -13,6 +13,7 @@ enum row_type {
 	ROW_TEXT, ROW_LIST, ROW_YES, ROW_NO, ROW_COUNT, ROW_DURATION, ROW_HOLD, ROW_SIZE,
 	ROW_SIZE_OR_0, ROW_SIGNAL, ROW_CODES, ROW_REWRITE, ROW_LIMITS, ROW_CAPS, ROW_SCORE,
 	ROW_FUSE, ROW_LOG_FORMAT, ROW_PAIRS, ROW_DIALECTS, ROW_ID, ROW_MASK,
+	ROW_PORT, ROW_PROBE, ROW_RESTART, ROW_MODEL,
 };
 
 /* Which screen of help shows it: --help, "help commands", "help init" or "help mount". */

@@ -115,6 +115,23 @@ run_bare(const struct options *opt, struct init_options *init)
 	return (init_run(init));
 }
 
+/* The deployment's probes, timed as Azure ML does where it does not say; --probe says where. */
+static void
+set_probes(const struct options *opt, const struct plan *plan, struct init_options *init)
+{
+	struct spec_probe timing = SPEC_PROBE_DEFAULT;
+	int is_deployment = plan != NULL && plan->is_deployment;
+	struct spec_probe *live = &init->probe.liveness, *ready = &init->probe.readiness;
+
+	timing.initial_delay_s = 0;		/* nobody is in a hurry to restart it */
+	*live = is_deployment ? plan->liveness : timing;
+	*ready = is_deployment ? plan->readiness : timing;
+	if (opt->probe != NULL && options_read_probe(opt->probe, &live->port, &live->path) == 0) {
+		ready->port = live->port;
+		ready->path = live->path;
+	}
+}
+
 static int
 is_bare(const struct options *opt)
 {
@@ -156,6 +173,8 @@ run_job(const struct options *opt, struct init_options *init, struct story *stor
 	status = snapshot_check(opt, story, &err);
 	if (status != 0)
 		return (refuse_code(init, status, &err));
+	set_probes(opt, &story->plan, init);
+	init->with_control = opt->control != 0;
 	init->plan = &story->plan;
 	init->spec = &story->spec;
 	init->facts = &story->facts;
@@ -176,7 +195,9 @@ run_command(struct options *opt, const struct init_inherited *inherited, char **
 	    .watchdog_ms = opt->watchdog_ms, .group = opt->group,
 	    .no_subreaper = opt->no_subreaper, .parent_death_signal = opt->parent_death_signal,
 	    .exit_as_zero = opt->exit_as_zero, .audit_file = opt->audit,
-	    .launch = &opt->launch, .hold_ms = opt->hold_ms };
+	    .drain_ms = opt->drain_ms, .again = opt->again, .with_control = opt->control > 0,
+	    .probe.listen_port = (int)opt->health_port, .launch = &opt->launch,
+	    .hold_ms = opt->hold_ms };
 	static struct err err;
 	int status;
 
@@ -193,6 +214,7 @@ run_command(struct options *opt, const struct init_inherited *inherited, char **
 	keep_stop_signals(&opt->launch);
 	if (!is_bare(opt))
 		return (run_job(opt, &init, &story, envp));
+	set_probes(opt, NULL, &init);
 	status = opt->snapshot != NULL ? snapshot_check(opt, NULL, &err) : 0;
 	return (status != 0 ? refuse_code(&init, status, &err) : run_bare(opt, &init));
 }

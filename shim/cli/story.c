@@ -155,7 +155,8 @@ story_decide(struct story *story, const struct options *opt, struct err *err)
 {
 	struct plan_options plan = { .argv = opt->argv, .root = opt->root,
 	    .cache_dir = opt->cache_dir, .fuse_copy = opt->fuse_copy,
-	    .tuning = opt->tuning, .broker_dialects = opt->broker_dialects,
+	    .tuning = opt->tuning, .mount_model = opt->mount_model,
+	    .broker_dialects = opt->broker_dialects,
 	    .export_tokens = opt->export_tokens, .nexport_tokens = opt->nexport_tokens,
 	    .token_files = opt->token_files, .ntoken_files = opt->ntoken_files,
 	    .wants_tokens = story_wants_tokens(opt),

@@ -111,8 +111,8 @@ add_asset(struct spec *spec, const struct plan_want *want, const struct wire_ass
 	const char *uri;
 	size_t i;
 
-	if (!IS_TEXT(w->uri) || !IS_TEXT(w->version) || w->uri[0] == '\0' || w->type < SPEC_LITERAL ||
-	    w->type > SPEC_TRITON_MODEL)
+	if (!IS_TEXT(w->uri) || !IS_TEXT(w->version) || w->uri[0] == '\0' ||
+	    w->type < SPEC_LITERAL || w->type > SPEC_TRITON_MODEL)
 		return (bad_answer(err, want, "a malformed description"));
 	uri = arena_strdup(mem, w->uri);
 	for (i = 0; i < spec->job.ninputs; i++) {

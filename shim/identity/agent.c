@@ -214,12 +214,25 @@ first_cred_done(struct agent *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* For amlshim status. */
+static void
+show_expiry(const struct desk *d, const struct wire_cred *cred)
+{
+	const struct agent_options *opt = d->agent->opt;
+	ptrdiff_t i = d->access - opt->plan->accesses;
+
+	if (opt->vitals != NULL && cred->kind != WIRE_CRED_NONE)
+		opt->vitals->token_expiry_s[i < VITALS_IDENTITIES ? i : VITALS_IDENTITIES - 1] =
+		    cred->expires_unix_s;
+}
+
 static void
 first_cred(struct desk *d, struct wire_cred *cred)
 {
 	char url[256];
 
 	make_cred(d->agent, &d->access->identity, 0, cred);
+	show_expiry(d, cred);
 	if (cred->kind == WIRE_CRED_NONE) {
 		err_on(&cred->err, "%s", http_printable_url(d->access->uri, url, sizeof(url)));
 		fail(d->agent, &cred->err);
@@ -250,6 +263,7 @@ desk_thread(void *arg)
 	first_cred_done(a);
 	while (wire_peek(d->fd, &ask, sizeof(ask), -1) == 1) {
 		make_cred(a, &d->access->identity, refused_generation(a, &ask), cred);
+		show_expiry(d, cred);
 		if (answer(d->fd, &ask, cred) != 0)
 			break;
 		secret_wipe(cred, sizeof(*cred));
@@ -370,7 +384,8 @@ start_services(struct agent *a)
 	struct http_options http = { .max_connections = AGENT_CONNECTIONS };
 	struct broker_options broker = { .listen_fd = a->opt->broker_fd,
 	    .unix_fd = a->opt->broker_unix_fd, .plan = a->opt->plan,
-	    .secret = a->opt->broker_secret };
+	    .secret = a->opt->broker_secret,
+	    .granted = a->opt->vitals != NULL ? &a->opt->vitals->tokens : NULL };
 	struct err err = ERR_EMPTY;
 
 	a->http = http_new(&http, &err);

@@ -191,6 +191,8 @@ grant(struct broker *b, struct ask *ask)
 		    REFUSED_BY_SOURCE, err_line(&err, line, sizeof(line))));
 	pthread_mutex_lock(&b->lock);
 	b->grants++;
+	if (b->opt.granted != NULL)
+		*b->opt.granted += 1;
 	pthread_mutex_unlock(&b->lock);
 	record(ask, NULL, NULL, &t);
 	sent = dialect_grant(ask->dialect, ask->http, &t, ask->resource, ask->identity.client_id);

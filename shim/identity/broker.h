@@ -31,6 +31,7 @@ struct broker_options {
 	struct audit	*audit;
 	const struct plan *plan;
 	struct cache	*cache;
+	_Atomic int64_t	*granted;		/* counts tokens given, for others; or NULL */
 	const struct secret *secret;		/* per-job, exported to the job as MSI_SECRET */
 	int		 request_ms;		/* 0: 30000 */
 	size_t		 connections_max;	/* 0: 256 */

@@ -19,7 +19,9 @@
 #include "base/sys.h"
 #include "base/trace.h"
 #include "identity/broker_dialect.h"
+#include "init/answer.h"
 #include "init/cgroup.h"
+#include "init/front.h"
 #include "init/job.h"
 #include "init/leftover.h"
 #include "init/oom.h"
@@ -67,6 +69,13 @@ struct init {
 	const struct signalfd_siginfo *signal;	/* being handled */
 	struct signalfd_siginfo *signals;	/* [SIGNALS_MAX] */
 	size_t		 nsignals;
+	struct front	*front;			/* NULL: nothing is shown to the outside */
+	struct again	 again;
+	int64_t		 pause_ms;		/* before the job is started again */
+	int64_t		 job_start_ms, job_start_unix_s, began_unix_s;
+	int		 run;			/* how often the job was started */
+	int		 last_status;		/* of its last run; -1: none ended */
+	char *const	*environ;		/* the job's; made once */
 	int		 stop_signal;		/* the last one; 0: none */
 	int		 start_failure;		/* 126, 127: exit status; 0: none */
 	struct err	 failure;		/* ours, before the job ended */
@@ -179,16 +188,23 @@ job_environ(struct init *in)
 	return (export_environ(plan, in->opt->facts, &broker, &in->mem));
 }
 
-/* From here on nothing of the caller's is held open or pinned. */
+/*
+ * From here on nothing of the caller's is held open or pinned; but a job that may be started
+ * again is to find then what it finds now.
+ */
 static void
 let_go_of_inheritance(struct init *in)
 {
 	size_t n = 0;
 
+	if (in->again.policy != AGAIN_NO)
+		return;
 	in->kept_fds[n++] = in->signal_fd;
 	in->kept_fds[n++] = in->job.report_fd;
 	in->kept_fds[n++] = trace_fd();
 	n += workers_fds(&in->workers, &in->kept_fds[n]);
+	if (in->front != NULL)
+		n += front_fds(in->front, &in->kept_fds[n]);
 	fd_close_except(3, in->kept_fds, n);
 	if (chdir("/") != 0)
 		log_debug("chdir /: %s", strerror(errno));
@@ -214,12 +230,13 @@ hand_over(const struct init *in, const struct account *a)
 	}
 }
 
-static void
+static int
 start_job(struct init *in)
 {
 	const struct plan *plan = in->opt->plan;
 	struct job_options job = { .argv = plan != NULL ? plan->argv : in->opt->argv,
-	    .envp = job_environ(in), .cwd = plan != NULL ? plan->cwd : NULL,
+	    .envp = in->environ != NULL ? in->environ : job_environ(in),
+	    .cwd = plan != NULL ? plan->cwd : NULL,
 	    .old_mask = in->opt->inherited.mask,
 	    .ignore_chld = in->opt->inherited.ignore_chld,
 	    .launch = in->launch,
@@ -229,31 +246,41 @@ start_job(struct init *in)
 	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
 	static struct err err;		/* not on the stack: it would stay in memory */
 
+	in->environ = job.envp;
+	if (in->run != 0)
+		job_reclaim_terminal(&in->job);
+	in->out_of_grace = 0;
 	if (in->launch->account != NULL)
 		hand_over(in, in->launch->account);
 	in->start_us = trace_begin();
 	progress_clear(&in->progress);
 	if (job.argv[0] == NULL) {	/* amlshim cp: to bring and take the data is all */
 		in->job_started = in->job.gone = 1;
-		return;
+		return (0);
 	}
 	in->job.group = in->opt->group >= 0 ? in->opt->group :
 	    plan != NULL && plan->through_shell;
 	if (job_start(&in->job, &job, &err) != 0) {
 		log_err(&err);
 		keep_failure(in, &err);
-		return;
+		return (-1);
 	}
-	mem_close_fd(&in->workers.job_fd);
+	if (in->again.policy == AGAIN_NO)
+		mem_close_fd(&in->workers.job_fd);
 	in->job_started = 1;
+	in->run++;
+	in->job.gone = in->job.stopped = 0;
+	in->job_start_ms = clock_ms();
+	in->job_start_unix_s = clock_wall_s();
 	log_info("started %s, pid %d", job.argv[0], (int)in->job.pid);
 	oom_protect_self();
 	in->kills_before = oom_kills();
 	let_go_of_inheritance(in);
 	if (in->workers.n != 0)
 		sys_signalfd(in->signal_fd, SYS_SIG_ALL);
-	if (in->opt->shed && plan == NULL)
+	if (in->opt->shed && plan == NULL && in->front == NULL)
 		shed_tables();
+	return (0);
 }
 
 static void
@@ -269,7 +296,8 @@ read_report(struct init *in)
 	log_err(&err);
 	in->start_failure = err.remedy != REMEDY_CHECK_COMMAND ? err_exit_status(&err) :
 	    err.kind == ERR_NOT_FOUND ? 127 : 126;
-	in->job_started = 0;
+	if (in->run == 1)
+		in->job_started = 0;
 }
 
 /* --- what is left of the job --------------------------------------------------- */
@@ -277,15 +305,18 @@ read_report(struct init *in)
 static int
 is_our_process(void *arg, pid_t pid)
 {
-	return (workers_find(arg, pid) != NULL);
+	struct init *in = arg;
+
+	return (workers_find(&in->workers, pid) != NULL ||
+	    (in->front != NULL && pid == front_pid(in->front)));
 }
 
 static int
 signal_leftovers(struct init *in, int sig, const struct cgroup *cgroup)
 {
 	struct leftover_options opt = { .group_id = in->job.group_id, .is_ours = is_our_process,
-	    .arg = &in->workers, .has_workers = workers_alive(&in->workers) != 0,
-	    .cgroup = cgroup };
+	    .arg = in, .has_workers = workers_alive(&in->workers) != 0 ||
+	    (in->front != NULL && front_pid(in->front) != 0), .cgroup = cgroup };
 
 	return (leftover_signal(&opt, sig));
 }
@@ -325,12 +356,56 @@ or_hold(struct init *in, enum sup_event event)
 	return (EV_HOLD);
 }
 
+/* As its exit code is understood (--remap-exit). */
+static int
+job_status(const struct init *in)
+{
+	int status = job_exit_status(&in->job);
+
+	return (in->opt->exit_as_zero != NULL && in->opt->exit_as_zero[status] ? 0 : status);
+}
+
+/* The restart policy's word; the table has the last one.  What could not be run never will be. */
+static int
+is_wanted_again(struct init *in)
+{
+	int unhealthy = in->state == SUP_REPLACING;
+
+	if ((in->state != SUP_RUNNING && !unhealthy) || in->start_failure != 0 || in->run == 0)
+		return (0);
+	in->pause_ms = again_next(&in->again, unhealthy || job_status(in) != 0,
+	    clock_ms() - in->job_start_ms);
+	if (in->pause_ms < 0)
+		return (0);
+	log_warning("the command ended with %d: it is started again in %lld ms",
+	    job_exit_status(&in->job), (long long)in->pause_ms);
+	return (1);
+}
+
+static void
+fail_unhealthy(struct init *in)
+{
+	if (in->failure.kind != ERR_NONE)
+		return;
+	err_set(&in->failure, ERR_UNREACHABLE, REMEDY_NONE, "keep the command running",
+	    "it failed its liveness probe");
+	err_on(&in->failure, "port %d, path %s", in->opt->probe.liveness.port,
+	    in->opt->probe.liveness.path);
+	log_err(&in->failure);
+}
+
 static void
 job_is_gone(struct init *in)
 {
+	int again;
+
 	in->leftover_deadline_ms = 0;
-	log_info("the command ended with %d", job_exit_status(&in->job));
-	post(in, or_hold(in, EV_JOB_GONE));
+	in->last_status = job_exit_status(&in->job);
+	log_info("the command ended with %d", in->last_status);
+	again = is_wanted_again(in);
+	if (!again && in->state == SUP_REPLACING)
+		fail_unhealthy(in);
+	post(in, again ? EV_JOB_AGAIN : or_hold(in, EV_JOB_GONE));
 }
 
 /* How long, and what can be done meanwhile. */
@@ -433,9 +508,17 @@ enter_state(struct init *in, enum sup_state state)
 	in->state = state;
 	switch (state) {
 	case SUP_RUNNING:
-		in->limit_ms = plan == NULL || plan->timeout_s == 0 ? 0 :
-		    after(plan->timeout_s * 1000);
+		if (in->limit_ms == 0 && plan != NULL && plan->timeout_s != 0)
+			in->limit_ms = after(plan->timeout_s * 1000);
 		in->deadline_ms = in->limit_ms;
+		break;
+	case SUP_WAITING:
+		in->deadline_ms = after(in->pause_ms);
+		break;
+	case SUP_LINGERING:
+		in->deadline_ms = sooner(after(in->opt->drain_ms), in->limit_ms);
+		log_info("signal %d: not ready any more; it is passed on later (--drain)",
+		    in->stop_signal);
 		break;
 	case SUP_STOPPING:
 		in->deadline_ms = sooner(after(in->opt->grace_ms), in->limit_ms);
@@ -449,6 +532,7 @@ enter_state(struct init *in, enum sup_state state)
 		say_held(in);
 		break;
 	case SUP_PREPARING:
+	case SUP_REPLACING:		/* term_job() sets it */
 	case SUP_ENDED:
 	case SUP_STATES:
 		in->deadline_ms = 0;
@@ -461,8 +545,7 @@ carry_out(struct init *in, enum sup_action action)
 {
 	switch (action) {
 	case DO_START_JOB:
-		start_job(in);
-		if (!in->job_started)
+		if (start_job(in) != 0)
 			post(in, or_hold(in, EV_JOB_GONE));
 		break;
 	case DO_FORWARD:
@@ -660,6 +743,36 @@ worker_reaped(struct init *in, struct worker *w, int status)
 		post(in, in->state == SUP_PREPARING ? or_hold(in, EV_LOST) : EV_LOST);
 }
 
+/* --- what is shown to the outside ------------------------------------------------ */
+
+static size_t
+front_polls(const struct init *in)
+{
+	return (in->front != NULL ? FRONT_POLLS : 0);
+}
+
+static void
+show_front(struct init *in)
+{
+	front_show(in->front, in->state, in->job.pid != 0 && in->job.report_fd < 0, in->run);
+	front_tick(in->front);
+}
+
+static int
+answer_control(void *arg, const struct control_request *request, struct control_answer *ret)
+{
+	const struct init *in = arg;
+	const struct init_options *opt = in->opt;
+	const struct answer_view view = { .plan = opt->plan, .workers = &in->workers,
+	    .job = &in->job, .health = in->front->health, .probe = &opt->probe,
+	    .command = opt->plan != NULL ? opt->plan->argv[0] : opt->argv[0],
+	    .restarts = in->run > 1 ? in->run - 1 : 0, .last_status = in->last_status,
+	    .started_unix_s = in->began_unix_s, .job_started_unix_s = in->job_start_unix_s,
+	    .orphans = in->orphans };
+
+	return (answer_make(&view, request, ret));
+}
+
 /* --- reaping --------------------------------------------------------------------- */
 
 /*
@@ -715,6 +828,8 @@ other_changed(struct init *in, pid_t pid, int status)
 		worker_reaped(in, w, status);
 		return;
 	}
+	if (in->front != NULL && front_reaped(in->front, pid))
+		return;
 	in->orphans++;
 	log_debug("reaped orphan %d, status %#x", (int)pid, (unsigned)status);
 }
@@ -780,7 +895,8 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 		if (in->state != SUP_HOLDING)	/* there it only ends the holding */
 			in->stop_signal = sig;
 		in->signal = info;
-		post(in, EV_SIGNAL);
+		post(in, in->opt->drain_ms > 0 && in->state == SUP_RUNNING ? EV_LINGER :
+		    EV_SIGNAL);
 		in->signal = NULL;
 	} else {
 		job_forward(&in->job, sig, info);
@@ -820,7 +936,8 @@ read_signals(struct init *in)
 static int
 wait_ms(const struct init *in)
 {
-	int64_t now, next = sooner(in->deadline_ms, sooner(in->again_ms, in->watch_ms));
+	int64_t now, next = sooner(sooner(in->deadline_ms, in->front != NULL ?
+	    front_next_ms(in->front) : 0), sooner(in->again_ms, in->watch_ms));
 
 	if (next == 0 && in->leftover_deadline_ms == 0)
 		return (-1);
@@ -846,7 +963,9 @@ wait_for_events(struct init *in, int timeout_ms)
 	for (i = 0; i < in->workers.n; i++)
 		p[POLL_WORKERS + i] = (struct pollfd){ .fd = in->workers.list[i].fd,
 		    .events = POLLIN };
-	n = poll(p, (nfds_t)(POLL_WORKERS + in->workers.n), timeout_ms);
+	if (in->front != NULL)
+		front_fill(in->front, &p[POLL_WORKERS + in->workers.n]);
+	n = poll(p, (nfds_t)(POLL_WORKERS + in->workers.n + front_polls(in)), timeout_ms);
 	if (n < 0 && errno != EINTR)
 		clock_sleep_ms(10);		/* cannot happen; must not spin if it does */
 	if (n <= 0)
@@ -858,6 +977,8 @@ wait_for_events(struct init *in, int timeout_ms)
 			read_worker(in, &in->workers.list[i]);
 		else if (p[POLL_WORKERS + i].revents != 0)	/* reaping tells that it died */
 			mem_close_fd(&in->workers.list[i].fd);
+	if (in->front != NULL && front_handle(in->front, &p[POLL_WORKERS + in->workers.n]))
+		post(in, EV_UNHEALTHY);
 }
 
 static void
@@ -890,7 +1011,8 @@ loop(struct init *in)
 
 	while (in->state != SUP_ENDED) {
 		more = reap(in);
-		if (in->job.gone && in->leftover_deadline_ms == 0 && in->state < SUP_HOLDING)
+		if (in->job.gone && in->leftover_deadline_ms == 0 && in->state < SUP_HOLDING &&
+		    in->state != SUP_WAITING)
 			begin_leftovers(in);
 		check_leftovers(in);
 		in->again_ms = workers_start_again(&in->workers);
@@ -899,6 +1021,8 @@ loop(struct init *in)
 			post(in, EV_EMPTY);
 		if (in->state == SUP_ENDED)
 			break;
+		if (in->front != NULL)
+			show_front(in);
 		wait_for_events(in, more ? 0 : wait_ms(in));
 		read_signals(in);
 		handle_deadline(in);
@@ -976,9 +1100,7 @@ exit_status(const struct init *in)
 		return (128 + in->stop_signal);
 	if (in->timed_out)
 		return (EXIT_TIME_LIMIT);
-	status = job_exit_status(&in->job);
-	if (in->opt->exit_as_zero != NULL && in->opt->exit_as_zero[status])
-		status = 0;
+	status = job_status(in);
 	if (status == 0 && in->outputs_lost)
 		return (err_exit_status(&(struct err){ .kind = ERR_OUTPUT }));
 	return (status);
@@ -987,12 +1109,31 @@ exit_status(const struct init *in)
 static void
 make_room(struct init *in)
 {
-	size_t n = in->workers.n;
+	size_t n = in->workers.n, front = front_polls(in);
 
-	in->polls = n == 0 ? in->own_polls :
-	    arena_alloc(&in->mem, (POLL_WORKERS + n) * sizeof(*in->polls));
-	in->kept_fds = n == 0 ? in->own_fds :
-	    arena_alloc(&in->mem, (KEPT_FDS + WORKER_FDS_MAX(n)) * sizeof(*in->kept_fds));
+	in->polls = n + front == 0 ? in->own_polls :
+	    arena_alloc(&in->mem, (POLL_WORKERS + n + front) * sizeof(*in->polls));
+	in->kept_fds = n + front == 0 ? in->own_fds : arena_alloc(&in->mem,
+	    (KEPT_FDS + WORKER_FDS_MAX(n) + FRONT_FDS_MAX) * sizeof(*in->kept_fds));
+}
+
+static int
+open_front(struct init *in, struct err *err)
+{
+	const struct init_options *opt = in->opt;
+	struct front *front;
+
+	if (!opt->with_control && !probe_is_wanted(&opt->probe))
+		return (0);
+	front = arena_alloc(&in->mem, sizeof(*front));
+	front->control.job_uid = in->launch->account != NULL ? in->launch->account->uid :
+	    geteuid();
+	if (front_open(front, &opt->probe, opt->with_control, answer_control, in, err) != 0) {
+		front_close(front);
+		return (-1);
+	}
+	in->front = front;
+	return (0);
 }
 
 static const char *
@@ -1039,6 +1180,10 @@ begin(struct init *in)
 		log_err(&err);
 		return (-1);
 	}
+	if (open_front(in, &err) != 0) {
+		log_err(&err);
+		return (-1);
+	}
 	if (opt->failure != NULL)
 		keep_failure(in, opt->failure);
 	if (with_workers) {
@@ -1070,7 +1215,8 @@ init_run(const struct init_options *opt)
 	in = (struct init){ .opt = opt, .signal_fd = -1, .state = SUP_PREPARING,
 	    .launch = opt->launch != NULL ? opt->launch : &as_we_are,
 	    .job.report_fd = -1, .job.make_room = take_signals, .job.room_arg = &in,
-	    .signals = signals, .workers.job_fd = -1, .since_us = trace_begin() };
+	    .signals = signals, .workers.job_fd = -1, .since_us = trace_begin(),
+	    .again = opt->again, .last_status = -1, .began_unix_s = clock_wall_s() };
 	log_set_process("init");
 	if (begin(&in) != 0)
 		return (125);
@@ -1086,6 +1232,8 @@ init_run(const struct init_options *opt)
 	if (opt->report != NULL && opt->report->file[0] != '\0')
 		write_report(&in, status);
 	workers_done(&in.workers);
+	if (in.front != NULL)
+		front_close(in.front);
 	mem_close_fd(&in.signal_fd);
 	trace_close();
 	arena_done(&in.mem);

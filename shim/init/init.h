@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "init/again.h"
 #include "init/launch.h"
+#include "init/probe.h"
 #include "init/report.h"
 #include "plan/facts.h"
 #include "plan/plan.h"
@@ -42,6 +44,10 @@ struct init_options {
 	int64_t		 flush_ms;	/* for outputs at the end */
 	int64_t		 start_ms;	/* without progress before the job starts */
 	int64_t		 watchdog_ms;	/* without a sign of life of a worker; 0: off */
+	int64_t		 drain_ms;	/* from the first stop signal until it is passed on */
+	struct again	 again;		/* restart policy of the job */
+	struct probe_options probe;
+	int		 with_control;	/* the control socket is made */
 	int		 group;		/* -1: for shell commands; 0: child only; 1: always */
 	int		 no_subreaper;
 	int		 parent_death_signal;	/* for amlshim itself; 0: none */

@@ -409,6 +409,18 @@ job_forward(struct job *job, int sig, const struct signalfd_siginfo *info)
 }
 
 void
+job_reclaim_terminal(const struct job *job)
+{
+	auto_close int tty = -1;
+
+	if (!job->has_terminal)
+		return;
+	tty = open(_PATH_TTY, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (tty >= 0 && tcgetpgrp(tty) == job->group_id)
+		tcsetpgrp(tty, getpgrp());	/* SIGTTOU is blocked */
+}
+
+void
 job_take_terminal(const struct job *job)
 {
 	auto_close int tty = -1;

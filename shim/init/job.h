@@ -70,6 +70,8 @@ struct signalfd_siginfo;
 void	job_signal(struct job *, int sig, const struct signalfd_siginfo *);
 /* The same with what --rewrite makes of sig: the job's instead of ours, or nothing. */
 void	job_forward(struct job *, int sig, const struct signalfd_siginfo *);
+/* The job is gone and will be started again: the terminal is amlshim's, to be given anew. */
+void	job_reclaim_terminal(const struct job *);
 /* After amlshim itself was stopped and continued: the terminal is the job's again. */
 void	job_take_terminal(const struct job *);
 /* 0..255: the code, 128+n for signal n. */

@@ -534,8 +534,8 @@ enter_item(struct deciding *d, struct part *p, struct err *err)
 
 /*
  * Whether a model is a file or a folder its path does not say; either keeps its last name
- * (MicrosoftDocs/azure-ai-docs concept-online-deployment-model-specification.md).  A download looks;
- * a mount shows the folder around it, as Azure's own local endpoints do (azure-ai-ml
+ * (MicrosoftDocs/azure-ai-docs concept-online-deployment-model-specification.md).  A download
+ * looks; a mount shows the folder around it, as Azure's own local endpoints do (azure-ai-ml
  * _local_endpoints/validators/model_validator.py), unless it is a folder by its type.
  */
 static int

@@ -12,7 +12,8 @@
  * to be had, every variable by which an SDK would find another source of tokens:
  * docs/decisions/008.  Added: AZURE_ML_INPUT_name,
  * AZURE_ML_OUTPUT_name, what a deployment's server reads (plan/parts.h, serve.c),
- * environment_variables (they win over ours), and the broker's endpoints.  Without a plan nothing is changed.
+ * environment_variables (they win over ours), and the broker's endpoints.  Without a plan
+ * nothing is changed.
  */
 
 #include "base/mem.h"

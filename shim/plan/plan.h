@@ -151,7 +151,7 @@ struct plan {
 	int		 is_deployment;
 	struct spec_probe liveness, readiness;
 	const char	*model_dir;	/* AZUREML_MODEL_DIR; NULL: there is no model */
-	const char	*app_root, *entry_script;	/* AML_APP_ROOT, AZUREML_ENTRY_SCRIPT; or NULL */
+	const char	*app_root, *entry_script;	/* AML_APP_ROOT, ...; or NULL */
 	struct plan_tuning tuning;	/* settled */
 };
 

@@ -289,8 +289,8 @@ add_probe(struct buf *to, const char *name, const struct spec_probe *p)
 
 	if (p->port == 0)
 		return;
-	buf_printf(&text, "http://127.0.0.1:%d%s, after %lld s, then every %lld s, for %lld s each; "
-	    "%d failures count", p->port, p->path, p->initial_delay_s,
+	buf_printf(&text, "http://127.0.0.1:%d%s, after %lld s, then every %lld s, for %lld s "
+	    "each; %d failures count", p->port, p->path, p->initial_delay_s,
 	    p->period_s, p->timeout_s, p->failure_threshold);
 	add_row(to, 0, name, buf_str(&text));
 }

@@ -54,7 +54,7 @@ struct spec_io {		/* one input or output */
 	enum spec_type	 asset_type;	/* what the workspace says it is; SPEC_LITERAL: nothing */
 	const char	*path_on_compute;	/* absolute path without file:, or NULL */
 	int		 optional;
-	int		 is_model;	/* a deployment's model: stands where AZUREML_MODEL_DIR says */
+	int		 is_model;	/* of a deployment: AZUREML_MODEL_DIR tells of it */
 	const char	*asset_version;	/* what the workspace calls it, where it said; or NULL */
 };
 

@@ -456,7 +456,7 @@ add_asset(struct exchange *ex, struct json_out *out, const struct thing *asset)
 	json_out_end(out, '}');
 }
 
-/* GET data/NAME/versions/V or models/NAME/versions/V, and the list that "latest" is: the newest first. */
+/* GET data/NAME/versions/V (models/...), and the list that "latest" is: the newest first. */
 static int
 get_asset(struct exchange *ex, struct asked *a)
 {
@@ -472,7 +472,8 @@ get_asset(struct exchange *ex, struct asked *a)
 	if (!may(ex, a, 0))
 		return (refuse_action(ex, a, is_model ? "models/versions/read" :
 		    "data/versions/read"));
-	asset = plane_find(&ex->sim->plane, is_model ? THING_MODEL : THING_ASSET, a->name, a->rest[1], version);
+	asset = plane_find(&ex->sim->plane, is_model ? THING_MODEL : THING_ASSET, a->name,
+	    a->rest[1], version);
 	if (asset == NULL && version != NULL)
 		return (arm_fail(ex, 404, "UserError", NULL, "%s version %s:%s "
 		    "(%sContainerName:version) not found.", is_model ? "Model" : "Data",
@@ -507,7 +508,8 @@ run(struct exchange *ex, struct asked *a)
 	    str_same(a->rest[2], "listSecrets"))
 		return (strcmp(ex->req->method, "POST") == 0 ? list_secrets(ex, a) :
 		    arm_fail(ex, 405, "MethodNotAllowed", NULL, "The method is not allowed."));
-	if ((str_same(a->rest[0], "data") || str_same(a->rest[0], "models")) && (a->nrest == 3 || a->nrest == 4) &&
+	if ((str_same(a->rest[0], "data") || str_same(a->rest[0], "models")) &&
+	    (a->nrest == 3 || a->nrest == 4) &&
 	    str_same(a->rest[2], "versions") && is_get)
 		return (get_asset(ex, a));
 	return (arm_fail(ex, 501, "NotImplemented", NULL, "azsim does not simulate this"));

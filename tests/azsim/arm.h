@@ -7,9 +7,10 @@
  *
  * Shapes: Azure/azure-rest-api-specs specification/machinelearningservices/resource-manager/
  * Microsoft.MachineLearningServices/stable/2024-10-01/examples/Datastore/{get,list,
- * listSecrets}.json, Workspace/{DataVersionBase,ModelVersion}/{get,list}.json.  Refusals: learn.microsoft.com
- * "Common Azure deployment errors"; the 403 as in MicrosoftLearning/mslearn-mlops issue 29.  What a
- * SAS in place of the key looks like is not published: a service SAS of the container here.
+ * listSecrets}.json, Workspace/{DataVersionBase,ModelVersion}/{get,list}.json.  Refusals:
+ * learn.microsoft.com "Common Azure deployment errors"; the 403 as in
+ * MicrosoftLearning/mslearn-mlops issue 29.  What a SAS in place of the key looks like is not
+ * published: a service SAS of the container here.
  */
 
 #include "exchange.h"

@@ -23,7 +23,8 @@
  *   POST   /_azsim/app       client_id=, and secret=, federated=, expired=0|1 from now on
  *   POST   /_azsim/acl       words of acl.h
  *   DELETE /_azsim/acl       all
- *   POST   /_azsim/plane     kind=workspace|datastore|asset|model|vault|secret|grant and words of plane.h
+ *   POST   /_azsim/plane     kind=workspace|datastore|asset|model|vault|secret|grant and words of
+ *                            plane.h
  *   DELETE /_azsim/plane     the grants: ?oid=, or all
  *   POST   /_azsim/token     a token with these claims: oid, aud, tid, appid, idtyp, exp, nbf
  *                            (seconds from now); answers the token as text

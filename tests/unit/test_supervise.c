@@ -1,7 +1,8 @@
 /*
  * Walks every world that the supervisor's table can reach, with a model of what the actions do:
- * the job starts at most once, the end is never reached with a process alive, and every world can
- * still end.
+ * no job starts beside a living one, without a restart policy it starts at most once, none starts
+ * after a stop signal or once a worker is lost, the end is never reached with a process alive, and
+ * every world can still end.
  */
 
 #include <string.h>
@@ -16,18 +17,20 @@ enum { JOB_NOT_YET, JOB_ALIVE, JOB_OVER };
 struct world {
 	enum sup_state state;
 	int job, workers, workers_asked, waiting;
+	int told;			/* a stop signal came, or a worker was lost */
+	int policy;			/* the job may be started again */
 };
 
-#define WORLDS (SUP_STATES * 3 * (MAX_WORKERS + 1) * 2 * (MAX_WORKERS + 1))
+#define WORLDS (SUP_STATES * 3 * (MAX_WORKERS + 1) * (MAX_WORKERS + 1) * 2 * 2 * 2)
 static struct { int seen, ends; } known[WORLDS];
-static int started_twice, ended_alive, worlds;
+static int started_beside, started_again, started_late, ended_alive, worlds;
 
 static int
 number(const struct world *w)
 {
 	return (int)(((((unsigned)w->state * 3 + (unsigned)w->job) * (MAX_WORKERS + 1) +
-	    (unsigned)w->workers) * 2 + (unsigned)w->workers_asked) * (MAX_WORKERS + 1) +
-	    (unsigned)w->waiting);
+	    (unsigned)w->workers) * (MAX_WORKERS + 1) + (unsigned)w->waiting) * 8 + (unsigned)w->workers_asked * 4 + (unsigned)w->told * 2 +
+	    (unsigned)w->policy);
 }
 
 static struct world
@@ -36,9 +39,12 @@ after(struct world w, enum sup_event event)
 	struct sup_step step = supervise_step(w.state, event);
 
 	w.state = step.next;
+	w.told |= event == EV_SIGNAL || event == EV_LINGER || event == EV_LOST;
 	switch (step.action) {
 	case DO_START_JOB:
-		started_twice += w.job != JOB_NOT_YET;
+		started_beside += w.job == JOB_ALIVE;
+		started_again += w.job == JOB_OVER && !w.policy;
+		started_late += w.told;
 		w.job = JOB_ALIVE;
 		break;
 	case DO_STOP_WORKERS:
@@ -67,14 +73,18 @@ successors(struct world w, struct world *out)
 		out[n++] = after(w, EV_HOLD);
 	}
 	out[n++] = after(w, EV_SIGNAL);
-	if (w.state == SUP_DRAINING || w.state == SUP_RUNNING || w.state == SUP_STOPPING ||
-	    w.state == SUP_HOLDING)
+	out[n++] = after(w, EV_LINGER);
+	if (w.state != SUP_PREPARING && w.state != SUP_ENDED)
 		out[n++] = after(w, EV_DEADLINE);
+	if (w.state != SUP_ENDED)	/* a probe's answer can come at any time */
+		out[n++] = after(w, EV_UNHEALTHY);
 	if (w.job == JOB_ALIVE) {
 		next = w;
 		next.job = JOB_OVER;
 		out[n++] = after(next, EV_JOB_GONE);
 		out[n++] = after(next, EV_HOLD);
+		if (w.policy)
+			out[n++] = after(next, EV_JOB_AGAIN);
 	}
 	if (w.workers > 0) {
 		next = w;
@@ -114,31 +124,37 @@ visit(struct world w)
 		visit(next[i]);
 }
 
+static struct world
+world_of(int n)
+{
+	struct world w = { .policy = n & 1, .told = n >> 1 & 1, .workers_asked = n >> 2 & 1 };
+
+	n /= 8;
+	w.waiting = n % (MAX_WORKERS + 1);
+	n /= MAX_WORKERS + 1;
+	w.workers = n % (MAX_WORKERS + 1);
+	n /= MAX_WORKERS + 1;
+	w.job = n % 3;
+	w.state = (enum sup_state)(n / 3);
+	return (w);
+}
+
 /* Marks the worlds from which the end can be reached, until nothing changes. */
 static int
 stuck_worlds(void)
 {
-	struct world w, next[16];
-	int changed = 1, stuck = 0, i, n, me, s, j, k, a, p;
+	struct world next[16];
+	int changed = 1, stuck = 0, i, n, me;
 
 	while (changed) {
 		changed = 0;
-		for (s = 0; s < SUP_STATES; s++)
-		for (j = 0; j < 3; j++)
-		for (k = 0; k <= MAX_WORKERS; k++)
-		for (a = 0; a < 2; a++)
-		for (p = 0; p <= MAX_WORKERS; p++) {
-			w = (struct world){ (enum sup_state)s, j, k, a, p };
-			me = number(&w);
+		for (me = 0; me < WORLDS; me++) {
 			if (!known[me].seen || known[me].ends)
 				continue;
-			n = successors(w, next);
+			n = successors(world_of(me), next);
 			for (i = 0; i < n; i++)
-				if (next[i].state == SUP_ENDED || known[number(&next[i])].ends) {
-					known[me].ends = 1;
-					changed = 1;
-					break;
-				}
+				if (next[i].state == SUP_ENDED || known[number(&next[i])].ends)
+					known[me].ends = changed = 1;
 		}
 	}
 	for (i = 0; i < WORLDS; i++)
@@ -149,12 +165,15 @@ stuck_worlds(void)
 int
 main(void)
 {
-	int workers, s, e;
+	int workers, policy, s, e;
 
-	for (workers = 0; workers <= MAX_WORKERS; workers++)
-		visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0, 0 });
-	check_int(worlds, 32);
-	check_int(started_twice, 0);
+	for (policy = 0; policy < 2; policy++)
+		for (workers = 0; workers <= MAX_WORKERS; workers++)
+			visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0, 0, 0, policy });
+	check_int(worlds, 176);
+	check_int(started_beside, 0);
+	check_int(started_again, 0);
+	check_int(started_late, 0);
 	check_int(ended_alive, 0);
 	check_int(stuck_worlds(), 0);
 	check_int(supervise_step(SUP_HOLDING, EV_SIGNAL).action, DO_STOP_WORKERS);

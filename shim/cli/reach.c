@@ -1,0 +1,170 @@
+#include "cli/reach.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/wire.h"
+
+#define PATIENCE_MS	5000
+#define PARENTS_MAX	100
+
+int
+reach_read_pid(char *const *argv, pid_t *ret, struct err *err)
+{
+	long long pid = 0;
+
+	if (argv[0] != NULL &&
+	    (argv[1] != NULL || str_to_i64(argv[0], 1, INT32_MAX, &pid) != 0)) {
+		err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "read the options",
+		    "expected the pid of an amlshim, or nothing");
+		return (err_on(err, "%s", argv[0]));
+	}
+	*ret = (pid_t)pid;
+	return (0);
+}
+
+/* A socket to the init of that pid; -1: it has none. */
+static int
+connect_to(pid_t pid)
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+	struct sockaddr_un address;
+	struct ucred peer;
+	socklen_t len, size = sizeof(peer);
+	int fd;
+
+	if (control_address(pid, &address, &len) != 0)
+		return (-1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return (-1);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (const void *)&address, len) == 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == pid)
+		return (fd);
+	close(fd);
+	return (-1);
+}
+
+static int
+try(struct reach *r, pid_t pid)
+{
+	r->fd = connect_to(pid);
+	r->pid = pid;
+	return (r->fd >= 0);
+}
+
+static int
+try_parents(struct reach *r)
+{
+	struct proc_stat stat;
+	pid_t pid = getpid();
+	int i;
+
+	for (i = 0; i < PARENTS_MAX && pid > 1; i++) {
+		if (proc_read_stat(pid, &stat) != 0)
+			return (0);
+		pid = stat.parent;
+		if (pid > 1 && try(r, pid))
+			return (1);
+	}
+	return (0);
+}
+
+struct search {
+	struct reach	*reach;
+	pid_t		 others[2];
+	int		 n;
+};
+
+static int
+visit(void *arg, pid_t pid)
+{
+	struct search *s = arg;
+	struct reach here;
+
+	if (!try(&here, pid))
+		return (0);
+	s->others[s->n++] = pid;
+	if (s->n == 2) {
+		close(here.fd);
+		return (1);
+	}
+	*s->reach = here;
+	return (0);
+}
+
+static int
+search_all(struct reach *r, struct err *err)
+{
+	struct search s = { .reach = r };
+
+	r->fd = -1;
+	(void)proc_each(visit, &s);
+	if (s.n == 1)
+		return (0);
+	reach_end(r);
+	if (s.n == 0)
+		return (err_set(err, ERR_NOT_FOUND, REMEDY_NONE, "find a running amlshim", "none "
+		    "answers in this container (one without a job spec does with --control)"));
+	return (err_set(err, ERR_USAGE, REMEDY_SEE_HELP, "find a running amlshim",
+	    "there are several, pids %d and %d among them: name one", (int)s.others[0],
+	    (int)s.others[1]));
+}
+
+int
+reach_find(struct reach *r, pid_t pid, struct err *err)
+{
+	if (pid != 0) {
+		if (try(r, pid))
+			return (0);
+		err_set(err, ERR_NOT_FOUND, REMEDY_NONE, "ask amlshim", "it does not answer");
+		return (err_on(err, "pid %d", (int)pid));
+	}
+	if (try(r, 1) || try_parents(r))
+		return (0);
+	return (search_all(r, err));
+}
+
+static int
+ask_once(struct reach *r, const struct control_request *request, struct control_answer *ret)
+{
+	if (r->fd < 0 || wire_send(r->fd, request, sizeof(*request)) != 0 ||
+	    wire_recv(r->fd, ret, sizeof(*ret), PATIENCE_MS) != 1)
+		return (-1);
+	return (ret->version == CONTROL_VERSION && ret->part == request->part &&
+	    ret->index == request->index ? 0 : -1);
+}
+
+/* Many others may be asking, too: then we are cut off before our turn comes. */
+int
+reach_ask(struct reach *r, enum control_part part, uint32_t index, struct control_answer *ret,
+    struct err *err)
+{
+	const struct control_request request = { .version = CONTROL_VERSION,
+	    .part = (uint32_t)part, .index = index };
+	int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+
+	for (;;) {
+		if (ask_once(r, &request, ret) == 0)
+			return (0);
+		mem_close_fd(&r->fd);
+		if (clock_ms() >= deadline_ms)
+			break;
+		clock_sleep_ms(1);
+		r->fd = connect_to(r->pid);
+	}
+	err_set(err, ERR_UNREACHABLE, REMEDY_NONE, "ask amlshim", "it does not answer");
+	return (err_on(err, "pid %d", (int)r->pid));
+}
+
+void
+reach_end(struct reach *r)
+{
+	mem_close_fd(&r->fd);
+}

@@ -117,6 +117,24 @@ tell() {
 	job_end 0
 }
 
+@test "status: a failed command that is held is not ready" {
+	waiting_job ro_mount
+	job_start plain --hold-on-failure
+	wait_for 60 is_ready plain
+	touch "$T/end"
+	wait_for 60 held
+	ask plain status --json
+	assert_equal "$(tell phase "command last_status")" $'holding\n5'
+	kill -TERM "$job_pid"
+	job_end 5
+	job_left_nothing
+}
+
+held() {
+	ask plain healthcheck
+	[ "$status" = 1 ] && [[ $out == "not ready: it failed, and is held"* ]]
+}
+
 @test "healthcheck: not ready while data is prepared, then ready, then stopping; live throughout" {
 	local how
 	for how in pid1 plain; do

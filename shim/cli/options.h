@@ -5,7 +5,7 @@
  * options -- the words on the command line and the AMLSHIM_ variables: one table.
  *
  * amlshim [FLAGS] [--] COMMAND [ARG...]     run it
- * amlshim SUBCOMMAND [FLAGS]    plan, doctor, status, healthcheck, ls, cat, cp, token, snapshot, ..., version, help
+ * amlshim SUBCOMMAND [FLAGS]    plan, doctor, status, healthcheck, ls, cat, cp, token, ..., help
  *
  * A flag wins over its variable.  Parsing stops at "--" or at the first word
  * that is neither a flag nor a subcommand; every later word reaches the command

@@ -278,7 +278,8 @@ start_job(struct init *in)
 	let_go_of_inheritance(in);
 	if (in->workers.n != 0)
 		sys_signalfd(in->signal_fd, SYS_SIG_ALL);
-	if (in->opt->shed && plan == NULL && in->front == NULL)
+	if (in->opt->shed && plan == NULL && in->front == NULL &&
+	    (in->opt->report == NULL || in->opt->report->file[0] == '\0'))
 		shed_tables();
 	return (0);
 }

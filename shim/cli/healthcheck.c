@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "cli/reach.h"
+#include "cli/inquiry.h"
 
 static int
 tell(const char *what, const char *flaw)
@@ -17,15 +17,16 @@ healthcheck_command(const struct options *opt)
 {
 	static struct control_answer a;
 	const char *what = opt->for_live ? "live" : "ready";
-	struct reach reach = { .fd = -1 };
+	struct inquiry inquiry = { .fd = -1 };
 	struct err err = ERR_EMPTY;
 	char line[512];
 	pid_t pid;
 	int failed;
 
-	failed = reach_read_pid(opt->argv, &pid, &err) != 0 || reach_find(&reach, pid, &err) != 0 ||
-	    reach_ask(&reach, CONTROL_HEAD, 0, &a, &err) != 0;
-	reach_end(&reach);
+	failed = inquiry_read_pid(opt->argv, &pid, &err) != 0 ||
+	    inquiry_find(&inquiry, pid, &err) != 0 ||
+	    inquiry_ask(&inquiry, CONTROL_HEAD, 0, &a, &err) != 0;
+	inquiry_end(&inquiry);
 	if (failed)
 		return (tell(what, err_line(&err, line, sizeof(line))));
 	if (opt->for_live)

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "cli/reach.h"
+#include "cli/inquiry.h"
 
 /* The parts of the answer in the order they are asked for. */
 struct status {
@@ -17,12 +17,12 @@ struct status {
 #define PARTS_MAX	100000		/* more than any job has */
 
 static int
-ask_all(struct status *s, struct reach *r, struct arena *mem, struct err *err)
+ask_all(struct status *s, struct inquiry *r, struct arena *mem, struct err *err)
 {
 	static struct control_answer a;
 	uint32_t i;
 
-	if (reach_ask(r, CONTROL_HEAD, 0, &a, err) != 0)
+	if (inquiry_ask(r, CONTROL_HEAD, 0, &a, err) != 0)
 		return (-1);
 	s->head = a.head;
 	if (s->head.nworkers > PARTS_MAX || s->head.naccesses > PARTS_MAX) {
@@ -33,12 +33,12 @@ ask_all(struct status *s, struct reach *r, struct arena *mem, struct err *err)
 	s->workers = arena_alloc(mem, (s->head.nworkers + 1) * sizeof(*s->workers));
 	s->accesses = arena_alloc(mem, (s->head.naccesses + 1) * sizeof(*s->accesses));
 	for (i = 0; i < s->head.nworkers; i++) {
-		if (reach_ask(r, CONTROL_WORKER, i, &a, err) != 0)
+		if (inquiry_ask(r, CONTROL_WORKER, i, &a, err) != 0)
 			return (-1);
 		s->workers[i] = a.worker;
 	}
 	for (i = 0; i < s->head.naccesses; i++) {
-		if (reach_ask(r, CONTROL_ACCESS, i, &a, err) != 0)
+		if (inquiry_ask(r, CONTROL_ACCESS, i, &a, err) != 0)
 			return (-1);
 		s->accesses[i] = a.access;
 	}
@@ -259,14 +259,15 @@ status_command(const struct options *opt)
 {
 	static struct arena mem;
 	struct status status = { .workers = NULL };
-	struct reach reach = { .fd = -1 };
+	struct inquiry inquiry = { .fd = -1 };
 	struct err err = ERR_EMPTY;
 	pid_t pid;
 	int failed;
 
-	failed = reach_read_pid(opt->argv, &pid, &err) != 0 || reach_find(&reach, pid, &err) != 0 ||
-	    ask_all(&status, &reach, &mem, &err) != 0;
-	reach_end(&reach);
+	failed = inquiry_read_pid(opt->argv, &pid, &err) != 0 ||
+	    inquiry_find(&inquiry, pid, &err) != 0 ||
+	    ask_all(&status, &inquiry, &mem, &err) != 0;
+	inquiry_end(&inquiry);
 	if (failed) {
 		log_err(&err);
 		return (err_exit_status(&err));

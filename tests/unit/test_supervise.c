@@ -29,7 +29,8 @@ static int
 number(const struct world *w)
 {
 	return (int)(((((unsigned)w->state * 3 + (unsigned)w->job) * (MAX_WORKERS + 1) +
-	    (unsigned)w->workers) * (MAX_WORKERS + 1) + (unsigned)w->waiting) * 8 + (unsigned)w->workers_asked * 4 + (unsigned)w->told * 2 +
+	    (unsigned)w->workers) * (MAX_WORKERS + 1) + (unsigned)w->waiting) * 8 +
+	    (unsigned)w->workers_asked * 4 + (unsigned)w->told * 2 +
 	    (unsigned)w->policy);
 }
 
@@ -169,7 +170,8 @@ main(void)
 
 	for (policy = 0; policy < 2; policy++)
 		for (workers = 0; workers <= MAX_WORKERS; workers++)
-			visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0, 0, 0, policy });
+			visit((struct world){ SUP_PREPARING, JOB_NOT_YET, workers, 0, 0, 0,
+			    policy });
 	check_int(worlds, 176);
 	check_int(started_beside, 0);
 	check_int(started_again, 0);

@@ -1,4 +1,4 @@
-#include "cli/reach.h"
+#include "cli/inquiry.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #define PARENTS_MAX	100
 
 int
-reach_read_pid(char *const *argv, pid_t *ret, struct err *err)
+inquiry_read_pid(char *const *argv, pid_t *ret, struct err *err)
 {
 	long long pid = 0;
 
@@ -52,7 +52,7 @@ connect_to(pid_t pid)
 }
 
 static int
-try(struct reach *r, pid_t pid)
+try(struct inquiry *r, pid_t pid)
 {
 	r->fd = connect_to(pid);
 	r->pid = pid;
@@ -60,7 +60,7 @@ try(struct reach *r, pid_t pid)
 }
 
 static int
-try_parents(struct reach *r)
+try_parents(struct inquiry *r)
 {
 	struct proc_stat stat;
 	pid_t pid = getpid();
@@ -77,7 +77,7 @@ try_parents(struct reach *r)
 }
 
 struct search {
-	struct reach	*reach;
+	struct inquiry	*inquiry;
 	pid_t		 others[2];
 	int		 n;
 };
@@ -86,7 +86,7 @@ static int
 visit(void *arg, pid_t pid)
 {
 	struct search *s = arg;
-	struct reach here;
+	struct inquiry here;
 
 	if (!try(&here, pid))
 		return (0);
@@ -95,20 +95,20 @@ visit(void *arg, pid_t pid)
 		close(here.fd);
 		return (1);
 	}
-	*s->reach = here;
+	*s->inquiry = here;
 	return (0);
 }
 
 static int
-search_all(struct reach *r, struct err *err)
+search_all(struct inquiry *r, struct err *err)
 {
-	struct search s = { .reach = r };
+	struct search s = { .inquiry = r };
 
 	r->fd = -1;
 	(void)proc_each(visit, &s);
 	if (s.n == 1)
 		return (0);
-	reach_end(r);
+	inquiry_end(r);
 	if (s.n == 0)
 		return (err_set(err, ERR_NOT_FOUND, REMEDY_NONE, "find a running amlshim", "none "
 		    "answers in this container (one without a job spec does with --control)"));
@@ -118,7 +118,7 @@ search_all(struct reach *r, struct err *err)
 }
 
 int
-reach_find(struct reach *r, pid_t pid, struct err *err)
+inquiry_find(struct inquiry *r, pid_t pid, struct err *err)
 {
 	if (pid != 0) {
 		if (try(r, pid))
@@ -132,7 +132,7 @@ reach_find(struct reach *r, pid_t pid, struct err *err)
 }
 
 static int
-ask_once(struct reach *r, const struct control_request *request, struct control_answer *ret)
+ask_once(struct inquiry *r, const struct control_request *request, struct control_answer *ret)
 {
 	if (r->fd < 0 || wire_send(r->fd, request, sizeof(*request)) != 0 ||
 	    wire_recv(r->fd, ret, sizeof(*ret), PATIENCE_MS) != 1)
@@ -143,7 +143,7 @@ ask_once(struct reach *r, const struct control_request *request, struct control_
 
 /* Many others may be asking, too: then we are cut off before our turn comes. */
 int
-reach_ask(struct reach *r, enum control_part part, uint32_t index, struct control_answer *ret,
+inquiry_ask(struct inquiry *r, enum control_part part, uint32_t index, struct control_answer *ret,
     struct err *err)
 {
 	const struct control_request request = { .version = CONTROL_VERSION,
@@ -164,7 +164,7 @@ reach_ask(struct reach *r, enum control_part part, uint32_t index, struct contro
 }
 
 void
-reach_end(struct reach *r)
+inquiry_end(struct inquiry *r)
 {
 	mem_close_fd(&r->fd);
 }

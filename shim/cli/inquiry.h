@@ -1,8 +1,8 @@
-#ifndef CLI_REACH_H
-#define CLI_REACH_H
+#ifndef CLI_INQUIRY_H
+#define CLI_INQUIRY_H
 
 /*
- * reach -- finds the amlshim that runs in this container and asks it (init/control.h).
+ * inquiry -- finds the amlshim that runs in this container and asks it (init/control.h).
  *
  * Pid 1 first, then our own parents, then every process: a name in the abstract namespace tells
  * whose socket it is, and the kernel that the one behind it is indeed that process.
@@ -13,21 +13,21 @@
 #include "base/err.h"
 #include "init/control.h"
 
-struct reach {
+struct inquiry {
 	int	fd;
 	pid_t	pid;		/* whom we ask */
 };
 
 /* The only word behind the subcommand, if any: whom to ask.  Absent: 0.  Fails: ERR_USAGE. */
-int	reach_read_pid(char *const *argv, pid_t *ret, struct err *);
+int	inquiry_read_pid(char *const *argv, pid_t *ret, struct err *);
 /*
  * pid 0: whoever is there.
  * fails  ERR_NOT_FOUND: none answers; ERR_USAGE: several do, and none is pid 1 or a parent
  */
-int	reach_find(struct reach *, pid_t, struct err *);
+int	inquiry_find(struct inquiry *, pid_t, struct err *);
 /* Asks once more over a new connection if this one is cut.  Fails: ERR_UNREACHABLE. */
-int	reach_ask(struct reach *, enum control_part, uint32_t index, struct control_answer *,
+int	inquiry_ask(struct inquiry *, enum control_part, uint32_t index, struct control_answer *,
 	    struct err *);
-void	reach_end(struct reach *);
+void	inquiry_end(struct inquiry *);
 
 #endif

@@ -6,7 +6,8 @@
  *
  * init reads secrets (they stand in files and in its environment) and must not hold any, but an
  * agent that dies needs them again.  So they move to memory of which init keeps only the
- * descriptor (base/secret_fd.h); the agent maps it.  docs/decisions/015.
+ * descriptor (base/secret_fd.h); the agent maps it.
+ * docs/decisions/018-workers-have-successors.md
  */
 
 #include "base/err.h"

@@ -16,6 +16,7 @@
 #include "cli/status.h"
 #include "cli/token.h"
 #include "init/init.h"
+#include "init/worker.h"
 
 int	main(int, char **, char **);
 
@@ -52,6 +53,8 @@ main(int argc, char **argv, char **envp)
 
 	if (init_take_over(&inherited) != 0)
 		return (125);
+	if (argc == 3 && strcmp(argv[1], WORKER_TAKE_OVER) == 0)
+		return (worker_take_over(argv[2]));
 	if (argc > 0 && is_helper(argv[0]))
 		return (run_helper(argc, argv, envp, &inherited));
 	if (options_parse(&opt, argc, argv, envp, &mem, &err) != 0) {

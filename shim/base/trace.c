@@ -21,6 +21,12 @@ trace_open(const char *path, struct err *err)
 	return (0);
 }
 
+void
+trace_adopt(int inherited)
+{
+	fd = inherited;
+}
+
 int
 trace_fd(void)
 {

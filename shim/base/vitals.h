@@ -27,8 +27,13 @@ struct vitals {
 	_Atomic int64_t	tokens;			/* given to the job */
 };
 
-/* n of them, zeroed, shared with processes that are forked later.  NULL with *err. */
-struct vitals *vitals_new(size_t n, struct err *);
+/*
+ * n of them, zeroed, shared with processes that are forked later, and by *ret_fd (close-on-exec)
+ * with a program that is executed.  NULL with *err.
+ */
+struct vitals *vitals_new(size_t n, int *ret_fd, struct err *);
+/* The same n, from that descriptor (borrowed). */
+struct vitals *vitals_map(int fd, size_t n, struct err *);
 void	vitals_free(struct vitals *, size_t n);
 
 #endif

@@ -26,6 +26,10 @@ enum wire_type {
 	WIRE_WORKER,		/* init -> agent: .value is the pid of another worker */
 };
 
+/* Exit status of a worker that SIGUSR2 has ended in order: its successor is to be what stands now
+   in the file that amlshim was started from. */
+#define WIRE_EXIT_UPGRADE	121
+
 struct wire_stats {
 	int64_t	bytes_read, bytes_written;	/* payload from and to the service */
 	int64_t	requests, retries;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "azure/http.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "base/wire.h"
 #include "identity/audit.h"
 #include "identity/broker.h"
@@ -22,6 +24,7 @@
 #define TOKEN_WAIT_MS	110000	/* longer than the 70 s of a metadata service being updated */
 #define AGENT_CONNECTIONS 16
 #define BEAT_MS		1000
+#define SETTLE_MS	2000		/* for answers under way, before an upgrade */
 #define LIFE_SHIFT	40		/* of a generation: which agent has counted it */
 
 struct agent;
@@ -421,7 +424,8 @@ beat(struct agent *a, const struct http_counts *before)
 	atomic_store(&v->beat_ms, clock_ms());
 }
 
-static void
+/* 1: for a successor of another version (SIGUSR2, which is blocked). */
+static int
 wait_for_stop(struct agent *a)
 {
 	const struct http_counts before = { .requests = atomic_load(&a->opt->vitals->requests),
@@ -430,11 +434,24 @@ wait_for_stop(struct agent *a)
 	int rc;
 
 	do {
+		if (sys_take_signal(SYS_SIG(SIGUSR2)) != 0)
+			return (1);
 		beat(a, &before);
 		rc = wire_recv(a->opt->init_fd, &msg, sizeof(msg), BEAT_MS);
 		if (rc == 1 && msg.type == WIRE_WORKER)
 			peers_exclude(a->peers, (pid_t)msg.value);
 	} while (rc == 1 ? msg.type != WIRE_STOP : rc < 0 && errno == ETIMEDOUT);
+	return (0);
+}
+
+/* Questions of the others stay where they are until they are answered: base/wire.h. */
+static void __attribute__((noreturn))
+give_way(struct agent *a)
+{
+	if (a->broker != NULL)
+		broker_settle(a->broker, SETTLE_MS);
+	audit_flush(a->audit);
+	_exit(WIRE_EXIT_UPGRADE);
 }
 
 void
@@ -447,7 +464,8 @@ agent_main(const struct agent_options *opt)
 	pthread_mutex_init(&a.lock, NULL);
 	start_services(&a);
 	open_desks(&a);
-	wait_for_stop(&a);
+	if (wait_for_stop(&a))
+		give_way(&a);
 	msg.stats.requests = atomic_load(&opt->vitals->requests);
 	msg.stats.retries = atomic_load(&opt->vitals->retries);
 	msg.stats.tokens = a.broker != NULL ? broker_grants(a.broker) : 0;

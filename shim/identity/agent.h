@@ -9,7 +9,8 @@
  * wire_ask on each worker's socket with the credential of that worker's access
  * (bearer, SharedKey or SAS) and nothing else; serves the broker; keeps the token
  * files; gives the job's process, before its exec, the tokens of its environment.
- * Ends on WIRE_STOP or when init is gone, also while it waits for a token.
+ * Ends on WIRE_STOP or when init is gone, also while it waits for a token; on SIGUSR2 with
+ * WIRE_EXIT_UPGRADE, when what the job has asked for is answered.
  */
 
 #include "base/secret.h"

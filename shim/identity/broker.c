@@ -26,6 +26,7 @@ struct connection {
 	int		 fd;
 	int64_t		 deadline_ms;	/* for the bytes under way */
 	int64_t		 idle_since_ms;	/* guarded by the broker's lock; 0: busy */
+	int		 is_used;	/* a request was answered; written only while it is busy */
 	int		 checked;	/* 1: the job's, -1: not, 0: not looked at yet */
 	struct peer	 peer;
 	struct err	 why;		/* it is not the job's */
@@ -333,6 +334,7 @@ serve(struct connection *c)
 
 		more = answer(c->broker, &ask) == 0 && http->req.keep_alive;
 		arena_done(&ask.mem);
+		c->is_used = 1;
 	}
 	secret_wipe(http->in, sizeof(http->in));
 	free(http);
@@ -493,6 +495,29 @@ broker_free(struct broker *b)
 	for (i = 0; i < b->nlisteners; i++)
 		close(b->listeners[i].fd);
 	free(b);
+}
+
+/* Who has just connected is about to ask. */
+static int
+is_busy(struct broker *b)
+{
+	const struct connection *c;
+	int busy = 0;
+
+	pthread_mutex_lock(&b->lock);
+	for (c = b->connections; c != NULL && !busy; c = c->next)
+		busy = c->idle_since_ms == 0 || !c->is_used;
+	pthread_mutex_unlock(&b->lock);
+	return (busy);
+}
+
+void
+broker_settle(struct broker *b, int64_t bound_ms)
+{
+	int64_t until_ms = clock_ms() + bound_ms;
+
+	while (is_busy(b) && clock_ms() < until_ms)
+		clock_sleep_ms(1);
 }
 
 int64_t

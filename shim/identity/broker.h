@@ -43,6 +43,8 @@ struct broker;
 int	broker_give_unix(const char *path, uid_t, gid_t);
 struct broker *broker_new(const struct broker_options *, struct err *);
 void	broker_free(struct broker *);
+/* Until no request is being answered, at most bound_ms; those that come meanwhile are, too. */
+void	broker_settle(struct broker *, int64_t bound_ms);
 int64_t	broker_grants(const struct broker *);
 /* A listening socket on 127.0.0.1 and its port: for init. */
 int	broker_listen(int *ret_port, struct err *);

@@ -593,6 +593,7 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		if (w->state == WORKER_STARTING)
 			w->state = WORKER_READY;
 		w->was_ready = 1;
+		w->untried = 0;
 		w->done = w->access != NULL && w->access->action == PLAN_DOWNLOAD;
 		log_info("%s is ready", w->name);
 		trace_request("worker", "get ready", w->began_us, w->name, NULL, 0);
@@ -604,6 +605,10 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		progress_show(&in->progress, &in->workers, w);
 		break;
 	case WIRE_FAILED:
+		if (w->untried) {	/* the binary that was there before may do better */
+			log_err(&msg->err);
+			break;
+		}
 		/* Without the agent the others cannot but fail, too. */
 		if (w->access == NULL || !in->workers.list[0].told || in->job_started)
 			log_err(&msg->err);
@@ -712,6 +717,31 @@ can_be_replaced(const struct init *in, const struct worker *w)
 	return (in->state == SUP_PREPARING || in->job_started);
 }
 
+/* By SIGUSR2: an exit status of its own, or the signal where it may end anywhere. */
+static int
+wants_upgrade(int status)
+{
+	return (WIFSIGNALED(status) ? WTERMSIG(status) == SIGUSR2 :
+	    WEXITSTATUS(status) == WIRE_EXIT_UPGRADE);
+}
+
+/* -1: this is neither an upgrade nor one that went wrong. */
+static int
+upgrade_worker(struct init *in, struct worker *w, int status)
+{
+	int went_wrong = w->untried;
+
+	if (!can_be_replaced(in, w) || (!went_wrong && !wants_upgrade(status)))
+		return (-1);
+	if (went_wrong)
+		log_warning("%s: what is now in %s %s before it was ready: what was there before "
+		    "goes on", w->name, in->workers.exe, in->how);
+	else
+		log_notice("%s is upgraded, pid %d ended for it", w->name, (int)w->pid);
+	workers_begin_again(w, !went_wrong);
+	return (0);
+}
+
 static int
 replace_worker(struct init *in, struct worker *w)
 {
@@ -734,7 +764,7 @@ worker_reaped(struct init *in, struct worker *w, int status)
 	lost = !may_end(w, status);
 	if (lost)
 		note_end(in, w, status);
-	if (lost && replace_worker(in, w) == 0)
+	if (lost && (upgrade_worker(in, w, status) == 0 || replace_worker(in, w) == 0))
 		return;
 	if (lost)
 		worker_lost(in, w);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -91,8 +92,11 @@ worker_fork(struct workers *w, struct worker *self, struct err *err)
 	atomic_store(&self->vitals->beat_ms, 0);	/* its own, not that of the one before */
 	self->began_us = trace_begin();
 	self->pid = fork();
-	if (self->pid == 0)
+	if (self->pid == 0) {
+		if (self->wants_new)
+			worker_execute(w, self, pair[1], init_pid);
 		worker_run(w, self, pair[1], init_pid);
+	}
 	mem_close_fd(&pair[1]);
 	if (self->pid < 0) {
 		self->pid = 0;
@@ -104,6 +108,8 @@ worker_fork(struct workers *w, struct worker *self, struct err *err)
 	self->restart.born_ms = clock_ms();
 	self->again_ms = 0;
 	self->hung = 0;
+	self->untried = self->wants_new;
+	self->wants_new = 0;
 	return (0);
 }
 
@@ -147,7 +153,7 @@ share_vitals(struct workers *w, struct err *err)
 {
 	size_t i;
 
-	if ((w->vitals = vitals_new(w->n, err)) == NULL)
+	if ((w->vitals = vitals_new(w->n, &w->vitals_fd, err)) == NULL)
 		return (-1);
 	for (i = 0; i < w->n; i++)
 		w->list[i].vitals = &w->vitals[i];
@@ -246,12 +252,25 @@ look_at_token_files(struct workers *w)
 		w->files_before[i] = inode_of(w->opt.plan->files_with_token[i].place);
 }
 
+/* Now: once it is replaced, /proc tells " (deleted)". */
+static void
+find_exe(struct workers *w)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+
+	if (len > 0 && (size_t)len < sizeof(path) && path[0] == '/')
+		w->exe = arena_strndup(&w->mem, path, (size_t)len);
+}
+
 int
 workers_start(struct workers *w, const struct workers_options *opt, struct err *err)
 {
 	int failed;
 
-	*w = (struct workers){ .opt = *opt, .services = no_services, .job_fd = -1 };
+	*w = (struct workers){ .opt = *opt, .services = no_services, .job_fd = -1,
+	    .vitals_fd = -1 };
+	find_exe(w);
 	list_workers(w, opt->plan);
 	look_at_token_files(w);
 	failed = share_vitals(w, err);
@@ -467,7 +486,7 @@ workers_fds(const struct workers *w, int *ret)
 {
 	const struct worker_services *s = &w->services;
 	const int services[] = { s->broker_fd, s->unix_fd, s->audit_fd, s->job_fd,
-	    s->safe_fd };
+	    s->safe_fd, w->vitals_fd };
 	size_t i, k, n = 0;
 
 	for (k = 0; w->n != 0 && k < LENGTH(services); k++)
@@ -529,6 +548,9 @@ workers_done(struct workers *w)
 		remove_traces(w);
 	secret_done(&w->broker_secret);
 	vitals_free(w->vitals, w->n);
+	if (w->n != 0)
+		mem_close_fd(&w->vitals_fd);
 	arena_done(&w->mem);
-	*w = (struct workers){ .list = NULL, .services = no_services, .job_fd = -1 };
+	*w = (struct workers){ .list = NULL, .services = no_services, .job_fd = -1,
+	    .vitals_fd = -1 };
 }

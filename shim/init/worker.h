@@ -51,6 +51,8 @@ struct worker {
 	int64_t		 again_ms;		/* dead, and when its successor starts; 0: no */
 	struct watch	 watch;
 	int		 hung;			/* and was killed for it */
+	int		 wants_new;		/* its next life is the file at workers.exe */
+	int		 untried;		/* this life is that, and did not say ready yet */
 	enum worker_state state;
 	int		 was_ready;
 	int		 done;			/* said WIRE_DONE, or is a download that said
@@ -81,6 +83,8 @@ struct workers {
 	struct worker_services services;
 	int64_t		 stop_by_ms;		/* flushed until then; 0: no bound, or not asked */
 	struct vitals	*vitals;		/* one a place in the list */
+	int		 vitals_fd;
+	const char	*exe;			/* amlshim's file, absolute; NULL: not known */
 	size_t		 n;
 	int		 broker_port;		/* 0: no broker */
 	char		 broker_socket[BROKER_PATH_SIZE];	/* "": none */
@@ -126,6 +130,11 @@ void	workers_reaped(struct workers *, struct worker *, int64_t flush_ms);
  * returns  ms until then; -1: it died too often, workers_reaped() is to be called
  */
 int64_t	workers_reaped_early(struct worker *);
+/*
+ * Likewise, and its successor is started at once, which is no sign of a crash loop.  from_file: it
+ * is what stands now at workers.exe, if that can be executed.
+ */
+void	workers_begin_again(struct worker *, int from_file);
 /* Start those whose time has come.  When the next one's comes; 0: there is none. */
 int64_t	workers_start_again(struct workers *);
 /*
@@ -133,10 +142,17 @@ int64_t	workers_start_again(struct workers *);
  * there is nobody to watch.
  */
 int64_t	workers_watch(struct workers *, int64_t bound_ms);
+/*
+ * The other half of an upgrade, in the program that was executed: amlshim WORKER_TAKE_OVER FD,
+ * with the descriptor of a handover (init/handover.h).  Goes on as that worker; returns an exit
+ * status if it cannot.
+ */
+#define WORKER_TAKE_OVER	"--take-over"
+int	worker_take_over(const char *fd);
 /* How many successors there were. */
 int	workers_restarts(const struct workers *);
 /* Descriptors held for workers, at most WORKER_FDS_MAX(n).  How many. */
-#define WORKER_FDS_MAX(n)	(5 * (n) + 5)
+#define WORKER_FDS_MAX(n)	(5 * (n) + 6)
 size_t	workers_fds(const struct workers *, int *ret);
 /* Where data that did not get out stands; NULL: there is none. */
 const char *worker_data(const struct worker *);

@@ -27,6 +27,15 @@ workers_reaped_early(struct worker *self)
 	return (delay_ms);
 }
 
+void
+workers_begin_again(struct worker *self, int from_file)
+{
+	self->pid = 0;
+	mem_close_fd(&self->fd);
+	self->wants_new = from_file;
+	self->again_ms = clock_ms();
+}
+
 static void
 start_again(struct workers *w, struct worker *self)
 {
@@ -72,7 +81,19 @@ workers_start_again(struct workers *w)
 static int
 is_watched(const struct worker *self)
 {
-	return (self->pid != 0 && self->state == WORKER_READY && !self->done && !self->hung);
+	return (self->pid != 0 && (self->state == WORKER_READY || self->untried) &&
+	    !self->done && !self->hung);
+}
+
+/* What stands in that file may be a program that never says anything. */
+static int
+is_hung(struct worker *self, int64_t now_ms, int64_t bound_ms)
+{
+	if (!self->untried)
+		return (watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms,
+		    bound_ms));
+	self->watch.silent_ms = now_ms - self->restart.born_ms;
+	return (self->watch.silent_ms >= bound_ms);
 }
 
 int64_t
@@ -88,8 +109,7 @@ workers_watch(struct workers *w, int64_t bound_ms)
 		if (!is_watched(self))
 			continue;
 		watched = 1;
-		if (!watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms,
-		    bound_ms))
+		if (!is_hung(self, now_ms, bound_ms))
 			continue;
 		log_warning("%s, pid %d, has given no sign of life for %lld ms: SIGKILL",
 		    self->name, (int)self->pid, (long long)self->watch.silent_ms);

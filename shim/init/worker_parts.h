@@ -16,4 +16,13 @@ void	worker_announce(const struct workers *, const struct worker *);
 void	worker_run(struct workers *, const struct worker *, int init_fd, pid_t init_pid)
 	    __attribute__((noreturn));
 
+/* The descriptors that its process has, -1 among them; ret has room for WORKER_KEPT_MAX(n). */
+#define WORKER_KEPT_MAX(n)	((n) + 7)
+size_t	worker_kept_fds(const struct workers *, const struct worker *, int init_fd, int *ret);
+/*
+ * In the forked process: become the file at w->exe.  Returns where that cannot be; worker_run()
+ * then does what it always did.
+ */
+void	worker_execute(struct workers *, const struct worker *, int init_fd, pid_t init_pid);
+
 #endif

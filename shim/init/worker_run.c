@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,6 +54,34 @@ give_up(int init_fd, const struct err *err)
 	_exit(err_exit_status(err));
 }
 
+size_t
+worker_kept_fds(const struct workers *w, const struct worker *self, int init_fd, int *ret)
+{
+	const struct worker_services *s = &w->services;
+	const int agents[] = { s->broker_fd, s->unix_fd, s->job_fd, s->audit_fd, s->safe_fd };
+	const int others[] = { self->fds.ask_side, self->fds.fuse_fd, self->fds.state_fd };
+	int is_agent = self->access == NULL;
+	const int *own = is_agent ? agents : others;
+	size_t i, n = 0;
+
+	ret[n++] = init_fd;
+	ret[n++] = trace_fd();
+	for (i = 0; i < (is_agent ? LENGTH(agents) : LENGTH(others)); i++)
+		ret[n++] = own[i];
+	for (i = 1; is_agent && i < w->n; i++)
+		ret[n++] = w->list[i].fds.agent_side;
+	return (n);
+}
+
+static void
+become(const struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
+{
+	auto_free int *keep = mem_alloc(WORKER_KEPT_MAX(w->n) * sizeof(*keep));
+
+	worker_become(self->name, self->access == NULL ? CONFINE_NETWORK : CONFINE_FILES, keep,
+	    worker_kept_fds(w, self, init_fd, keep), init_pid);
+}
+
 static void __attribute__((noreturn))
 run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
 {
@@ -63,23 +92,16 @@ run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t
 	    .job_fd = s->job_fd, .audit_fd = s->audit_fd, .init_pid = (int)init_pid,
 	    .broker_secret = &w->broker_secret, .life = self->life,
 	    .was_ready = self->was_ready, .vitals = self->vitals };
-	const int own[] = { s->broker_fd, s->unix_fd, s->job_fd, s->audit_fd, s->safe_fd, init_fd,
-	    trace_fd() };
 	int *access_fds = mem_alloc((plan->naccesses + 1) * sizeof(*access_fds));
-	int *keep = mem_alloc((w->n + LENGTH(own)) * sizeof(*keep));
 	struct err err = ERR_EMPTY;
-	size_t i, nkeep = 0;
+	size_t i;
 
 	for (i = 0; i < plan->naccesses; i++)
 		access_fds[i] = -1;
-	for (i = 1; i < w->n; i++) {
+	for (i = 1; i < w->n; i++)
 		access_fds[w->list[i].access - plan->accesses] = w->list[i].fds.agent_side;
-		keep[nkeep++] = w->list[i].fds.agent_side;
-	}
-	for (i = 0; i < LENGTH(own); i++)
-		keep[nkeep++] = own[i];
 	agent.access_fds = access_fds;
-	worker_become(self->name, CONFINE_NETWORK, keep, nkeep, init_pid);
+	become(w, self, init_fd, init_pid);
 	if (safe_open(s->safe_fd, (struct plan *)(uintptr_t)plan, w->opt.facts, &err) != 0)
 		give_up(init_fd, &err);
 	agent_main(&agent);
@@ -105,7 +127,11 @@ run_transfer(const struct workers *w, const struct worker *self, int init_fd)
 	    .agent_fd = self->fds.ask_side, .life = self->life, .was_ready = self->was_ready,
 	    .memory_bytes = memory_share(w->opt.plan), .tuning = &w->opt.plan->tuning,
 	    .vitals = self->vitals };
+	const uint64_t upgrade = SYS_SIG(SIGUSR2);
 
+	/* It may end anywhere: the journal tells its successor what is done. */
+	if (sys_set_ignored(SIGUSR2, 0) != 0 || sys_sigprocmask(SIG_UNBLOCK, &upgrade, NULL) != 0)
+		log_debug("SIGUSR2 stays blocked: %s", strerror(errno));
 	if (self->access->action == PLAN_DOWNLOAD)
 		transfer_download_main(&transfer);
 	transfer_upload_main(&transfer);
@@ -114,12 +140,9 @@ run_transfer(const struct workers *w, const struct worker *self, int init_fd)
 void
 worker_run(struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
 {
-	const int keep[] = { init_fd, self->fds.ask_side, self->fds.fuse_fd, self->fds.state_fd,
-	    trace_fd() };
-
 	if (self->access == NULL)
 		run_agent(w, self, init_fd, init_pid);
-	worker_become(self->name, CONFINE_FILES, keep, LENGTH(keep), init_pid);
+	become(w, self, init_fd, init_pid);
 	secret_done(&w->broker_secret);		/* it asks the agent, not the broker */
 	if (worker_is_mount(self->access))
 		run_mount(w, self, init_fd);

@@ -25,6 +25,7 @@
 #define HIDDEN_TOLD		10
 #define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
 #define REST_PART	16	/* of --memory: connections, threads, the processes themselves */
+#define GIVE_WAY_MS		500	/* for what is under way, before an upgrade */
 #define BEAT_MARGIN_MS		(10 * 1000)
 #define NAMES_PART		4
 #define NAMES_MIN		((int64_t)16 << 20)
@@ -115,19 +116,6 @@ log_stats(struct mountd *m)
 		log_notice("stats: %s", line);
 }
 
-/* The job's own SIGUSR1 goes to the job: who wants this names the mount's process. */
-static void *
-stats_main(void *arg)
-{
-	sigset_t usr1;
-	int number;
-
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	while (sigwait(&usr1, &number) == 0)
-		log_stats(arg);
-	return (NULL);
-}
 
 /* ---- the end ------------------------------------------------------------------------- */
 
@@ -154,6 +142,47 @@ end(struct mountd *m, int64_t flush_ms)
 	msg.stats.files_failed = flushed.failed;
 	tell(m, &msg);
 	_exit(0);
+}
+
+/*
+ * A successor of another version takes over.  It is told again what has no answer (inflight.h):
+ * to wait for a moment without is a courtesy, and requests go on being served meanwhile.
+ */
+static void __attribute__((noreturn))
+give_way(struct mountd *m)
+{
+	int64_t until_ms = clock_ms() + GIVE_WAY_MS;
+	struct inflight_look l;
+
+	pthread_mutex_lock(&m->end_lock);
+	if (m->disk != NULL)
+		disk_drain(m->disk, DISK_DRAIN_MS);
+	if (m->opt->tuning->stats)
+		log_stats(m);
+	for (;;) {
+		session_look(m->session, &l);
+		if (l.waiting == 0 || clock_ms() >= until_ms)
+			_exit(WIRE_EXIT_UPGRADE);
+		clock_sleep_ms(1);
+	}
+}
+
+/* The job's own signals go to the job: who wants this names the mount's process. */
+static void *
+signals_main(void *arg)
+{
+	sigset_t signals;
+	int number;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
+	while (sigwait(&signals, &number) == 0) {
+		if (number == SIGUSR2)
+			give_way(arg);
+		log_stats(arg);
+	}
+	return (NULL);
 }
 
 static void *
@@ -430,7 +459,7 @@ mountd_main(const struct mountd_options *opt)
 	if ((m.state = state_open(opt->state_fd, &err)) == NULL ||
 	    connect_store(&m, &err) != 0 || make_reader(&m, &err) != 0 ||
 	    make_tree(&m, &err) != 0 || start_thread(&m, listen_to_init, &err) != 0 ||
-	    start_thread(&m, stats_main, &err) != 0 || start_beat(&m, &err) != 0)
+	    start_thread(&m, signals_main, &err) != 0 || start_beat(&m, &err) != 0)
 		fail(&m, &err);
 	if (session_run(m.session, m.tree, m.writer, &err) != 0)
 		fail(&m, &err);

@@ -35,7 +35,7 @@ struct mountd_options {
 	struct vitals	*vitals;	/* to be kept up to date */
 };
 
-/* Does not return. */
+/* Does not return.  SIGUSR1: counters are logged; SIGUSR2: ends with WIRE_EXIT_UPGRADE. */
 void	mountd_main(const struct mountd_options *) __attribute__((noreturn));
 
 /*

@@ -2,6 +2,7 @@
 
     churn.py OUT SECONDS COPY [INPUT]
 
+SECONDS may be the path of a file: the load lasts until it is there.
 OUT is a writable mount (any directory will do), INPUT a read-only one that `churn.py --input DIR`
 filled.  Each worker has a directory of its own in OUT and knows what has to be in it.  At the end OUT
 stands as COPY does, a local directory, and one line tells the counts:
@@ -34,9 +35,9 @@ class Wrong(Exception):
 
 
 class Worker(threading.Thread):
-    def __init__(self, kind, place, inputs, seed, end):
+    def __init__(self, kind, place, inputs, seed, is_over):
         super().__init__(name=kind.__name__, daemon=True)
-        self.kind, self.place, self.inputs, self.end = kind, place, inputs, end
+        self.kind, self.place, self.inputs, self.is_over = kind, place, inputs, is_over
         self.rnd = random.Random(seed)
         self.model = {}         # path below place -> bytes; None: a directory
         self.calls, self.longest = 0, 0.0
@@ -62,7 +63,7 @@ class Worker(threading.Thread):
         if self.place:
             self.call(os.makedirs, self.place, exist_ok=True)
         step = 0
-        while time.monotonic() < self.end and len(self.failed) + len(self.wrong) < 3:
+        while not self.is_over() and len(self.failed) + len(self.wrong) < 3:
             try:
                 self.kind(self, step)
             except Wrong as e:
@@ -265,16 +266,23 @@ def make_input(directory):
             f.write(pattern(name, size))
 
 
+def ending(word):
+    if word.startswith("/"):
+        return lambda: os.path.exists(word)
+    end = time.monotonic() + float(word)
+    return lambda: time.monotonic() >= end
+
+
 def main():
     if sys.argv[1] == "--input":
         return make_input(sys.argv[2])
-    out, seconds, copy = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+    out, copy = sys.argv[1], sys.argv[3]
     inputs = sys.argv[4] if len(sys.argv) > 4 else None
-    end = time.monotonic() + seconds
-    workers = [Worker(kind, os.path.join(out, "%02d.%s" % (i, kind.__name__)), inputs, i, end)
+    is_over = ending(sys.argv[2])
+    workers = [Worker(kind, os.path.join(out, "%02d.%s" % (i, kind.__name__)), inputs, i, is_over)
         for i, kind in enumerate(WRITERS)]
     if inputs:
-        workers += [Worker(kind, None, inputs, 100 + i, end) for i, kind in enumerate(READERS)]
+        workers += [Worker(kind, None, inputs, 100 + i, is_over) for i, kind in enumerate(READERS)]
     for w in workers:
         w.start()
     for w in workers:

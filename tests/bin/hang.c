@@ -1,0 +1,10 @@
+/* hang: waits for ever, whatever it is told. */
+
+#include <unistd.h>
+
+int
+main(void)
+{
+	for (;;)
+		pause();
+}

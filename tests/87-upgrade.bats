@@ -54,7 +54,7 @@ upgrade() { # WORD
 	n=$(grep -c "version $OTHER takes over" "$BATS_TEST_TMPDIR/err" || true)
 	worker_kill "$job_pid" "$1" USR2
 	wait_for 30 says "version $OTHER takes over" $((n + 1))
-	wait_for 30 runs_as "$1"
+	wait_for 30 runs_as "$1" || { cat "$BATS_TEST_TMPDIR/err"; return 1; }
 }
 
 runs_as() { # WORD
@@ -149,7 +149,7 @@ falls_back() { # WHY
 		wait_for 60 settled "$word"
 		refute runs_as "$word"
 	done
-	says "$1" $((n + 2))
+	says "$1" $((n + 2)) || { cat "$BATS_TEST_TMPDIR/err"; return 1; }
 	says 'what was there before goes on'
 }
 
@@ -181,6 +181,7 @@ falls_back() { # WHY
 	install_other "$TOOLS/hang"
 	falls_back 'was hung before it was ready'
 	LC_ALL=C sed 's/amhand1/amhand9/' "$BATS_FILE_TMPDIR/other" >"$T/other"
+	chmod 755 "$T/other"
 	refute cmp -s "$T/other" "$BATS_FILE_TMPDIR/other"
 	install_other "$T/other"
 	falls_back 'is of another version of amlshim, or damaged'

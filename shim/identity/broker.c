@@ -48,6 +48,7 @@ struct broker {
 	struct connection *connections;
 	size_t		 nconnections;
 	int		 stopping;
+	int		 settling;	/* no more are accepted: they wait for a successor */
 	int64_t		 grants;
 };
 
@@ -57,7 +58,7 @@ broker_listen(int *ret_port, struct err *err)
 	struct sockaddr_in addr = { .sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) != 0 || listen(fd, BACKLOG) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&addr, &len) != 0) {
@@ -88,7 +89,7 @@ int
 broker_listen_unix(char *ret_path, size_t size, struct err *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	addr.sun_path[0] = '\0';
 	if (fd >= 0 && make_private_directory(ret_path, size) == 0 &&
@@ -383,24 +384,31 @@ close_idlest(struct broker *b)
 	shutdown(idlest->fd, SHUT_RDWR);	/* its thread does the rest */
 }
 
-static void
-add_connection(struct broker *b, int fd)
+/* With the lock held.  NULL: there was none, errno. */
+static struct connection *
+accept_connection(struct listener *l)
 {
-	struct connection *c = mem_zalloc(sizeof(*c));
-	pthread_attr_t attr;
-	pthread_t thread;
+	struct broker *b = l->broker;
+	struct connection *c;
+	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 
+	if (fd < 0)
+		return (NULL);
+	c = mem_zalloc(sizeof(*c));
 	c->broker = b;
 	c->fd = fd;
-	pthread_mutex_lock(&b->lock);
-	while (b->nconnections >= b->opt.connections_max && !b->stopping) {
-		close_idlest(b);
-		pthread_cond_wait(&b->changed, &b->lock);
-	}
 	c->next = b->connections;
 	b->connections = c;
 	b->nconnections++;
-	pthread_mutex_unlock(&b->lock);
+	return (c);
+}
+
+static void
+start_connection(struct connection *c)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	if (pthread_create(&thread, &attr, connection_thread, c) != 0)
@@ -413,22 +421,29 @@ accept_thread(void *arg)
 {
 	struct listener *l = arg;
 	struct broker *b = l->broker;
-	int fd, stopping;
+	struct connection *c;
 
 	for (;;) {
-		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+		struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+		poll(&p, 1, -1);
 		pthread_mutex_lock(&b->lock);
-		stopping = b->stopping;
-		pthread_mutex_unlock(&b->lock);
-		if (stopping) {
-			mem_close_fd(&fd);
-			return (NULL);
+		while ((b->settling || b->nconnections >= b->opt.connections_max) && !b->stopping) {
+			if (!b->settling)
+				close_idlest(b);
+			pthread_cond_wait(&b->changed, &b->lock);
 		}
-		if (fd >= 0)
-			add_connection(b, fd);
-		else if (errno != EINTR && errno != ECONNABORTED)
+		if (b->stopping)
+			break;
+		c = accept_connection(l);
+		pthread_mutex_unlock(&b->lock);
+		if (c != NULL)
+			start_connection(c);
+		else if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
 			clock_sleep_ms(50);	/* EMFILE and the like pass */
 	}
+	pthread_mutex_unlock(&b->lock);
+	return (NULL);
 }
 
 /* fd -1: it is not offered. */
@@ -497,18 +512,28 @@ broker_free(struct broker *b)
 	free(b);
 }
 
-/* Who has just connected is about to ask. */
+/* Who has just connected is about to ask; who has sent something has asked. */
 static int
-is_busy(struct broker *b)
+is_busy(const struct connection *c)
+{
+	char byte;
+
+	return (c->idle_since_ms == 0 || !c->is_used ||
+	    recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
+}
+
+static int
+settled(struct broker *b)
 {
 	const struct connection *c;
 	int busy = 0;
 
 	pthread_mutex_lock(&b->lock);
+	b->settling = 1;
 	for (c = b->connections; c != NULL && !busy; c = c->next)
-		busy = c->idle_since_ms == 0 || !c->is_used;
+		busy = is_busy(c);
 	pthread_mutex_unlock(&b->lock);
-	return (busy);
+	return (!busy);
 }
 
 void
@@ -516,7 +541,7 @@ broker_settle(struct broker *b, int64_t bound_ms)
 {
 	int64_t until_ms = clock_ms() + bound_ms;
 
-	while (is_busy(b) && clock_ms() < until_ms)
+	while (!settled(b) && clock_ms() < until_ms)
 		clock_sleep_ms(1);
 }
 

@@ -43,7 +43,10 @@ struct broker;
 int	broker_give_unix(const char *path, uid_t, gid_t);
 struct broker *broker_new(const struct broker_options *, struct err *);
 void	broker_free(struct broker *);
-/* Until no request is being answered, at most bound_ms; those that come meanwhile are, too. */
+/*
+ * Until what was asked is answered, at most bound_ms.  Nobody is accepted any more: who connects
+ * waits for the process that has the listening sockets next.
+ */
 void	broker_settle(struct broker *, int64_t bound_ms);
 int64_t	broker_grants(const struct broker *);
 /* A listening socket on 127.0.0.1 and its port: for init. */

@@ -45,6 +45,7 @@ as_second() { # the same, not as PID 1
 	ended "${words[@]}" "$@"
 }
 
+# shellcheck disable=SC2317 # what calls it is called by a name that is made up
 ended() {
 	status=0
 	timeout --foreground -k 1 "${patience:-60}" "$@" >"$T/out" 2>"$T/err" </dev/null 3>&- || status=$?
@@ -502,7 +503,7 @@ see_suspends() {
 	wait_for 30 said 18
 	kill -USR2 "$pid"
 	finish
-	echo $how
+	echo "$how"
 }
 
 @test "signals: stop signals without a terminal (dumb-init: test_shell_background_support)" {
@@ -595,7 +596,7 @@ see_grace() {
 # ---- what the init keeps, and what it needs
 
 see_cwd() {
-	cd "$T"
+	cd "$T" || return
 	as_pid1 "$1" '' sh -c 'sleep 0.2; readlink /proc/$PPID/cwd; readlink /proc/$$/cwd'
 	cd /
 	[ "$(sed -n 2p <<<"$out")" = "$T" ] || { echo "the command's is lost"; return; }

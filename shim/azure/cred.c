@@ -149,7 +149,7 @@ refresh(struct cred *c)
 	failed = ask(c, agent_generation, was_refused, ANSWER_MS, &answer, NULL);
 	pthread_mutex_lock(&c->lock);
 	if (failed == NO_ANSWER && was_refused)
-		return;			/* nothing was decided: who reads waits on, and we ask again */
+		return;		/* nothing was decided: who reads waits on, and we ask again */
 	if (failed == 0)
 		failed = take(c, &answer, NULL) != 0;
 	settle(c, was_refused, failed, asked_for);

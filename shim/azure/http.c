@@ -85,7 +85,7 @@ struct http {
 	unsigned int	 nloops;
 	struct loop	 loops[HTTP_THREADS];
 
-	pthread_mutex_t	 lock;		/* guards the next four, and what it says above; innermost */
+	pthread_mutex_t	 lock;	/* guards the next four, and what it says above; innermost */
 	struct job	*spare;
 	int		 stopping;
 	int		 good;		/* answers since limit last changed */
@@ -946,8 +946,8 @@ own_loop(struct http *h)
 }
 
 /*
- * Lock held.  What a callback submits stays on its thread: calls that know of each other never run at
- * the same time.  The first loops are filled first, as they have open connections; when all have
+ * Lock held.  What a callback submits stays on its thread: calls that know of each other never run
+ * at the same time.  The first loops are filled first, as they have open connections; when all have
  * something to do, the one with the least gets it.
  */
 static struct loop *

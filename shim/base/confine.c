@@ -57,7 +57,7 @@ static const int always[] = {
 	__NR_pselect6, __NR_eventfd2, __NR_socketpair, __NR_connect, __NR_bind, __NR_accept,
 	__NR_accept4, __NR_sendto, __NR_recvfrom, __NR_sendmsg, __NR_recvmsg, __NR_shutdown,
 	__NR_getsockname, __NR_getpeername, __NR_setsockopt, __NR_getsockopt,
-#ifdef __NR_open		/* the older names of some, which musl prefers where there are any */
+#ifdef __NR_open	/* the older names of some, which musl prefers where there are any */
 	__NR_open, __NR_stat, __NR_lstat, __NR_access, __NR_readlink, __NR_unlink, __NR_rename,
 	__NR_chmod, __NR_dup2, __NR_pipe, __NR_poll, __NR_select, __NR_epoll_create,
 	__NR_epoll_wait, __NR_eventfd, __NR_time,

@@ -125,8 +125,8 @@ static const char *const remedies[REMEDIES] = {
 	    "endpoint belongs into NO_PROXY",
 	[REMEDY_GIVE_FUSE] =
 	    "run the container with --device /dev/fuse --cap-add SYS_ADMIN --security-opt "
-	    "apparmor=unconfined (Kubernetes: securityContext.privileged: true), or set AMLSHIM_FUSE=copy to copy the data "
-	    "instead",
+	    "apparmor=unconfined (Kubernetes: securityContext.privileged: true), or set "
+	    "AMLSHIM_FUSE=copy to copy the data instead",
 	[REMEDY_ROOT_DIR] =
 	    "set --root (AMLSHIM_ROOT) to a directory that this user can make and write to: "
 	    "inputs and outputs appear in it (with a read-only root file system on a tmpfs or "

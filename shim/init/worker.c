@@ -144,7 +144,8 @@ list_workers(struct workers *w, const struct plan *plan)
 		if (word == NULL)
 			continue;
 		w->list[w->n++] = (struct worker){ .access = &plan->accesses[i], .fd = -1,
-		    .fds = no_fds, .name = arena_printf(&w->mem, "%s %s", word, plan->accesses[i].name) };
+		    .fds = no_fds, .name = arena_printf(&w->mem, "%s %s", word,
+		    plan->accesses[i].name) };
 	}
 }
 

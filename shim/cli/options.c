@@ -101,7 +101,7 @@ static const struct row rows[] = {
 	    "for uploads after the command (30m)", INIT },
 	{ "start-timeout", 0, ROW_DURATION, "AMLSHIM_START_TIMEOUT", AT(start_ms), "TIME",
 	    "without progress before the command starts (2m)", INIT },
-	{ "watchdog", 0, ROW_DURATION, "AMLSHIM_WATCHDOG", AT(watchdog_ms), "TIME",
+	{ "watchdog", 0, ROW_BEATS, "AMLSHIM_WATCHDOG", AT(watchdog_ms), "TIME",
 	    "a worker without a sign of life for so long is replaced (30s)", INIT },
 	{ "drain", 0, ROW_DURATION, "AMLSHIM_DRAIN", AT(drain_ms), "TIME",
 	    "a stop signal: not ready, and passed on after that time (0)", INIT },
@@ -480,6 +480,11 @@ set_value(struct options *opt, const struct row *row, const char *where, const c
 		if (parse_duration(value, &number) != 0)
 			return (bad_value(err, where, value,
 			    "a time like 10s, 500ms, 2m or never"));
+		*(int64_t *)(void *)field = number;
+		return (0);
+	case ROW_BEATS:		/* there is one a second */
+		if (parse_duration(value, &number) != 0 || (number > 0 && number < 2000))
+			return (bad_value(err, where, value, "a time of at least 2s, or never"));
 		*(int64_t *)(void *)field = number;
 		return (0);
 	case ROW_HOLD:

@@ -166,7 +166,7 @@ test_refusals(void)
 {
 	static const char *const bad[] = { "--nope", "-z", "--grace=soon", "--grace=",
 	    "--memory=1", "--disk-cache=1M", "--memory=9999999999999999999G", "--fuse=maybe",
-	    "--log-format=xml",
+	    "--log-format=xml", "--watchdog=1s",
 	    "-pNOSUCH", "-e300", "--verbose=much", "-e1,", "--json=perhaps",
 	    "--leftover=99999999999s" };
 	struct options opt;

@@ -1,5 +1,7 @@
 #include "init/progress.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,51 +62,69 @@ measure(struct progress *p, int64_t bytes, int64_t now)
 	p->measured_bytes = bytes;
 }
 
-static void
-add_bar(struct buf *to, int64_t done, int64_t total)
-{
-	int i, full = (int)(done >= total ? BAR_WIDTH : done * BAR_WIDTH / total);
+/* A line in the making.  Not a buf: init does not allocate while the job runs. */
+struct line {
+	char	*at;
+	size_t	 left;
+};
 
-	buf_addc(to, '[');
-	for (i = 0; i < BAR_WIDTH; i++)
-		buf_addc(to, i < full ? '=' : ' ');
-	buf_adds(to, "] ");
+static void __attribute__((format(printf, 2, 3)))
+add(struct line *to, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(to->at, to->left, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= to->left)
+		n = (int)to->left - 1;
+	to->at += n;
+	to->left -= (size_t)n;
 }
 
 static void
-add_time_left(struct buf *to, int64_t left, double rate)
+add_bar(struct line *to, int64_t done, int64_t total)
+{
+	static const char full[] = "================";
+	int n = (int)(done >= total ? BAR_WIDTH : done * BAR_WIDTH / total);
+
+	add(to, "[%-*.*s] ", BAR_WIDTH, n, full);
+}
+
+static void
+add_time_left(struct line *to, int64_t left, double rate)
 {
 	long long s = rate > 0 ? (long long)((double)left / rate) + 1 : 0;
 
 	if (rate <= 0 || left <= 0 || s > 99 * 3600)
 		return;
 	if (s >= 3600)
-		buf_printf(to, ", %lld:%02lld:%02lld left", s / 3600, s / 60 % 60, s % 60);
+		add(to, ", %lld:%02lld:%02lld left", s / 3600, s / 60 % 60, s % 60);
 	else
-		buf_printf(to, ", %lld:%02lld left", s / 60, s % 60);
+		add(to, ", %lld:%02lld left", s / 60, s % 60);
 }
 
 void
 progress_text(char *buf, size_t size, const char *what, const struct wire_stats *sum,
     double rate, int with_bar)
 {
-	auto_buf struct buf text = BUF_EMPTY;
+	struct line text = { buf, size };
 	char done[24], total[24];
 
-	buf_printf(&text, "%s ", what);
+	add(&text, "%s ", what);
 	if (with_bar && sum->bytes_total > 0)
 		add_bar(&text, moved(sum), sum->bytes_total);
-	buf_adds(&text, str_bytes(moved(sum), done));
+	add(&text, "%s", str_bytes(moved(sum), done));
 	if (sum->bytes_total > 0)
-		buf_printf(&text, " of %s", str_bytes(sum->bytes_total, total));
-	buf_printf(&text, ", %lld", (long long)sum->files_done);
+		add(&text, " of %s", str_bytes(sum->bytes_total, total));
+	add(&text, ", %lld", (long long)sum->files_done);
 	if (sum->files_total > 0)
-		buf_printf(&text, "/%lld", (long long)sum->files_total);
-	buf_adds(&text, " files");
+		add(&text, "/%lld", (long long)sum->files_total);
+	add(&text, " files");
 	if (rate > 0)
-		buf_printf(&text, ", %.1f MiB/s", rate / (1 << 20));
+		add(&text, ", %.1f MiB/s", rate / (1 << 20));
 	add_time_left(&text, sum->bytes_total - moved(sum), rate);
-	str_format(buf, size, "%s", text.data);
 }
 
 static void

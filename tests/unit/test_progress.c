@@ -15,6 +15,7 @@ text(const struct wire_stats *sum, double rate, int with_bar)
 int
 main(void)
 {
+	char narrow[15];
 	struct wire_stats sum = { .bytes_read = 3 << 20, .files_done = 2 };
 
 	check_str(text(&sum, 0, 1), "download 3.0 MiB, 2 files");
@@ -34,5 +35,7 @@ main(void)
 	sum = (struct wire_stats){ .bytes_written = 5, .files_done = 1, .files_total = 1,
 	    .bytes_total = 5 };
 	check_str(text(&sum, 2.5e9, 0), "download 5 B of 5 B, 1/1 files, 2384.2 MiB/s");
+	progress_text(narrow, sizeof(narrow), "download", &sum, 0, 1);
+	check_str(narrow, "download [====");
 	return (check_done());
 }

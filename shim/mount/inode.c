@@ -325,7 +325,8 @@ tree_ref(struct inode *i)
 void
 tree_unref(struct tree *t, struct inode *i)
 {
-	i->refs--;
+	if (--i->refs == 0)
+		tree_renote(t, i);
 	release(t, i);
 }
 

@@ -96,11 +96,14 @@ tree_note(struct tree *t, struct inode *i)
 	put(t, i);
 }
 
-/* Somebody has to find it again, or what is below it. */
+/*
+ * Somebody has to find it again, or what is below it; or somebody has its number in hand, and
+ * another inode must not get it meanwhile (pages are pushed by number).
+ */
 static int
 is_needed(const struct inode *i)
 {
-	return (i->lookups > 0 || i->local || i->parent == NULL ||
+	return (i->lookups > 0 || i->refs > 0 || i->local || i->parent == NULL ||
 	    (i->dir != NULL && i->dir->nchildren > 0));
 }
 
@@ -239,6 +242,15 @@ place(struct tree *t, struct inode *i, uint32_t parent_id)
 		tree_link(t, parent, i);
 }
 
+/* What was written to it is found by its number, also when the kernel has forgotten it. */
+static int
+is_staged(struct tree *t, uint32_t id)
+{
+	auto_buf struct buf b = BUF_EMPTY;
+
+	return (state_get(t->opt.state, STATE_STAGED, id, &b));
+}
+
 /* The one blob that is there. */
 static void
 restore_file(struct tree *t)
@@ -263,7 +275,7 @@ tree_restore(struct tree *t)
 			place(t, i, parents[id]);
 	t->root.dir->kernel_names = UINT64_MAX;
 	for (id = 2; id < top; id++)
-		if ((i = node(t, id)) != NULL && !is_needed(i))
+		if ((i = node(t, id)) != NULL && !is_needed(i) && !is_staged(t, id))
 			tree_unnote(t, i);
 	if (t->opt.is_file)
 		restore_file(t);

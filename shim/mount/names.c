@@ -291,17 +291,31 @@ detach(struct writer *w, struct inode *i)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/*
+ * Its staged file loses its name; busy.  Before the inode does: a successor looks for a file without
+ * a name only there.
+ */
+static void
+park(struct writer *w, struct staged *s, const char *path)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->is_local) {
+		if (s->opens > 0)
+			staged_have_fd(w, s, NULL);	/* who writes to it finds no name now */
+		staged_park(w, s, path);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Its name is gone over there: who has it open keeps the data until he closes it. */
 static void
-drop_unlinked(struct writer *w, struct staged *s, const char *path)
+drop_unlinked(struct writer *w, struct staged *s)
 {
 	pthread_mutex_lock(&s->lock);
 	s->unlinked = 1;
 	if (s->stream != NULL)
 		stream_stop(s->stream);
 	if (s->is_local) {
-		if (path != NULL)
-			staged_park(w, s, path);
 		staged_note(w, s);
 		if (s->opens == 0 && s->holds == 0)
 			staged_drop(w, s, NULL);
@@ -339,8 +353,9 @@ unlink_file(struct writer *w, struct inode *i, struct err *err)
 		staged_end(s);
 		return (-1);
 	}
+	park(w, s, path);
 	detach(w, i);
-	drop_unlinked(w, s, path);
+	drop_unlinked(w, s);
 	blocks_forget(w->opt.blocks, i->key);
 	staged_end(s);
 	return (0);
@@ -532,7 +547,7 @@ move_blob(struct writer *w, struct renaming *r, struct staged *s, char etag[HTTP
 
 /* What stood under the new name is no more; a file's is busy.  1: it had a blob. */
 static int
-drop_victim(struct writer *w, struct renaming *r, int keep_file)
+drop_victim(struct writer *w, struct renaming *r)
 {
 	struct staged *s;
 	int had_blob;
@@ -544,7 +559,7 @@ drop_victim(struct writer *w, struct renaming *r, int keep_file)
 		return (0);
 	s = staged_of(w, r->victim);
 	had_blob = has_blob(s);
-	drop_unlinked(w, s, keep_file ? NULL : r->new_path);
+	drop_unlinked(w, s);
 	return (had_blob);
 }
 
@@ -617,16 +632,6 @@ move_staged(struct writer *w, const struct renaming *r, struct err *err)
 	return (0);
 }
 
-/* Another file takes its place; busy. */
-static void
-park(struct writer *w, struct staged *victim, const char *path)
-{
-	pthread_mutex_lock(&victim->lock);
-	if (victim->is_local)
-		staged_park(w, victim, path);
-	pthread_mutex_unlock(&victim->lock);
-}
-
 static int
 rename_file(struct writer *w, struct renaming *r, struct err *err)
 {
@@ -644,12 +649,12 @@ rename_file(struct writer *w, struct renaming *r, struct err *err)
 		memcpy(s->etag, etag, sizeof(s->etag));
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (!failed && local && victim != NULL)
+	if (!failed && victim != NULL)
 		park(w, victim, r->new_path);
 	if (!failed && local)
 		failed = move_staged(w, r, err);
 	if (!failed) {
-		had_blob = drop_victim(w, r, local);
+		had_blob = drop_victim(w, r);
 		pthread_mutex_lock(&s->lock);
 		s->exists |= had_blob;
 		staged_note(w, s);
@@ -701,7 +706,7 @@ rename_directory(struct writer *w, struct renaming *r, struct err *err)
 	if (!failed)
 		failed = move_staged(w, r, err);
 	if (!failed) {
-		drop_victim(w, r, 1);
+		drop_victim(w, r);
 		move_inode(w, r);
 		if (inflight_is_repeat())
 			r->what->dir->listed_until_ms = 0;	/* ETags are others, perhaps */

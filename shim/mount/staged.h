@@ -47,7 +47,7 @@ struct staged {
 	int		 exists;	/* there is a blob under this name, as far as we know */
 	char		 etag[HTTP_ETAG_MAX];	/* that it must have; "": any, or none */
 	int		 making;	/* its file is about to be made */
-	int		 sending;	/* an upload is under way, ... */
+	int		 sending;	/* an upload is, or in an earlier process was, under way, ... */
 	int64_t		 sent_size;	/* ... of so many bytes */
 	int		 is_noted;
 	struct staged_record noted;
@@ -125,6 +125,12 @@ void	staged_park(struct writer *, struct staged *, const char *path);
 void	staged_parked_path(struct writer *, const struct staged *, char path[INODE_PATH_MAX]);
 /* At the end: those that have no name. */
 void	staged_forget_parked(struct writer *);
+/*
+ * An earlier process was sending it (sending): has that succeeded?  Lock held, also over the
+ * network: bytes that are written meanwhile would pass for another version.
+ * fails  the service does not say; nothing may be sent before it has
+ */
+int	staged_find_out(struct writer *, struct staged *, struct err *);
 /* From the records of an earlier process; before anybody else has the writer. */
 void	staged_restore(struct writer *);
 

@@ -27,11 +27,13 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "mount/behind.h"
+#include "mount/crew.h"
 #include "mount/handle.h"
 #include "mount/staged.h"
 
 #define PARKED		"\xff" "parked"
 #define COMPARE_BYTES	((size_t)1 << 20)
+#define COMPARERS	16
 
 enum { EXCLUSIVE = 1, WHOLE = 2, EXISTS = 4, UNLINKED = 8, UNTOUCHED = 16, DIRTY = 32, SENDING = 64,
     MAKING = 128 };
@@ -138,7 +140,7 @@ staged_park(struct writer *w, struct staged *s, const char *path)
 {
 	char parked[INODE_PATH_MAX];
 
-	if (w->state != NULL && s->opens > 0) {
+	if (w->state != NULL) {
 		staged_parked_path(w, s, parked);
 		if ((mkdirat(w->staging_fd, PARKED, 0700) == 0 || errno == EEXIST) &&
 		    renameat(w->staging_fd, path, w->staging_fd, parked) == 0)
@@ -270,6 +272,7 @@ restore(struct writer *w, uint32_t id)
 	}
 	s = staged_of(w, i);
 	set_flags(s, &r);
+	s->unlinked |= tree_path(w->opt.tree, i, path) != 0;	/* it died before it could note that */
 	count_dirty(w, s, 1);
 	if (find_file(w, s, path, &st) == 0 && (r.flags & MAKING) == 0) {
 		take(w, s, &st);
@@ -281,6 +284,10 @@ restore(struct writer *w, uint32_t id)
 		log_error("%s/%s is gone: what was written to it is lost", w->staging, path);
 	staged_unnote(w, s);
 	s->written = s->uploaded;
+	pthread_mutex_lock(&w->opt.tree->lock);
+	tree_ref(i);
+	tree_unref(w->opt.tree, i);	/* it had its record for this, perhaps */
+	pthread_mutex_unlock(&w->opt.tree->lock);
 }
 
 static void
@@ -298,48 +305,93 @@ count_opens(struct writer *w)
 
 /* ---- a successor: an upload that may have succeeded ----------------------------------- */
 
-/* 1: the service's version begins with, and is, what is staged up to there. */
+struct comparison {
+	struct writer	*writer;
+	struct staged	*staged;
+	const char	*blob, *etag;
+	pthread_mutex_t	 lock;		/* guards the rest */
+	struct err	 why;		/* it cannot be read now; ERR_NONE: it could, or is another */
+};
+
 static int
-is_same(struct writer *w, struct staged *s, const char *blob, const char *etag)
+compare_part(void *arg, size_t k)
 {
 	auto_free char *ours = mem_alloc(COMPARE_BYTES), *theirs = mem_alloc(COMPARE_BYTES);
+	struct comparison *c = arg;
+	int64_t at = (int64_t)(k * COMPARE_BYTES), left = c->staged->sent_size - at;
+	size_t want = left < (int64_t)COMPARE_BYTES ? (size_t)left : COMPARE_BYTES, got;
 	struct err err = ERR_EMPTY;
-	size_t want, got;
-	int64_t at;
 
-	for (at = 0; at < s->sent_size; at += (int64_t)want) {
-		want = s->sent_size - at < (int64_t)COMPARE_BYTES ? (size_t)(s->sent_size - at) :
-		    COMPARE_BYTES;
-		if (store_read(w->opt.store, blob, etag, at, theirs, want, &got, NULL, &err) != 0 ||
-		    got != want || fd_pread_full(s->fd, ours, want, at) != (ssize_t)want ||
-		    memcmp(ours, theirs, want) != 0)
-			return (0);
-	}
-	return (1);
+	if (store_read(c->writer->opt.store, c->blob, c->etag, at, theirs, want, &got, NULL,
+	    &err) == 0)
+		return (got != want ||
+		    fd_pread_full(c->staged->fd, ours, want, at) != (ssize_t)want ||
+		    memcmp(ours, theirs, want) != 0);
+	pthread_mutex_lock(&c->lock);
+	if (err.kind != ERR_CHANGED && err.kind != ERR_NOT_FOUND)
+		c->why = err;
+	pthread_mutex_unlock(&c->lock);
+	return (-1);
 }
 
-/* Its lineage goes on with the version that the lost answer told of, if there is one. */
+/* 1: the service's version is what is staged; 0: it is not; -1: that cannot be known now. */
+static int
+is_same(struct writer *w, struct staged *s, const char *blob, const char *etag, struct err *err)
+{
+	struct comparison c = { .writer = w, .staged = s, .blob = blob, .etag = etag,
+	    .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct crew_work work = { .threads = COMPARERS, .stop_at_failure = 1,
+	    .n = ((size_t)s->sent_size + COMPARE_BYTES - 1) / COMPARE_BYTES,
+	    .one = compare_part, .arg = &c };
+	int differs = crew_run(&work);
+
+	pthread_mutex_destroy(&c.lock);
+	if (c.why.kind != ERR_NONE) {
+		*err = c.why;
+		return (-1);
+	}
+	return (!differs);
+}
+
+/* Its lineage goes on with this version. */
 static void
-find_out(struct writer *w, struct staged *s)
+adopt(struct writer *w, struct staged *s, const char *etag)
+{
+	str_format(s->etag, sizeof(s->etag), "%s", etag);
+	s->exists = 1;
+	s->exclusive = 0;
+	pthread_mutex_lock(&w->opt.tree->lock);
+	tree_set_etag(s->inode, s->etag);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+}
+
+int
+staged_find_out(struct writer *w, struct staged *s, struct err *err)
 {
 	struct store_attr a = { .props = NULL };
 	char blob[INODE_PATH_MAX];
-	struct err err = ERR_EMPTY;
+	int gone, there, same = 0;
 
-	if (tree_blob_name(w->opt.tree, s->inode, blob) == 0 &&
-	    staged_have_fd(w, s, &err) == 0 &&
-	    store_stat(w->opt.store, blob, 1, &a, &err) == 0 && strcmp(a.etag, s->etag) != 0 &&
-	    a.size == s->sent_size && is_same(w, s, blob, a.etag)) {
-		str_format(s->etag, sizeof(s->etag), "%s", a.etag);
-		s->exists = 1;
-		s->exclusive = 0;
-		pthread_mutex_lock(&w->opt.tree->lock);
-		tree_set_etag(s->inode, s->etag);
-		pthread_mutex_unlock(&w->opt.tree->lock);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	gone = tree_blob_name(w->opt.tree, s->inode, blob);
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	if (!gone && staged_have_fd(w, s, NULL) == 0) {
+		there = store_stat(w->opt.store, blob, 1, &a, err) == 0;
+		free(a.props);
+		if (!there && err->kind != ERR_NOT_FOUND)
+			return (-1);
+		if (there && s->whole)
+			s->exists = 1;		/* it goes out without a condition */
+		else if (there && strcmp(a.etag, s->etag) != 0 && a.size == s->sent_size)
+			same = is_same(w, s, blob, a.etag, err);
+		if (same < 0)
+			return (-1);
+		if (same)
+			adopt(w, s, a.etag);
 	}
-	free(a.props);
 	s->sending = 0;
 	staged_note(w, s);
+	return (0);
 }
 
 /* Nobody has it open: dirty ones go out behind, or at the end; the others can be fetched again. */
@@ -359,9 +411,11 @@ let_rest(struct writer *w, struct staged *s)
 static void
 settle(struct writer *w, struct staged *s)
 {
+	struct err err = ERR_EMPTY;
+
 	pthread_mutex_lock(&s->lock);
-	if (s->sending && !s->unlinked)
-		find_out(w, s);
+	if (s->sending && !s->unlinked && staged_find_out(w, s, &err) != 0)
+		log_err(&err);		/* asked again before the next upload */
 	if (s->opens == 0)
 		let_rest(w, s);
 	pthread_mutex_unlock(&s->lock);

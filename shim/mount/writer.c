@@ -592,6 +592,19 @@ set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t gene
 	pthread_mutex_unlock(&w->lock);
 }
 
+static int
+keep_failure(struct staged *s, uint64_t generation, const struct err *why, struct err *err)
+{
+	s->failed = generation;
+	s->told = 0;
+	if (s->why == NULL)
+		s->why = mem_alloc(sizeof(*s->why));
+	*s->why = *why;
+	if (err != NULL)
+		*err = *why;
+	return (-1);
+}
+
 int
 staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *err)
 {
@@ -606,6 +619,8 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 		return (-1);
 	if (fstat(s->fd, &st) != 0)
 		return (err_errno(err, "upload", blob));
+	if (s->sending && staged_find_out(w, s, &why) != 0)
+		return (keep_failure(s, generation, &why, err));
 	blocks = has_blocks(w, st.st_size);
 	if (blocks)
 		have_stream(w, s);
@@ -636,14 +651,7 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 		return (0);
 	}
 	staged_note(w, s);
-	s->failed = generation;
-	s->told = 0;
-	if (s->why == NULL)
-		s->why = mem_alloc(sizeof(*s->why));
-	*s->why = why;
-	if (err != NULL)
-		*err = why;
-	return (-1);
+	return (keep_failure(s, generation, &why, err));
 }
 
 int

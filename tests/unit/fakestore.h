@@ -69,7 +69,7 @@ static struct {
 	struct store_rename last_rename;	/* without its names */
 	int64_t		 read_bytes;
 	int		 fail_lists, fail_reads, fail_uploads, fail_deletes, fail_copies;
-	int		 fail_renames;
+	int		 fail_renames, fail_stats;
 	const char	*stray;		/* a name that each listing has; NULL: none */
 	int		 kill_in;	/* store_reads until the process kills itself; 0: no */
 	int		 cut_reads;	/* the next so many say "all", after half */
@@ -558,13 +558,14 @@ int
 store_stat(struct store *s, const char *name, int exact, struct store_attr *ret, struct err *err)
 {
 	struct fake_blob *b;
-	int found = 0;
+	int found = 0, failed;
 	size_t len = strlen(name);
 
 	(void)s;
 	fake_pause();
 	pthread_mutex_lock(&fake.lock);
 	fake.stats++;
+	failed = fake_fails(&fake.fail_stats, err);
 	for (b = fake.blobs; b != NULL && !found; b = b->next) {
 		if (b->is_uncommitted)
 			continue;
@@ -579,7 +580,7 @@ store_stat(struct store *s, const char *name, int exact, struct store_attr *ret,
 		}
 	}
 	pthread_mutex_unlock(&fake.lock);
-	return (found ? 0 : fake_refuse(err, ERR_NOT_FOUND, 404, name));
+	return (failed ? -1 : found ? 0 : fake_refuse(err, ERR_NOT_FOUND, 404, name));
 }
 
 int

@@ -33,6 +33,7 @@ spans() { # FILE
 
 @test "trace: phases of init, the agent's token, the mount's requests" {
 	job_as managed
+	azsim_knob latency_ms=10	# requests of the kernel are told of from 1 ms on
 	# The bytes are here before the request is over, and the mount ends with the job.
 	job_write <<-END
 		command: cat \${{inputs.data}}/hello.txt; until grep -q '"read"' $BATS_TEST_TMPDIR/trace; do sleep 0.05; done
@@ -48,7 +49,8 @@ spans() { # FILE
 		    "init phase exec" "init phase running" "init phase draining" \
 		    "init worker get ready" "init worker agent" "init worker mount data" \
 		    "amlshim:agent token managed identity $SECOND_ID" "amlshim:agent http get a token" \
-		    "amlshim:mount data http list" "amlshim:mount data http read"; do
+		    "amlshim:mount data http list" "amlshim:mount data http read" \
+		    "amlshim:mount data fuse read"; do
 			assert_in "$found" "$want"
 		done
 		assert_equal "$(stat -c %a "$BATS_TEST_TMPDIR/trace")" 600

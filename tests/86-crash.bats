@@ -367,6 +367,43 @@ reads() {
 	reads --disk-cache 1G
 }
 
+# The kernel goes on with the INIT and the descriptors that it has.
+@test "crash: a read-only mount whose disk cache cannot be opened again" {
+	mounts_on azsim
+	mkdir -p "$T/ours"
+	seq 2000000 >"$T/ours/large"
+	seq 1000000 >"$T/ours/other"
+	job_out "cp -r $T/ours/. \${{outputs.out}}"
+	job_run 0 plain
+	cat >"$T/script.sh" <<-END
+		here() { touch $T/at.\$1; until [ -e $T/go.\$1 ]; do sleep 0.02; done; }
+		cd "\$1"
+		cat large >/dev/null
+		until [ -n "\$(find $JOB/cache/.blocks -type f -size +10M)" ]; do sleep 0.05; done
+		exec 3<large 4<large
+		head -c 1000000 <&3 >$T/first
+		here 1
+		cat <&3 >$T/rest
+		cat $T/first $T/rest | cmp - $T/ours/large
+		cmp large $T/ours/large
+		cmp other $T/ours/other
+		exec 3<&-
+		cmp - $T/ours/large <&4
+		exec 4<&-
+		cmp large $T/ours/large
+	END
+	job_in "bash -e $T/script.sh \${{inputs.data}}"
+	job_start plain --disk-cache 1G
+	at 1
+	mv "$JOB/cache/.blocks" "$T/away"
+	touch "$JOB/cache/.blocks"
+	worker_kill "$job_pid" mount
+	go 1
+	job_end 0
+	assert_in "$err" "no disk cache"
+	rm "$JOB/cache/.blocks"
+}
+
 @test "crash: a read-only mount where the kernel cannot send requests again" {
 	NO_RESEND=1 reads
 }
@@ -392,6 +429,30 @@ reads() {
 	worker_kill "$job_pid" mount
 	go 1
 	job_end 0
+}
+
+@test "crash: no token for its successor: the job waits, and goes on when there is one" {
+	steps lake <<-'END'
+		echo one >one
+		here 1
+		echo two >two
+		[ "$(cat one)" = one ]
+	END
+	at 1
+	local id
+	id=$(azsim_fault op=AmlToken status=400 code=invalid_request)
+	worker_kill "$job_pid" agent
+	worker_kill "$job_pid" mount
+	go 1
+	wait_for 30 fault_hit "$id"
+	sleep 2				# refused in the meantime: once would be the end
+	azsim_faults_off
+	mkdir -p "$T/ours"
+	echo one >"$T/ours/one"
+	echo two >"$T/ours/two"
+	job_end 0
+	assert_equal "$(grep -c 'mount out ended by signal 9' <<<"$err")" 1
+	store_holds "$T/ours"
 }
 
 @test "crash: somebody else's change meanwhile is still a conflict, not overwritten" {

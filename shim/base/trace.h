@@ -30,7 +30,7 @@ int	trace_on(void);
 /* Begins a span: what trace_span() wants.  0 when there is no trace. */
 int64_t	trace_begin(void);
 /*
- * From began_us until now.  category: "phase", "worker", "token", "http"; detail: NULL or
+ * From began_us until now.  category: "phase", "worker", "token", "http", "fuse"; detail: NULL or
  * what it was about; value: NULL or the name of number.
  */
 void	trace_span(const char *category, const char *name, int64_t began_us, const char *detail,

@@ -106,18 +106,17 @@ backing_adopt(struct backing *b, const void *inode, int id)
 void
 backing_end(struct backing *b, fuse_req_t req, struct backing_open *o)
 {
-	struct blocks_file *f = NULL;
+	int last;
 
 	pthread_mutex_lock(&b->lock);
-	if (--o->opens == 0) {
+	if ((last = --o->opens == 0)) {
 		*place(b, o->inode) = o->next;
 		if (o->id > 0)
 			fuse_passthrough_close(req, o->id);
-		f = o->file;
 	}
 	pthread_mutex_unlock(&b->lock);
-	if (f == NULL)
+	if (!last)
 		return;
-	blocks_close(o->blocks, f);
+	blocks_close(o->blocks, o->file);	/* none, if it was adopted */
 	free(o);
 }

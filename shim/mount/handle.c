@@ -6,7 +6,7 @@
 #include "base/uri.h"
 #include "mount/inflight.h"
 
-#define PENDING_MAX	4096	/* names of one answer */
+#define PENDING_MAX	16384	/* names of one answer: of half a MiB, if they are short */
 
 uint32_t
 handle_open(struct state *st, enum handle_kind kind, const struct inode *i, int backing_id,
@@ -55,10 +55,15 @@ handle_again(struct state *st, struct handle *ret)
 void
 handle_close(struct state *st, uint64_t fh)
 {
-	if (fh == 0 || fh > UINT32_MAX)
-		return;
-	state_drop(st, STATE_HANDLE, (uint32_t)fh);
-	state_free_id(st, STATE_HANDLE, (uint32_t)fh);
+	if (fh != 0 && fh <= UINT32_MAX)
+		state_drop(st, STATE_HANDLE, (uint32_t)fh);
+}
+
+void
+handle_reuse(struct state *st, uint64_t fh)
+{
+	if (fh != 0 && fh <= UINT32_MAX)
+		state_free_id(st, STATE_HANDLE, (uint32_t)fh);
 }
 
 /* ---- names of directories ------------------------------------------------------------ */
@@ -75,13 +80,21 @@ handle_hash(const char *name)
 	return (hash_bytes(name, strlen(name)));
 }
 
+int
+handle_names_full(const struct handle_names *n)
+{
+	return (n->npending == PENDING_MAX);
+}
+
 void
 handle_names_add(struct handle_names *n, size_t at, const char *name)
 {
-	if (at != n->given + n->npending || n->npending == PENDING_MAX)
+	if (at != n->given + n->npending || handle_names_full(n))
 		return;			/* given before, and wanted once more */
-	if (n->pending == NULL)
-		n->pending = mem_alloc(PENDING_MAX * sizeof(*n->pending));
+	if (n->npending == n->size) {
+		n->size = n->size > 0 ? n->size * 2 : 256;
+		n->pending = mem_grow(n->pending, n->size * sizeof(*n->pending));
+	}
 	n->pending[n->npending++] = handle_hash(name);
 }
 

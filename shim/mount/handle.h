@@ -33,7 +33,12 @@ uint32_t handle_open(struct state *, enum handle_kind, const struct inode *, int
 uint32_t handle_again(struct state *, struct handle *ret);
 /* 1: it is open. */
 int	handle_get(struct state *, uint64_t fh, struct handle *ret);
+/*
+ * Its record goes.  The number stays taken until handle_reuse(), after the answer: the same
+ * request, come again to a successor, must not close what another one opened meanwhile.
+ */
 void	handle_close(struct state *, uint64_t fh);
+void	handle_reuse(struct state *, uint64_t fh);
 
 /* The names that an open directory gave. */
 struct handle_names {
@@ -41,11 +46,13 @@ struct handle_names {
 	size_t		 nids;
 	size_t		 given;		/* ordinals below this are recorded */
 	uint64_t	*pending;	/* hashes of those that the next record will have */
-	size_t		 npending;
+	size_t		 npending, size;
 };
 uint64_t handle_hash(const char *name);
 /* It is in the answer that is being made, as entry at. */
 void	handle_names_add(struct handle_names *, size_t at, const char *name);
+/* 1: the answer must end here, the next one goes on. */
+int	handle_names_full(const struct handle_names *);
 /* Before the answer. */
 void	handle_names_save(struct handle_names *, struct state *, uint32_t fh);
 /* It is read from its beginning again, or closed. */

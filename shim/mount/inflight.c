@@ -10,16 +10,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 
 /* Not in the headers of Debian 12. */
 #define NOTIFY_RESEND	7
 #define HAS_RESEND2	(1U << (39 - 32))	/* in flags2 of INIT */
 #define INIT_EXT	(1U << 30)
+#define PASSTHROUGH2	(1U << (37 - 32))
+#define STACK_DEPTH_AT	(offsetof(struct fuse_init_out, flags2) + sizeof(uint32_t))
 #define RESENT		(UINT64_C(1) << 63)
 
 #define CALLS		128		/* twice what session.c has threads */
 #define REPLY_MAX	256		/* none of those that are saved is longer */
 #define REQUEST_MAX	((size_t)1280 << 10)
+#define TRACE_FROM_US	1000
 
 enum step { IDLE, TAKEN, BEGUN, ANSWERED };
 
@@ -48,6 +52,7 @@ struct call {
 	uint32_t	 opcode;
 	uint64_t	 unique;	/* of the request that is being answered; 0: none */
 	_Atomic int64_t	 since_ms;	/* 0: none */
+	int64_t		 began_us;	/* for the trace */
 };
 
 enum phase { BEGINNING, NEGOTIATING, SERVING };
@@ -142,6 +147,7 @@ take(struct call *c, const struct fuse_in_header *in)
 	c->opcode = in->opcode;
 	c->is_again = (in->unique & RESENT) != 0;
 	atomic_store_explicit(&c->since_ms, clock_ms(), memory_order_relaxed);
+	c->began_us = trace_begin();
 }
 
 uint64_t
@@ -172,6 +178,36 @@ inflight_begin(void)
 }
 
 /* ---- answers ------------------------------------------------------------------------- */
+
+/* Of the requests that we answer; others have no name. */
+static const char *
+name_of(uint32_t opcode)
+{
+	static const char *const names[] = {
+		[FUSE_LOOKUP] = "lookup", [FUSE_GETATTR] = "getattr", [FUSE_SETATTR] = "setattr",
+		[FUSE_READLINK] = "readlink", [FUSE_SYMLINK] = "symlink", [FUSE_MKNOD] = "mknod",
+		[FUSE_MKDIR] = "mkdir", [FUSE_UNLINK] = "unlink", [FUSE_RMDIR] = "rmdir",
+		[FUSE_RENAME] = "rename", [FUSE_LINK] = "link", [FUSE_OPEN] = "open",
+		[FUSE_READ] = "read", [FUSE_WRITE] = "write", [FUSE_STATFS] = "statfs",
+		[FUSE_RELEASE] = "release", [FUSE_FSYNC] = "fsync",
+		[FUSE_SETXATTR] = "setxattr", [FUSE_GETXATTR] = "getxattr",
+		[FUSE_LISTXATTR] = "listxattr", [FUSE_REMOVEXATTR] = "removexattr",
+		[FUSE_FLUSH] = "flush", [FUSE_OPENDIR] = "opendir", [FUSE_READDIR] = "readdir",
+		[FUSE_RELEASEDIR] = "releasedir", [FUSE_CREATE] = "create",
+		[FUSE_FALLOCATE] = "fallocate", [FUSE_READDIRPLUS] = "readdirplus",
+		[FUSE_RENAME2] = "rename",
+	};
+
+	return (opcode < LENGTH(names) && names[opcode] != NULL ? names[opcode] : "other");
+}
+
+/* Those that somebody may have noticed: all of them would be the job's own reads, mostly. */
+static void
+trace_answer(const struct call *c, int error)
+{
+	if (trace_on() && clock_us() - c->began_us >= TRACE_FROM_US)
+		trace_request("fuse", name_of(c->opcode), c->began_us, NULL, "errno", error);
+}
 
 static size_t
 length_of(const struct iovec *iov, int n)
@@ -348,6 +384,23 @@ write_init(struct inflight *f, const struct iovec *iov, int n)
 }
 
 int
+inflight_stack_depth(struct inflight *f)
+{
+	const size_t skip = sizeof(struct fuse_out_header);
+	auto_buf struct buf saved = BUF_EMPTY;
+	uint32_t flags2, depth;
+
+	if (!state_get(f->state, STATE_META, STATE_INIT_REPLY, &saved))
+		return (-1);
+	if (saved.len < skip + STACK_DEPTH_AT + sizeof(depth))
+		return (0);
+	memcpy(&flags2, saved.data + skip + offsetof(struct fuse_init_out, flags2),
+	    sizeof(flags2));
+	memcpy(&depth, saved.data + skip + STACK_DEPTH_AT, sizeof(depth));
+	return ((flags2 & PASSTHROUGH2) != 0 ? (int)depth : 0);
+}
+
+int
 inflight_refused(struct inflight *f, struct err *err)
 {
 	if (f->refused)
@@ -407,6 +460,16 @@ resolve(struct inflight *f, struct call *c, const struct fuse_in_header *in)
 	return (1);
 }
 
+/* Its length comes last: whoever dies here leaves one whole request, in the old place. */
+static void
+copy_request(struct call *c, const struct call *old, uint32_t n)
+{
+	const size_t skip = sizeof(n);
+
+	memcpy(c->request + skip, old->request + skip, n - skip);
+	__atomic_store_n(&header_of(c)->len, n, __ATOMIC_RELEASE);
+}
+
 /* From what an earlier process kept; 0: there is nothing left. */
 static ssize_t
 replay(struct inflight *f, struct call *c, void *buf, size_t len)
@@ -423,7 +486,7 @@ replay(struct inflight *f, struct call *c, void *buf, size_t len)
 		}
 		if (n > len || n > REQUEST_MAX)
 			continue;
-		memcpy(c->request, old->request, n);
+		copy_request(c, old, n);
 		memcpy(buf, old->request, n);
 		take(c, buf);
 		c->is_again = 1;
@@ -500,8 +563,10 @@ inflight_writev(struct inflight *f, struct iovec *iov, int n)
 	if (f->phase == NEGOTIATING && out->unique == f->init_unique)
 		return (write_init(f, iov, n));
 	is_answer = mine != NULL && mine->unique != 0 && (out->unique & ~RESENT) == mine->unique;
-	if (is_answer)
+	if (is_answer) {
+		trace_answer(mine, -out->error);
 		save_answer(mine, iov, n);
+	}
 	rc = writev(f->fd, iov, n);
 	why = errno;
 	if (is_answer && (rc >= 0 || why == ENOENT))
@@ -516,8 +581,10 @@ inflight_splice(struct inflight *f, int pipe, size_t len, unsigned int flags)
 	ssize_t rc = splice(pipe, NULL, f->fd, NULL, len, flags);
 	int why = errno;
 
-	if (rc >= 0 && mine != NULL)
+	if (rc >= 0 && mine != NULL) {
+		trace_answer(mine, 0);
 		finish(mine);
+	}
 	errno = why;
 	return (rc);
 }

@@ -45,6 +45,11 @@ ssize_t	inflight_writev(struct inflight *, struct iovec *, int n);
 ssize_t	inflight_splice(struct inflight *, int pipe, size_t len, unsigned int flags);
 /* 1: another answer to INIT than the one that was given; *err says so.  Nothing is served. */
 int	inflight_refused(struct inflight *, struct err *);
+/*
+ * What an earlier process agreed upon with the kernel: fuse_init_out.max_stack_depth if that
+ * reads files by itself (FUSE_PASSTHROUGH), 0 if it does not, -1: nothing is agreed upon yet.
+ */
+int	inflight_stack_depth(struct inflight *);
 
 /* ---- of the request that this thread has ---- */
 

@@ -270,7 +270,7 @@ op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fail(req, &err);
 		return;
 	}
-	if (d->fh == 0 && open_dir_number(d) != 0) {
+	if (d->fh == 0 && open_dir_number(d) != 0) {	/* it has no number then */
 		open_dir_free(d);
 		fuse_reply_err(req, ENOMEM);
 		return;
@@ -280,8 +280,10 @@ op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fi->cache_readdir = 1;
 		fi->keep_cache = d->names != NULL && d->names->is_unchanged != 0;
 	}
-	if (fuse_reply_open(req, fi) != 0)
+	if (fuse_reply_open(req, fi) != 0) {
 		open_dir_free(d);
+		handle_reuse(o->state, fi->fh);
+	}
 }
 
 static void
@@ -294,6 +296,8 @@ op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (d != NULL)
 		open_dir_free(d);
 	fuse_reply_err(req, 0);
+	if (d != NULL)
+		handle_reuse(o->state, fi->fh);
 }
 
 struct dir_buf {
@@ -360,6 +364,8 @@ put_next(fuse_req_t req, struct dir_buf *b, struct open_dir *d, off_t at, int pl
 
 	if (at < 2)
 		return (put_dot(req, b, d->names, at, plus));
+	if (handle_names_full(&d->given))
+		return (0);
 	state = open_dir_entry(d, (size_t)at - 2, b->used == 0, &t, err);
 	if (state <= 0 || state == OPEN_DIR_GONE)
 		return (state);
@@ -529,10 +535,12 @@ op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_f
 	writer_unhold(o->writer, i);
 }
 
-/* Found out by the first open. */
+/* Found out by the first open.  No disk: an earlier process had one. */
 static int
 backing_works(struct ops *o, fuse_req_t req)
 {
+	if (o->disk == NULL)
+		return (1);	/* what is open so stays so; all else comes to us */
 	if (o->backing_works == 0) {
 		o->backing_works = backing_try(req, disk_probe_fd(o->disk)) ? 1 : -1;
 		if (o->backing_works < 0)
@@ -541,16 +549,18 @@ backing_works(struct ops *o, fuse_req_t req)
 	return (o->backing_works > 0);
 }
 
-static void
+/* 1: it was open, and its number may be used again. */
+static int
 close_backed(fuse_req_t req, uint64_t fh)
 {
 	struct ops *o = ops_of(req);
 	struct backing_open *opened = state_object(o->state, STATE_HANDLE, fh);
 
 	if (opened == NULL)
-		return;
-	backing_end(o->backing, req, opened);
+		return (0);
 	handle_close(o->state, fh);
+	backing_end(o->backing, req, opened);
+	return (1);
 }
 
 /* 1: by an earlier process, whose answer was lost. */
@@ -584,8 +594,8 @@ open_backed(fuse_req_t req, struct inode *i, struct fuse_file_info *fi)
 	opened = backing_begin(o->backing, req, i, o->blocks, f, &fi->backing_id);
 	fi->fh = handle_open(o->state, HANDLE_BACKED, i, fi->backing_id, opened);
 	fi->keep_cache = fi->backing_id <= 0;	/* both: EIO (Linux: fs/fuse/iomode.c) */
-	if (fuse_reply_open(req, fi) != 0)
-		close_backed(req, fi->fh);
+	if (fuse_reply_open(req, fi) != 0 && close_backed(req, fi->fh))
+		handle_reuse(o->state, fi->fh);
 }
 
 static void
@@ -610,9 +620,13 @@ op_open_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void
 op_release_read_only(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct ops *o = ops_of(req);
+	int closed = close_backed(req, fi->fh);
+
 	(void)ino;
-	close_backed(req, fi->fh);
 	fuse_reply_err(req, 0);
+	if (closed)
+		handle_reuse(o->state, fi->fh);
 }
 
 /* Each Python open() asks whether it is a terminal. */
@@ -665,6 +679,7 @@ close_written(struct ops *o, struct inode *i, uint64_t fh)
 {
 	writer_release(o->writer, i, NULL);
 	handle_close(o->state, fh);
+	handle_reuse(o->state, fh);
 }
 
 static void
@@ -814,14 +829,17 @@ op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct ops *o = ops_of(req);
 	struct err err = ERR_EMPTY;
 	struct handle h;
+	int is_open = handle_get(o->state, fi->fh, &h);
 
 	/* Nobody waits for the answer: what goes wrong now only the log learns. */
-	if (handle_get(o->state, fi->fh, &h)) {
+	if (is_open) {
 		if (writer_release(o->writer, inode_of(o, ino), &err) != 0)
 			report_failure(o->report, &err);
 		handle_close(o->state, fi->fh);
 	}
 	fuse_reply_err(req, 0);
+	if (is_open)
+		handle_reuse(o->state, fi->fh);
 }
 
 static void
@@ -984,13 +1002,19 @@ op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 static void
 init_backing(struct ops *o, struct fuse_conn_info *c)
 {
-	if (fuse_set_feature_flag(c, FUSE_CAP_PASSTHROUGH)) {
-		c->max_backing_stack_depth = disk_is_stacked(o->disk) ?
-		    FUSE_BACKING_STACKED_OVER : FUSE_BACKING_STACKED_UNDER;
+	int depth = inflight_stack_depth(o->inflight);
+
+	/* What was agreed upon stays, whatever became of the disk cache (libfuse adds 1). */
+	if (depth < 0)
+		depth = 1 + (disk_is_stacked(o->disk) ? FUSE_BACKING_STACKED_OVER :
+		    FUSE_BACKING_STACKED_UNDER);
+	if (depth > 0 && fuse_set_feature_flag(c, FUSE_CAP_PASSTHROUGH)) {
+		c->max_backing_stack_depth = (uint32_t)depth - 1;
 		return;
 	}
 	o->backing_works = -1;
-	log_info(NO_BACKING, "it is older than Linux 6.9, or was built without");
+	log_info(NO_BACKING, depth == 0 ? "it was told so when the mount began" :
+	    "it is older than Linux 6.9, or was built without");
 }
 
 static void

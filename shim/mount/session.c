@@ -285,7 +285,8 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report,
 	    .timeout_ms = s->opt.timeout_ms,
 	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
-	if (s->opt.disk != NULL && writer == NULL) {
+	if (writer == NULL &&
+	    (s->opt.disk != NULL || inflight_stack_depth(s->inflight) > 0)) {
 		s->ops.backing = backing_new();
 		restore_backed(&s->ops);
 	}

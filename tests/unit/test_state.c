@@ -396,6 +396,29 @@ test_replayed(void)
 	end_kernel();
 }
 
+/* FUSE_PASSTHROUGH, bit 37 of the flags. */
+static void
+test_agreed(void)
+{
+	struct {
+		struct fuse_out_header h;
+		struct fuse_init_out out;
+	} r = { .out = { .flags2 = 1U << 5 } };
+	struct state *st = opened(-1);
+	struct inflight *f = inflight_new(st, -1);
+	uint32_t depth = 2;
+
+	check_int(inflight_stack_depth(f), -1);
+	memcpy((char *)&r.out + 36, &depth, sizeof(depth));	/* max_stack_depth */
+	state_put(st, STATE_META, STATE_INIT_REPLY, &r, sizeof(r));
+	check_int(inflight_stack_depth(f), 2);
+	r.out.flags2 = 0;
+	state_put(st, STATE_META, STATE_INIT_REPLY, &r, sizeof(r));
+	check_int(inflight_stack_depth(f), 0);
+	free(f);
+	state_close(st);
+}
+
 static void
 test_names(void)
 {
@@ -423,6 +446,9 @@ test_names(void)
 	check_int(state_count(st, STATE_GIVEN), 0);
 	handle_close(st, fh);
 	check(!handle_get(st, fh, &h));
+	check(handle_open(st, HANDLE_DIR, &dir, 0, &dir) != fh);	/* not before the answer */
+	handle_reuse(st, fh);
+	check(handle_open(st, HANDLE_DIR, &dir, 0, &dir) == fh);
 	free(hashes);
 	free(n.ids);
 	free(n.pending);
@@ -439,6 +465,7 @@ main(void)
 	test_resent();
 	test_answered();
 	test_replayed();
+	test_agreed();
 	test_names();
 	return (check_done());
 }

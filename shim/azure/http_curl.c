@@ -13,6 +13,7 @@
 #include "azure/trust.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/secret.h"
 
 #define ERROR_BODY_MAX		16384
 #define BODY_MAX		(1 << 20)
@@ -602,10 +603,12 @@ http_lib_wake(struct http_lib *lib)
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
 
+/* Headers, addresses and answers hold tokens: libcurl's memory is wiped when it lets go of it. */
 static void
 global_init(void)
 {
-	global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+	global_result = curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, secret_free,
+	    secret_grow, mem_strdup, calloc);
 }
 
 static int

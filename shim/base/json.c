@@ -1,7 +1,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,18 +12,10 @@
 #define EXACT_MAX	9007199254740992.0	/* 2^53: whole numbers are exact in a double */
 
 /* cJSON's memory holds tokens; whatever it frees, also after an error, is wiped. */
-static void
-wipe_and_free(void *p)
-{
-	if (p != NULL)
-		secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
 static void __attribute__((constructor))
 set_hooks(void)
 {
-	cJSON_Hooks hooks = { .malloc_fn = mem_alloc, .free_fn = wipe_and_free };
+	cJSON_Hooks hooks = { .malloc_fn = mem_alloc, .free_fn = secret_free };
 
 	cJSON_InitHooks(&hooks);
 }

@@ -1,9 +1,12 @@
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/mem.h"
 #include "base/secret.h"
+#include "base/secret_mem.h"
 
 /* An empty secret with room for len bytes and a NUL. */
 static int
@@ -14,7 +17,7 @@ make(struct secret *s, size_t len, struct err *err)
 		    "it has %zu bytes, more than %d", len, SECRET_MAX);
 		return (-1);
 	}
-	s->text = calloc(1, len + 1);
+	s->text = secret_mem_new(len + 1);
 	if (s->text == NULL) {
 		err_errno(err, "keep a secret", NULL);
 		return (-1);
@@ -51,10 +54,7 @@ secret_copy(struct secret *s, const struct secret *from, struct err *err)
 void
 secret_done(struct secret *s)
 {
-	if (s->text != NULL) {
-		secret_wipe(s->text, s->len);
-		free(s->text);
-	}
+	secret_mem_free(s->text, s->len + 1);
 	s->text = NULL;
 	s->len = 0;
 }
@@ -64,6 +64,29 @@ secret_wipe(void *memory, size_t size)
 {
 	if (size > 0)
 		explicit_bzero(memory, size);
+}
+
+void
+secret_free(void *memory)
+{
+	if (memory != NULL)
+		secret_wipe(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+void *
+secret_grow(void *memory, size_t size)
+{
+	size_t have = memory != NULL ? malloc_usable_size(memory) : 0;
+	void *new;
+
+	if (memory != NULL && size <= have)
+		return (memory);
+	new = mem_alloc(size);
+	if (have != 0)
+		memcpy(new, memory, have);
+	secret_free(memory);
+	return (new);
 }
 
 int

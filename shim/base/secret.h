@@ -4,9 +4,9 @@
 /*
  * secret -- a token, key, SAS or password in memory.
  *
- * Owned, NUL-terminated, at most SECRET_MAX bytes, wiped when dropped.  Zero
- * is a valid empty secret.  No function formats one; code that must send it
- * reads .text and nothing prints .text.
+ * Owned, NUL-terminated, at most SECRET_MAX bytes, in memory that is locked and not dumped
+ * (secret_mem.h), wiped when dropped.  Zero is a valid empty secret.  No function formats one;
+ * code that must send it reads .text and nothing prints .text.
  */
 
 #include <stddef.h>
@@ -27,6 +27,9 @@ int	secret_copy(struct secret *, const struct secret *from, struct err *);
 void	secret_done(struct secret *);
 /* Overwrite memory so that the compiler cannot drop it. */
 void	secret_wipe(void *, size_t);
+/* free(3) and realloc(3) for what others keep secrets in: what they let go of is wiped first. */
+void	secret_free(void *);
+void	*secret_grow(void *, size_t size);
 /* Compare in time that depends on the lengths only.  1: equal. */
 int	secret_equal(const struct secret *, const char *text, size_t len);
 /* From getrandom(2). */

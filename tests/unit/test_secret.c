@@ -1,8 +1,10 @@
 /* secret, secret_fd: owned, bounded, wiped; kept for a process that is forked later. */
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,9 +161,104 @@ kept_in_a_memfd(void)
 	close(fd);
 }
 
+/* 1: VmFlags of the mapping that holds the address have all of these words. */
+static int
+has_flags(const void *address, const char *const *words, size_t n)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	unsigned long from, to;
+	int here = 0, has = 0;
+	char line[512];
+	size_t i;
+
+	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)address >= from && (uintptr_t)address < to;
+		if (!here || strncmp(line, "VmFlags:", 8) != 0)
+			continue;
+		for (i = 0; i < n && strstr(line, words[i]) != NULL; i++)
+			;
+		has = i == n;
+	}
+	if (maps != NULL)
+		fclose(maps);
+	return (has);
+}
+
+/* Left out of dumps and locked, also for a child that makes secrets of its own. */
+static void
+kept_in_memory(void)
+{
+	static const char *const undumped[] = { " dd" }, *const locked[] = { " dd", " lo" };
+	struct rlimit limit = { 0, 0 };
+	struct secret s = { 0 }, more = { 0 };
+	struct err e = ERR_EMPTY;
+	int can, status = 0;
+
+	check_int(secret_set(&s, "token", 5, &e), 0);
+	check_int(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	can = limit.rlim_cur >= 65536;
+	check(has_flags(s.text, can ? locked : undumped, can ? 2 : 1));
+	if (fork() == 0)
+		_exit(secret_set(&more, "x", 1, &e) != 0 ||
+		    !has_flags(s.text, can ? locked : undumped, can ? 2 : 1));
+	check(wait(&status) > 0);
+	check_int(status, 0);
+	secret_done(&s);
+}
+
+/* Many of all sizes, in any order: none is another's, and what was one is wiped. */
+static void
+room_for_many(void)
+{
+	enum { MANY = 400 };
+	struct secret list[MANY] = { { 0 } };
+	struct err e = ERR_EMPTY;
+	char *text = calloc(1, SECRET_MAX), *was;
+	int i, round, wrong = 0;
+
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < MANY; i++) {
+			size_t len = (size_t)(i * 37 + round * 911) % 5000 + 1;
+
+			memset(text, 'a' + (i + round) % 26, len);
+			wrong += secret_set(&list[(i * 7) % MANY], text, len, &e) != 0;
+		}
+	for (i = 0; i < MANY; i++) {
+		memset(text, 'a' + (i + 2) % 26, SECRET_MAX);
+		wrong += !secret_equal(&list[(i * 7) % MANY], text, (size_t)(i * 37 + 2 * 911) % 5000 + 1);
+	}
+	check_int(wrong, 0);
+	was = list[0].text;
+	for (i = 0; i < MANY; i++)
+		secret_done(&list[i]);
+	check(was[0] == '\0');
+	free(text);
+}
+
+/* What a library lets go of. */
+static void
+wiped_when_freed(void)
+{
+	char *p = malloc(64), *q;
+
+	memset(p, 'x', 64);
+	check(secret_grow(p, 10) == p);
+	q = secret_grow(p, 100000);
+	check(q != p && memcmp(q, "xxxxxxxx", 8) == 0);
+	secret_free(q);
+	secret_free(NULL);
+	q = secret_grow(NULL, 10);
+	check(q != NULL);
+	secret_free(q);
+}
+
 int
 main(void)
 {
+	kept_in_memory();
+	room_for_many();
+	wiped_when_freed();
 	kept_for_children();
 	kept_in_a_memfd();
 	set_copy_and_drop();

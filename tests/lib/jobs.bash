@@ -218,6 +218,7 @@ job_run()
 job_start()
 {
 	job_command "$@"
+	rm -f "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err"	# what the run before said
 	"${job_words[@]}" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	job_outer=$! job_pid=$!
 	if [ "$1" = pid1 ]; then

@@ -307,13 +307,6 @@ write_and_rename(int fd, const char *temporary, const char *path, const void *da
 int
 fd_replace_file(const char *path, const void *data, size_t size, mode_t mode, struct err *err)
 {
-	return (fd_replace_file_for(path, data, size, mode, geteuid(), getegid(), err));
-}
-
-int
-fd_replace_file_for(const char *path, const void *data, size_t size, mode_t mode, uid_t uid,
-    gid_t gid, struct err *err)
-{
 	auto_buf struct buf temporary = BUF_EMPTY;
 	auto_close int fd = -1;
 
@@ -321,8 +314,7 @@ fd_replace_file_for(const char *path, const void *data, size_t size, mode_t mode
 	fd = mkostemp(temporary.data, O_CLOEXEC);
 	if (fd < 0)
 		return (err_errno(err, "create", path));
-	if (((uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) != 0) ||
-	    write_and_rename(fd, temporary.data, path, data, size, mode) != 0) {
+	if (write_and_rename(fd, temporary.data, path, data, size, mode) != 0) {
 		err_errno(err, "write", path);
 		unlink(temporary.data);
 		return (-1);

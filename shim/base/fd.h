@@ -35,9 +35,6 @@ int	fd_mkdir_parents_at(int dirfd, const char *relative, mode_t, struct err *);
 int	fd_remove_tree(const char *path, struct err *);
 /* Replace path atomically with data (temporary name + rename), mode as given. */
 int	fd_replace_file(const char *path, const void *, size_t, mode_t, struct err *);
-/* The same for another user: it is the owner before the file has its name. */
-int	fd_replace_file_for(const char *path, const void *, size_t, mode_t, uid_t, gid_t,
-	    struct err *);
 /* Bytes that are free for us on fd's file system, and how large it is (NULL: not asked).
    INT64_MAX, 0: it does not say. */
 int64_t	fd_disk_free(int fd, int64_t *ret_total);

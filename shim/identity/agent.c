@@ -321,7 +321,7 @@ first_tokens(struct agent *a, struct wire_cred *cred)
 	}
 	if (plan->nfiles_with_token == 0)
 		return;
-	a->files = tokenfiles_new(plan, a->opt->facts, a->cache, a->audit,
+	a->files = tokenfiles_new(plan, a->opt->facts, a->opt->token_homes, a->cache, a->audit,
 	    a->opt->was_ready ? 0 : clock_ms() + TOKEN_WAIT_MS, &err);
 	if (a->files == NULL)
 		fail(a, &err);

@@ -13,6 +13,7 @@
  * WIRE_EXIT_UPGRADE, when what the job has asked for is answered.
  */
 
+#include "base/fd_home.h"
 #include "base/secret.h"
 #include "base/vitals.h"
 #include "plan/facts.h"
@@ -26,6 +27,7 @@ struct agent_options {
 	int		 broker_fd;	/* listening; -1: no broker */
 	int		 broker_unix_fd;	/* likewise; -1: none */
 	const struct secret *broker_secret;
+	const struct fd_home *token_homes;	/* tokenfile.h */
 	int		 audit_fd;	/* -1: none */
 	int		 job_fd;	/* asks for plan->variables_with_token; -1: nobody will */
 	int		 init_pid;	/* the root of the job's processes */

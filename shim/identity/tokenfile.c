@@ -16,6 +16,7 @@
 
 struct file {
 	const struct plan_token *what;
+	const struct fd_home *home;	/* NULL: the job's user is ours */
 	uint64_t generation;		/* that was written */
 	int	 failing;		/* said once */
 };
@@ -44,6 +45,16 @@ record(const struct tokenfiles *t, const struct file *f, const struct token *tok
 	audit_write(t->audit, &e);
 }
 
+static int
+write_file(const struct tokenfiles *t, const struct file *f, const struct secret *text,
+    struct err *err)
+{
+	if (f->home == NULL)
+		return (fd_replace_file(f->what->place, text->text, text->len, 0600, err));
+	return (fd_home_replace(f->home, f->what->place, text->text, text->len, t->facts->uid,
+	    t->facts->gid, err));
+}
+
 /* *ret_refresh_s: when a newer token is due. */
 static int
 update(const struct tokenfiles *t, struct file *f, int64_t deadline_ms, int64_t *ret_refresh_s,
@@ -57,8 +68,7 @@ update(const struct tokenfiles *t, struct file *f, int64_t deadline_ms, int64_t 
 		return (-1);
 	*ret_refresh_s = token.refresh_unix_s;
 	if (token.generation != f->generation) {
-		failed = fd_replace_file_for(f->what->place, token.text.text, token.text.len,
-		    0600, t->facts->uid, t->facts->gid, err);
+		failed = write_file(t, f, &token.text, err);
 		if (failed == 0) {
 			f->generation = token.generation;
 			record(t, f, &token);
@@ -126,6 +136,15 @@ keep(void *arg)
 }
 
 static void
+remove_file(const struct file *f)
+{
+	if (f->home == NULL)
+		unlink(f->what->place);
+	else
+		fd_home_unlink(f->home, f->what->place);
+}
+
+static void
 release(struct tokenfiles *t)
 {
 	pthread_cond_destroy(&t->changed);
@@ -148,8 +167,8 @@ start(struct tokenfiles *t, int64_t deadline_ms, struct err *err)
 }
 
 struct tokenfiles *
-tokenfiles_new(const struct plan *plan, const struct facts *facts, struct cache *cache,
-    struct audit *audit, int64_t deadline_ms, struct err *err)
+tokenfiles_new(const struct plan *plan, const struct facts *facts, const struct fd_home *homes,
+    struct cache *cache, struct audit *audit, int64_t deadline_ms, struct err *err)
 {
 	struct tokenfiles *t = mem_zalloc(sizeof(*t));
 	pthread_condattr_t attr;
@@ -161,8 +180,10 @@ tokenfiles_new(const struct plan *plan, const struct facts *facts, struct cache 
 	t->audit = audit;
 	t->n = plan->nfiles_with_token;
 	t->files = mem_zalloc((t->n + 1) * sizeof(*t->files));
-	for (i = 0; i < t->n; i++)
+	for (i = 0; i < t->n; i++) {
 		t->files[i].what = &plan->files_with_token[i];
+		t->files[i].home = homes != NULL ? &homes[i] : NULL;
+	}
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -171,7 +192,7 @@ tokenfiles_new(const struct plan *plan, const struct facts *facts, struct cache 
 	if (start(t, deadline_ms, err) != 0) {
 		for (i = 0; i < t->n; i++)
 			if (t->files[i].generation != 0)
-				unlink(t->files[i].what->place);
+				remove_file(&t->files[i]);
 		release(t);
 		return (NULL);
 	}

@@ -246,11 +246,17 @@ inode_of(const char *path)
 static void
 look_at_token_files(struct workers *w)
 {
+	const struct plan_token *files = w->opt.plan->files_with_token;
 	size_t i, n = w->opt.plan->nfiles_with_token;
 
 	w->files_before = arena_alloc(&w->mem, (n + 1) * sizeof(*w->files_before));
 	for (i = 0; i < n; i++)
-		w->files_before[i] = inode_of(w->opt.plan->files_with_token[i].place);
+		w->files_before[i] = inode_of(files[i].place);
+	if (w->opt.facts->uid == geteuid())
+		return;
+	w->token_homes = arena_alloc(&w->mem, (n + 1) * sizeof(*w->token_homes));
+	for (i = 0; i < n; i++)
+		fd_home_of(files[i].place, &w->token_homes[i]);
 }
 
 /* Now: once it is replaced, /proc tells " (deleted)". */
@@ -518,7 +524,8 @@ remove_traces(const struct workers *w)
 		place = w->opt.plan->files_with_token[i].place;
 		if (!w->list[0].was_ready && inode_of(place) == w->files_before[i])
 			continue;
-		if (unlink(place) != 0 && errno != ENOENT)
+		if ((w->token_homes == NULL ? unlink(place) :
+		    fd_home_unlink(&w->token_homes[i], place)) != 0 && errno != ENOENT)
 			log_warning("cannot remove %s: %s", place, strerror(errno));
 	}
 }

@@ -20,6 +20,7 @@
 
 #include "base/confine.h"
 #include "base/err.h"
+#include "base/fd_home.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/vitals.h"
@@ -91,6 +92,7 @@ struct workers {
 	struct secret	 broker_secret;
 	int		 job_fd;		/* to the agent, for the job's process; -1 */
 	ino_t		*files_before;		/* at the places of token files; 0: none */
+	struct fd_home	*token_homes;		/* of these; NULL: the job's user is ours */
 	struct arena	 mem;
 };
 

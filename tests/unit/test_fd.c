@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fd_home.h"
 #include "check.h"
 
 static char root[64] = "/tmp/test_fd.XXXXXX";
@@ -225,6 +226,41 @@ free_space(void)
 	check(fd_disk_free(fd, &total) == INT64_MAX && total == 0);
 }
 
+/* A directory that somebody has exchanged for a link to another one is not written to. */
+static void
+files_stay_in_their_home(void)
+{
+	char file[256], there[256], moved[256];
+	auto_buf struct buf text = BUF_EMPTY;
+	struct err e = ERR_EMPTY;
+	struct fd_home home;
+	struct stat st;
+
+	snprintf(file, sizeof(file), "%s/home/token", root);
+	fd_home_of(file, &home);
+	check_int(home.ino, 0);
+	check_int(mkdir(in_root("home"), 0755), 0);
+	check_int(fd_home_replace(&home, file, "x", 1, getuid(), getgid(), &e), -1);
+	fd_home_of(file, &home);
+	check_int(fd_home_replace(&home, file, "one", 3, getuid(), getgid(), &e), 0);
+	check_int(fd_home_replace(&home, file, "two", 3, getuid(), getgid(), &e), 0);
+	check_int(fd_read_file(file, 100, &text, &e), 0);
+	check_str(buf_str(&text), "two");
+	check(stat(file, &st) == 0 && (st.st_mode & 07777) == 0600);
+
+	check_int(mkdir(in_root("there"), 0755), 0);
+	snprintf(there, sizeof(there), "%s/there", root);
+	snprintf(moved, sizeof(moved), "%s/moved", root);
+	check(rename(in_root("home"), moved) == 0 && symlink(there, in_root("home")) == 0);
+	check_int(fd_home_replace(&home, file, "no", 2, getuid(), getgid(), &e), -1);
+	check_int(e.sys_errno, ESTALE);
+	check(fd_home_unlink(&home, file) == -1 && errno == ESTALE);
+	check(!exists("there/token"));
+	check(unlink(in_root("home")) == 0 && rename(moved, in_root("home")) == 0);
+	check_int(fd_home_unlink(&home, file), 0);
+	check(!exists("home/token"));
+}
+
 int
 main(void)
 {
@@ -238,6 +274,7 @@ main(void)
 	trees_are_removed_without_following();
 	closing_all_but_some();
 	free_space();
+	files_stay_in_their_home();
 	check_int(fd_remove_tree(root, &e), 0);
 	check_int(access(root, F_OK), -1);
 	return (check_done());

@@ -506,12 +506,27 @@ make_brief(struct buf *text, const struct report *r, const struct report_end *en
 	make(text, r, end, n, 2);
 }
 
+/*
+ * What cannot be replaced stands for something: a device, a mount, a link to one, such as
+ * /dev/stdout.  A link of another user is the job's, who must not choose where root writes.
+ */
+static int
+open_in_place(const char *file)
+{
+	struct stat st;
+	int follow = 0;
+
+	if (lstat(file, &st) == 0 && S_ISLNK(st.st_mode))
+		follow = st.st_uid == 0 || st.st_uid == geteuid();
+	return (open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC |
+	    (follow ? 0 : O_NOFOLLOW), 0644));
+}
+
 static int
 write_in_place(const struct report *r, const struct report_end *end, struct err *err)
 {
 	auto_buf struct buf text = BUF_EMPTY;
-	auto_close int fd = open(r->file, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC,
-	    0644);
+	auto_close int fd = open_in_place(r->file);
 
 	make_brief(&text, r, end);
 	if (fd < 0 || fd_write_all(fd, text.data, text.len) != 0)

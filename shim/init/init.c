@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -38,6 +39,7 @@
 #define START_DRAIN_MS		500	/* nothing is lost yet: a probe need not end by itself */
 #define REAP_BATCH		256
 #define SIGNALS_MAX		1024	/* taken from the kernel and not handled yet */
+#define MESSAGES_AT_ONCE	16	/* of one worker */
 #define KILL_ROUNDS		100
 #define KILL_WORKERS_ROUNDS	5	/* once a second: then they are left to the kernel */
 
@@ -633,12 +635,13 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		in->deadline_ms = after(in->opt->start_ms);
 }
 
+/* Not without end while it lives: one that never stops talking must not keep us from the rest. */
 static void
-read_worker(struct init *in, struct worker *w)
+read_worker(struct init *in, struct worker *w, int most)
 {
 	struct wire_msg msg;
 
-	while (w->fd >= 0 && wire_recv(w->fd, &msg, sizeof(msg), 0) == 1) {
+	while (most-- > 0 && w->fd >= 0 && wire_recv(w->fd, &msg, sizeof(msg), 0) == 1) {
 		err_seal(&msg.err);
 		worker_said(in, w, &msg);
 	}
@@ -759,7 +762,7 @@ worker_reaped(struct init *in, struct worker *w, int status)
 {
 	int lost;
 
-	read_worker(in, w);
+	read_worker(in, w, INT_MAX);
 	trace_request("worker", w->name, w->began_us, NULL, "wait_status", status);
 	lost = !may_end(w, status);
 	if (lost)
@@ -1005,7 +1008,7 @@ wait_for_events(struct init *in, int timeout_ms)
 		read_report(in);
 	for (i = 0; i < in->workers.n; i++)
 		if ((p[POLL_WORKERS + i].revents & POLLIN) != 0)
-			read_worker(in, &in->workers.list[i]);
+			read_worker(in, &in->workers.list[i], MESSAGES_AT_ONCE);
 		else if (p[POLL_WORKERS + i].revents != 0)	/* reaping tells that it died */
 			mem_close_fd(&in->workers.list[i].fd);
 	if (in->front != NULL && front_handle(in->front, &p[POLL_WORKERS + in->workers.n]))

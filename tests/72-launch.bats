@@ -53,6 +53,11 @@ $(getent passwd nobody | cut -d: -f6)"
 	both 1 --user nobody -- sh -c 'exec 2>/dev/null; echo 0 >/proc/self/oom_score_adj && cat /etc/shadow'
 }
 
+@test "--user: of each run, also of the last one with --restart" {
+	both 3 --user 1234:56 --restart on-failure:2 -- sh -c 'id -u; id -G; echo $HOME; exit 3'
+	assert_equal "$out" $'1234\n56\n/\n1234\n56\n/\n1234\n56\n/'
+}
+
 @test "--user: supplementary groups come from /etc/group, as root's tools see them" {
 	printf 'job:x:4321:4322::/home/job:/bin/sh\n' >"$T/passwd"
 	printf 'root:x:0:\nown:x:4322:\na:x:4323:x,job\nb:x:4324:jobs\nc:x:4325:job\n' >"$T/group"

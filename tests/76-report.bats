@@ -88,6 +88,8 @@ data_job() {
 	both 3 --report "$report" -- sh -c 'exit 3'
 	reported "r['child'] == dict(started=True, exit_code=3, signal=None, core_dumped=False, restarts=0)" \
 	    "p == ['planning', 'running', 'draining'] and r['accesses'] == []"
+	amlshim 3 --report "$report" --restart on-failure:2 -- sh -c 'exit 3'
+	reported "r['child']['restarts'] == 2 and r['child']['exit_code'] == 3"
 	amlshim 137 --report "$report" -- sh -c 'kill -9 $$'
 	reported "r['child']['signal'] == 9 and r['child']['exit_code'] is None and r['status'] == 137"
 	amlshim 0 --report "$report" -- sh -c 'for i in 1 2 3; do (sh -c "sleep 0.05 & exit 0"); done; sleep 1'

@@ -60,7 +60,7 @@ replaced() { # NAME [SIGNAL]
 killed_for_ever() { # NAME
 	(
 		while [ -d "/proc/$job_pid" ]; do
-			pid=$(worker "$1") && [ -n "$pid" ] && kill -KILL $pid
+			pid=$(worker "$1") && [ -n "$pid" ] && kill -KILL "$pid"
 			sleep 0.02
 		done
 	) >/dev/null 2>&1 3>&- &
@@ -190,6 +190,34 @@ asking_script() {
 # holds PID: how many descriptors of the secrets' memory it has.
 holds() {
 	find "/proc/$1/fd" -lname '*secretmem*' -o -lname '/memfd:secrets*' | wc -l
+}
+
+@test "agent: the broker's secret and the platform's are in no memory of mounts and prober, nor of their successors" {
+	local how secret pid needle health
+	job_as fallback
+	for how in pid1 plain; do
+		rm -f "$T/go"
+		health=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+		mounted_job "echo \$MSI_SECRET >$T/secret; $(waiting true)"
+		job_start $how --health-listen "$health"
+		wait_for 30 job_says ready
+		secret=$(cat "$T/secret")
+		[ ${#secret} -ge 32 ]
+		[ "$("$TOOLS/memgrep" "$(worker agent)" "$secret")" -gt 0 ]
+		for pid in "$(worker "mount d")" "$(worker prober)"; do
+			assert_equal "$("$TOOLS/memgrep" "$pid" "$AZSIM_SECRET")" 0
+		done
+		replaced "mount d"
+		replaced prober
+		for pid in "$(worker "mount d")" "$(worker prober)"; do
+			for needle in "$secret" "$AZSIM_SECRET"; do
+				assert_equal "$("$TOOLS/memgrep" "$pid" "$needle")" 0
+			done
+		done
+		touch "$T/go"
+		job_end 0
+		job_left_nothing
+	done
 }
 
 @test "agent: only init and agents have the secrets' memory; where the kernel can, nobody else reads it" {

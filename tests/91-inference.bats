@@ -298,7 +298,9 @@ serve=(python3 "$BATS_TEST_DIRNAME/lib/server.py")
 		        pass
 		    assert urllib.request.urlopen("http://127.0.0.1:%d/ready" % port).status == 200
 	END
-	amlshim 125 --health-listen "$health" -- echo started
+	amlshim 125 --health-listen "$health" --report "$T/report" -- echo started
+	python3 "$BATS_TEST_DIRNAME/lib/check_report.py" "$T/report" "r['ended_by'] == 'failure' and r['status'] == 125" \
+	    "r['child']['started'] is False and 'port $health' in r['failure']['on']"
 	assert_in "$err" "port $health (--health-listen)"
 	assert_equal "$out" ""
 	kill -TERM "$job_pid"

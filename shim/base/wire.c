@@ -29,13 +29,13 @@ wire_pair(int fds[2], struct err *err)
 	return (0);
 }
 
-int
-wire_send(int fd, const void *message, size_t size)
+static int
+send_packet(int fd, const void *message, size_t size, int flags)
 {
 	ssize_t n;
 
 	do
-		n = send(fd, message, size, MSG_NOSIGNAL);
+		n = send(fd, message, size, MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return (-1);
@@ -44,6 +44,18 @@ wire_send(int fd, const void *message, size_t size)
 		return (-1);
 	}
 	return (0);
+}
+
+int
+wire_send(int fd, const void *message, size_t size)
+{
+	return (send_packet(fd, message, size, 0));
+}
+
+int
+wire_send_now(int fd, const void *message, size_t size)
+{
+	return (send_packet(fd, message, size, MSG_DONTWAIT));
 }
 
 /* 1: readable or closed; 0: the deadline passed; -1: error. */

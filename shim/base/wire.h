@@ -128,6 +128,8 @@ int	wire_is_text(const char *, size_t size);
 int	wire_pair(int fds[2], struct err *);		/* close-on-exec */
 /* A packet of exactly size bytes.  -1: closed or failed (errno). */
 int	wire_send(int fd, const void *, size_t size);
+/* The same, without waiting: -1 with EAGAIN while the other end does not read.  For init. */
+int	wire_send_now(int fd, const void *, size_t size);
 /*
  * 1: got one; 0: the peer is gone; -1: error (errno), ETIMEDOUT, wrong size
  * (EBADMSG).  timeout_ms < 0: for ever.

@@ -18,7 +18,7 @@ put_health(const struct answer_view *v, struct control_head *head)
 	head->is_ready = ready == NULL;
 	PUT(head->live_flaw, live);
 	PUT(head->ready_flaw, ready);
-	if (v->health->phase == SUP_PREPARING && v->workers->n != 0)
+	if (v->phase == SUP_PREPARING && v->workers->n != 0)
 		(void)str_format(head->ready_flaw, sizeof(head->ready_flaw),
 		    "not ready yet: %s", workers_waited_for(v->workers, names, sizeof(names)));
 	if (v->probe->liveness.port != 0) {
@@ -37,7 +37,7 @@ static void
 put_head(const struct answer_view *v, struct control_head *head)
 {
 	PUT(head->program, AMLSHIM_VERSION);
-	PUT(head->phase, supervise_state_name((enum sup_state)v->health->phase));
+	PUT(head->phase, supervise_state_name(v->phase));
 	PUT(head->job, v->command);
 	head->pid = getpid();
 	head->job_pid = v->job->pid;

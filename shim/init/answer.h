@@ -16,6 +16,7 @@ struct answer_view {		/* all borrowed */
 	const struct plan	*plan;		/* NULL: just an init */
 	const struct workers	*workers;
 	const struct job	*job;
+	enum sup_state		 phase;		/* not the one that the prober could have changed */
 	const struct health	*health;
 	const struct probe_options *probe;
 	const char		*command;	/* first word */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -77,7 +76,6 @@ struct init {
 	int64_t		 job_start_ms, job_start_unix_s, began_unix_s;
 	int		 run;			/* how often the job was started */
 	int		 last_status;		/* of its last run; -1: none ended */
-	char *const	*environ;		/* the job's; made once */
 	int		 stop_signal;		/* the last one; 0: none */
 	int		 start_failure;		/* 126, 127: exit status; 0: none */
 	struct err	 failure;		/* ours, before the job ended */
@@ -94,6 +92,7 @@ struct init {
 	char		 how[64];		/* that worker ended */
 	struct progress	 progress;
 	struct arena	 mem;
+	struct arena	 job_mem;		/* its environment, while it is started */
 };
 
 /*
@@ -146,7 +145,9 @@ sooner(int64_t a, int64_t b)
 static void
 keep_failure(struct init *in, const struct err *err)
 {
-	if (in->failure.kind == ERR_NONE && in->state < SUP_DRAINING && !in->job.gone)
+	int over = in->state >= SUP_DRAINING || (in->job.gone && in->state != SUP_WAITING);
+
+	if (in->failure.kind == ERR_NONE && !over)
 		in->failure = *err;
 }
 
@@ -156,15 +157,16 @@ static void
 offer_managed(struct init *in, struct export_broker *broker)
 {
 	const struct plan *plan = in->opt->plan;
-	const char *base = arena_printf(&in->mem, "http://127.0.0.1:%d", in->workers.broker_port);
+	const char *base = arena_printf(&in->job_mem, "http://127.0.0.1:%d",
+	    in->workers.broker_port);
 
 	if ((plan->broker_dialects & PLAN_DIALECT_AML) != 0) {
-		broker->msi_endpoint = arena_printf(&in->mem, "%s" DIALECT_AML_PATH, base);
+		broker->msi_endpoint = arena_printf(&in->job_mem, "%s" DIALECT_AML_PATH, base);
 		broker->msi_secret = in->workers.broker_secret.text;
 	}
 	if ((plan->broker_dialects & PLAN_DIALECT_APPSERVICE) != 0) {
-		broker->identity_endpoint = arena_printf(&in->mem, "%s" DIALECT_APPSERVICE_PATH,
-		    base);
+		broker->identity_endpoint = arena_printf(&in->job_mem,
+		    "%s" DIALECT_APPSERVICE_PATH, base);
 		broker->identity_header = in->workers.broker_secret.text;
 	}
 	if ((plan->broker_dialects & PLAN_DIALECT_IMDS) != 0)
@@ -183,11 +185,11 @@ job_environ(struct init *in)
 	if (plan->broker == PLAN_BROKER_MANAGED)
 		offer_managed(in, &broker);
 	else if (plan->broker == PLAN_BROKER_USER)
-		broker.obo_endpoint = arena_printf(&in->mem, "http://127.0.0.1:%d/OBO/%s/token",
+		broker.obo_endpoint = arena_printf(&in->job_mem, "http://127.0.0.1:%d/OBO/%s/token",
 		    in->workers.broker_port, in->workers.broker_secret.text);
 	if (in->workers.broker_socket[0] != '\0')
 		broker.socket = in->workers.broker_socket;
-	return (export_environ(plan, in->opt->facts, &broker, &in->mem));
+	return (export_environ(plan, in->opt->facts, &broker, &in->job_mem));
 }
 
 /*
@@ -212,7 +214,10 @@ let_go_of_inheritance(struct init *in)
 		log_debug("chdir /: %s", strerror(errno));
 }
 
-/* What amlshim made for the job, when that runs as somebody else. */
+/*
+ * What amlshim made for the job, when that runs as somebody else.  Before its first run: after
+ * that a place may be a link of the job's to what is not its own.
+ */
 static void
 hand_over(const struct init *in, const struct account *a)
 {
@@ -226,10 +231,20 @@ hand_over(const struct init *in, const struct account *a)
 	for (i = 1; i < in->workers.n; i++) {
 		w = &in->workers.list[i];
 		if (w->access->action == PLAN_UPLOAD &&
-		    chown(w->access->target, a->uid, a->gid) != 0)
+		    lchown(w->access->target, a->uid, a->gid) != 0)
 			log_warning("cannot give %s to the job: %s", w->access->target,
 			    strerror(errno));
 	}
+}
+
+/* Without tables and variables of others the job cannot be started again, nor a report written. */
+static int
+may_shed(const struct init *in)
+{
+	const struct report *report = in->opt->report;
+
+	return (in->opt->shed && in->opt->plan == NULL && in->front == NULL &&
+	    in->again.policy == AGAIN_NO && (report == NULL || report->file[0] == '\0'));
 }
 
 static int
@@ -237,7 +252,7 @@ start_job(struct init *in)
 {
 	const struct plan *plan = in->opt->plan;
 	struct job_options job = { .argv = plan != NULL ? plan->argv : in->opt->argv,
-	    .envp = in->environ != NULL ? in->environ : job_environ(in),
+	    .envp = job_environ(in),
 	    .cwd = plan != NULL ? plan->cwd : NULL,
 	    .old_mask = in->opt->inherited.mask,
 	    .ignore_chld = in->opt->inherited.ignore_chld,
@@ -247,13 +262,13 @@ start_job(struct init *in)
 	    .ntokens = plan != NULL ? plan->nvariables_with_token : 0,
 	    .parent_death_signal = getpid() == 1 ? 0 : SIGKILL };
 	static struct err err;		/* not on the stack: it would stay in memory */
+	int failed;
 
-	in->environ = job.envp;
 	if (in->run != 0)
 		job_reclaim_terminal(&in->job);
-	in->out_of_grace = 0;
-	if (in->launch->account != NULL)
+	else if (in->launch->account != NULL)
 		hand_over(in, in->launch->account);
+	in->out_of_grace = 0;
 	in->start_us = trace_begin();
 	progress_clear(&in->progress);
 	if (job.argv[0] == NULL) {	/* amlshim cp: to bring and take the data is all */
@@ -262,7 +277,9 @@ start_job(struct init *in)
 	}
 	in->job.group = in->opt->group >= 0 ? in->opt->group :
 	    plan != NULL && plan->through_shell;
-	if (job_start(&in->job, &job, &err) != 0) {
+	failed = job_start(&in->job, &job, &err);
+	arena_done(&in->job_mem);	/* with the broker's secret: workers are forked from here */
+	if (failed != 0) {
 		log_err(&err);
 		keep_failure(in, &err);
 		return (-1);
@@ -276,12 +293,12 @@ start_job(struct init *in)
 	in->job_start_unix_s = clock_wall_s();
 	log_info("started %s, pid %d", job.argv[0], (int)in->job.pid);
 	oom_protect_self();
-	in->kills_before = oom_kills();
+	if (in->run == 1)
+		in->kills_before = oom_kills();
 	let_go_of_inheritance(in);
 	if (in->workers.n != 0)
 		sys_signalfd(in->signal_fd, SYS_SIG_ALL);
-	if (in->opt->shed && plan == NULL && in->front == NULL &&
-	    (in->opt->report == NULL || in->opt->report->file[0] == '\0'))
+	if (may_shed(in))
 		shed_tables();
 	return (0);
 }
@@ -366,6 +383,12 @@ job_status(const struct init *in)
 	int status = job_exit_status(&in->job);
 
 	return (in->opt->exit_as_zero != NULL && in->opt->exit_as_zero[status] ? 0 : status);
+}
+
+static int
+job_restarts(const struct init *in)
+{
+	return (in->run > 1 ? in->run - 1 : 0);
 }
 
 /* The restart policy's word; the table has the last one.  What could not be run never will be. */
@@ -496,6 +519,17 @@ kill_workers(struct init *in)
 
 /* --- the table, carried out ---------------------------------------------------- */
 
+/* Of a job that was told to stop. */
+static int64_t
+stop_deadline(const struct init *in)
+{
+	int64_t grace = in->opt->grace_ms;
+
+	if (in->timed_out)		/* it was amlshim that told it */
+		return (after(grace < 0 ? TERM_GRACE_MS : grace));
+	return (sooner(after(grace), in->limit_ms));
+}
+
 static void
 enter_state(struct init *in, enum sup_state state)
 {
@@ -524,7 +558,7 @@ enter_state(struct init *in, enum sup_state state)
 		    in->stop_signal);
 		break;
 	case SUP_STOPPING:
-		in->deadline_ms = sooner(after(in->opt->grace_ms), in->limit_ms);
+		in->deadline_ms = stop_deadline(in);
 		break;
 	case SUP_DRAINING:
 		in->deadline_ms = !in->job_started ? after(START_DRAIN_MS) :
@@ -635,16 +669,30 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		in->deadline_ms = after(in->opt->start_ms);
 }
 
-/* Not without end while it lives: one that never stops talking must not keep us from the rest. */
-static void
-read_worker(struct init *in, struct worker *w, int most)
+/* 1: there was one, and there may be more. */
+static int
+read_message(struct init *in, struct worker *w)
 {
 	struct wire_msg msg;
+	int got = w->fd < 0 ? 0 : wire_recv(w->fd, &msg, sizeof(msg), 0);
 
-	while (most-- > 0 && w->fd >= 0 && wire_recv(w->fd, &msg, sizeof(msg), 0) == 1) {
-		err_seal(&msg.err);
-		worker_said(in, w, &msg);
-	}
+	if (got == 0)		/* closed: poll would not wait until its process has ended */
+		mem_close_fd(&w->fd);
+	if (got != 1)
+		return (0);
+	err_seal(&msg.err);
+	worker_said(in, w, &msg);
+	return (1);
+}
+
+/* Whatever it says, it does not keep us from the signals and from the others. */
+static void
+read_worker(struct init *in, struct worker *w)
+{
+	int n;
+
+	for (n = 0; n < MESSAGES_AT_ONCE && read_message(in, w); n++)
+		;
 }
 
 /* With a job: before it the start timeout watches. */
@@ -762,7 +810,8 @@ worker_reaped(struct init *in, struct worker *w, int status)
 {
 	int lost;
 
-	read_worker(in, w, INT_MAX);
+	while (read_message(in, w))
+		;
 	trace_request("worker", w->name, w->began_us, NULL, "wait_status", status);
 	lost = !may_end(w, status);
 	if (lost)
@@ -798,9 +847,10 @@ answer_control(void *arg, const struct control_request *request, struct control_
 	const struct init *in = arg;
 	const struct init_options *opt = in->opt;
 	const struct answer_view view = { .plan = opt->plan, .workers = &in->workers,
-	    .job = &in->job, .health = in->front->health, .probe = &opt->probe,
+	    .job = &in->job, .phase = in->state, .health = in->front->health,
+	    .probe = &opt->probe,
 	    .command = opt->plan != NULL ? opt->plan->argv[0] : opt->argv[0],
-	    .restarts = in->run > 1 ? in->run - 1 : 0, .last_status = in->last_status,
+	    .restarts = job_restarts(in), .last_status = in->last_status,
 	    .started_unix_s = in->began_unix_s, .job_started_unix_s = in->job_start_unix_s,
 	    .orphans = in->orphans };
 
@@ -937,7 +987,7 @@ handle_signal(struct init *in, const struct signalfd_siginfo *info)
 	}
 }
 
-/* Also while one is being passed on: see job_signal(). */
+/* Also while one is being passed on: see job_signal().  What is more waits in the kernel. */
 static void
 take_signals(void *arg)
 {
@@ -957,12 +1007,10 @@ read_signals(struct init *in)
 {
 	size_t i;
 
-	do {
-		in->nsignals = 0;
-		take_signals(in);
-		for (i = 0; i < in->nsignals; i++)
-			handle_signal(in, &in->signals[i]);
-	} while (in->nsignals != 0);
+	in->nsignals = 0;
+	take_signals(in);
+	for (i = 0; i < in->nsignals; i++)
+		handle_signal(in, &in->signals[i]);
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
@@ -1008,7 +1056,7 @@ wait_for_events(struct init *in, int timeout_ms)
 		read_report(in);
 	for (i = 0; i < in->workers.n; i++)
 		if ((p[POLL_WORKERS + i].revents & POLLIN) != 0)
-			read_worker(in, &in->workers.list[i], MESSAGES_AT_ONCE);
+			read_worker(in, &in->workers.list[i]);
 		else if (p[POLL_WORKERS + i].revents != 0)	/* reaping tells that it died */
 			mem_close_fd(&in->workers.list[i].fd);
 	if (in->front != NULL && front_handle(in->front, &p[POLL_WORKERS + in->workers.n]))
@@ -1155,14 +1203,16 @@ static int
 open_front(struct init *in, struct err *err)
 {
 	const struct init_options *opt = in->opt;
+	struct probe_options probe = opt->probe;
 	struct front *front;
 
+	probe.hidden = &in->workers.broker_secret;
 	if (!opt->with_control && !probe_is_wanted(&opt->probe))
 		return (0);
 	front = arena_alloc(&in->mem, sizeof(*front));
 	front->control.job_uid = in->launch->account != NULL ? in->launch->account->uid :
 	    geteuid();
-	if (front_open(front, &opt->probe, opt->with_control, answer_control, in, err) != 0) {
+	if (front_open(front, &probe, opt->with_control, answer_control, in, err) != 0) {
 		front_close(front);
 		return (-1);
 	}
@@ -1187,7 +1237,8 @@ write_report(const struct init *in, int status)
 	struct report_end end = { .status = status, .ended_by = ended_by(in),
 	    .plan = in->opt->plan, .workers = &in->workers, .job = &in->job,
 	    .job_started = in->job_started, .usage = &in->job_usage, .failure = &in->failure,
-	    .orphans = in->orphans, .memory_kills = in->job.gone ? memory_kills(in) : -1 };
+	    .orphans = in->orphans, .restarts = job_restarts(in),
+	    .memory_kills = in->job.gone ? memory_kills(in) : -1 };
 	struct err err = ERR_EMPTY;
 
 	if (report_write(in->opt->report, &end, &err) != 0)
@@ -1195,11 +1246,33 @@ write_report(const struct init *in, int status)
 }
 
 static int
-begin(struct init *in)
+start_workers(struct init *in, struct err *err)
 {
 	const struct init_options *opt = in->opt;
 	struct workers_options workers = { .plan = opt->plan, .facts = opt->facts,
 	    .spec = opt->spec, .audit_file = opt->audit_file };
+
+	report_phase(opt->report, supervise_state_name(SUP_PREPARING));
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	in->deadline_ms = after(opt->start_ms);
+	in->kills_seen = oom_kills();
+	return (workers_start(&in->workers, &workers, err));
+}
+
+static void
+note_failure(struct init *in, int failed, const struct err *err)
+{
+	if (failed == 0)
+		return;
+	log_err(err);
+	keep_failure(in, err);
+}
+
+/* The prober comes last: with the workers the secrets went out of this process. */
+static void
+begin(struct init *in)
+{
+	const struct init_options *opt = in->opt;
 	static struct err err;
 	int with_workers = opt->failure == NULL && opt->plan != NULL &&
 	    plan_needs_agent(opt->plan);
@@ -1209,33 +1282,18 @@ begin(struct init *in)
 	if (opt->parent_death_signal != 0)
 		prctl(PR_SET_PDEATHSIG, opt->parent_death_signal, 0, 0, 0);
 	in->signal_fd = sys_signalfd(-1, with_workers ? PREPARING_SIGNALS : SYS_SIG_ALL);
-	if (in->signal_fd < 0) {
-		err_errno(&err, "watch signals", NULL);
-		log_err(&err);
-		return (-1);
-	}
-	if (open_front(in, &err) != 0) {
-		log_err(&err);
-		return (-1);
-	}
 	if (opt->failure != NULL)
 		keep_failure(in, opt->failure);
-	if (with_workers) {
-		report_phase(opt->report, supervise_state_name(SUP_PREPARING));
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-		in->deadline_ms = after(opt->start_ms);
-		in->kills_seen = oom_kills();
-		if (workers_start(&in->workers, &workers, &err) != 0) {
-			log_err(&err);
-			keep_failure(in, &err);
-		}
-	}
+	if (in->signal_fd < 0)
+		note_failure(in, err_errno(&err, "watch signals", NULL), &err);
+	else if (with_workers)
+		note_failure(in, start_workers(in, &err), &err);
+	note_failure(in, open_front(in, &err), &err);
 	make_room(in);
 	if (in->failure.kind != ERR_NONE)
 		post(in, or_hold(in, EV_LOST));
 	else if (in->workers.n == 0)
 		post(in, EV_READY);
-	return (0);
 }
 
 int
@@ -1252,8 +1310,7 @@ init_run(const struct init_options *opt)
 	    .signals = signals, .workers.job_fd = -1, .since_us = trace_begin(),
 	    .again = opt->again, .last_status = -1, .began_unix_s = clock_wall_s() };
 	log_set_process("init");
-	if (begin(&in) != 0)
-		return (125);
+	begin(&in);
 	loop(&in);
 	progress_clear(&in.progress);
 	if (in.job.gone)
@@ -1270,6 +1327,7 @@ init_run(const struct init_options *opt)
 		front_close(in.front);
 	mem_close_fd(&in.signal_fd);
 	trace_close();
+	arena_done(&in.job_mem);
 	arena_done(&in.mem);
 	return (status);
 }

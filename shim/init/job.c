@@ -356,13 +356,14 @@ job_read_report(struct job *job, struct err *err)
 /*
  * With its value.  The queue may be full for a moment; a plain kill(2) would merge signals then.
  * The kernel counts what is queued for all processes of a user together: what waits for us takes
- * the room of what we pass on, so it is taken in first.
+ * the room of what we pass on, so it is taken in first.  Of a job that takes none the second is
+ * waited for half as long, and so on.
  */
 static int
-pass_on(const struct job *job, int sig, const struct signalfd_siginfo *info)
+pass_on(struct job *job, int sig, const struct signalfd_siginfo *info)
 {
+	int tries, most = job->queue_tries != 0 ? job->queue_tries : QUEUE_TRIES;
 	siginfo_t value;
-	int tries;
 
 	memset(&value, 0, sizeof(value));
 	value.si_signo = sig;
@@ -370,15 +371,18 @@ pass_on(const struct job *job, int sig, const struct signalfd_siginfo *info)
 	value.si_pid = (pid_t)info->ssi_pid;
 	value.si_uid = info->ssi_uid;
 	value.si_value.sival_ptr = (void *)(uintptr_t)info->ssi_ptr;
-	for (tries = 0; tries < QUEUE_TRIES; tries++) {
-		if (syscall(SYS_rt_sigqueueinfo, job->pid, sig, &value) == 0)
+	for (tries = 0; tries < most; tries++) {
+		if (syscall(SYS_rt_sigqueueinfo, job->pid, sig, &value) == 0) {
+			job->queue_tries = 0;
 			return (0);
+		}
 		if (errno != EAGAIN)
-			break;
+			return (-1);
 		if (job->make_room != NULL)
 			job->make_room(job->room_arg);
 		clock_sleep_ms(1);
 	}
+	job->queue_tries = (most + 1) / 2;
 	return (-1);
 }
 

@@ -46,6 +46,7 @@ struct job {
 	/* While a signal cannot be passed on since the queue is full; NULL: nobody can. */
 	void	(*make_room)(void *);
 	void	*room_arg;
+	int	queue_tries;		/* for the next one that finds no room; 0: all */
 };
 
 /*

@@ -79,6 +79,8 @@ fork_prober(struct probe *p, struct err *err)
 		const int keep[] = { pair[1], p->listen_fd, trace_fd() };
 
 		worker_become("prober", CONFINE_NETWORK, keep, LENGTH(keep), init_pid);
+		if (p->opt.hidden != NULL)
+			secret_done(p->opt.hidden);
 		prober_main(&p->opt, p->health, pair[1], p->listen_fd);
 	}
 	close(pair[1]);

@@ -22,12 +22,14 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 #include "init/health.h"
 #include "spec/spec.h"
 
 struct probe_options {
 	struct spec_probe liveness, readiness;	/* port 0: none */
 	int	listen_port;			/* 0: none */
+	struct secret *hidden;			/* init's, wiped in the prober; NULL: none */
 };
 
 /* Zero but for fd and listen_fd, which are -1: there is none. */

@@ -7,9 +7,9 @@
  *
  * The first death of a worker that has lived a while is answered at once, the next ones after
  * 50 ms, 200 ms, 800 ms, each drawn from half of that to all of it so that workers that died
- * together do not start together.  Five deaths in a row, each less than five seconds after the
- * start, are a crash loop: no successor.  A worker that is killed every ten seconds goes on for
- * ever.  Pure: the caller has the clock and the dice.
+ * together do not start together.  Five deaths in a row, each but the first less than five seconds
+ * after the start, are a crash loop: no successor.  A worker that is killed every ten seconds goes
+ * on for ever.  Pure: the caller has the clock and the dice.
  */
 
 #include <stdint.h>

@@ -167,8 +167,8 @@ worker_announce(const struct workers *w, const struct worker *other)
 	struct wire_msg msg = { .type = WIRE_WORKER, .value = other->pid };
 
 	if (other->pid != 0 && w->list[0].pid != 0 &&
-	    wire_send(w->list[0].fd, &msg, sizeof(msg)) != 0)
-		log_debug("the agent is gone");
+	    wire_send_now(w->list[0].fd, &msg, sizeof(msg)) != 0)
+		log_debug("the agent is not told of %s: %s", other->name, strerror(errno));
 }
 
 static int
@@ -281,6 +281,8 @@ workers_start(struct workers *w, const struct workers_options *opt, struct err *
 	list_workers(w, opt->plan);
 	look_at_token_files(w);
 	failed = share_vitals(w, err);
+	if (failed != 0)
+		w->n = 0;		/* what looks at one looks at its vitals */
 	if (failed == 0)
 		failed = open_services(w, err);
 	if (failed == 0)
@@ -332,8 +334,8 @@ worker_stop(const struct workers *w, struct worker *self)
 	struct wire_msg msg = { .type = WIRE_STOP, .value = flush_time_left(w) };
 
 	self->state = WORKER_STOPPING;
-	if (self->pid != 0 && wire_send(self->fd, &msg, sizeof(msg)) != 0)
-		log_debug("%s is gone before it was asked to stop", self->name);
+	if (self->pid != 0 && wire_send_now(self->fd, &msg, sizeof(msg)) != 0)
+		log_debug("%s cannot be asked to stop: %s", self->name, strerror(errno));
 }
 
 static void

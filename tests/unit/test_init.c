@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +89,21 @@ hang(void)
 		pause();
 }
 
+/* More than anybody can read. */
+static void
+talk_until_stop(int fd)
+{
+	struct wire_msg msg;
+	int i;
+
+	for (;;) {
+		for (i = 0; i < 100; i++)
+			say(fd, WIRE_PROGRESS, ERR_NONE);
+		if (wire_recv(fd, &msg, sizeof(msg), 0) == 1 && msg.type == WIRE_STOP)
+			return;
+	}
+}
+
 static const char *agent_does = "";
 
 static int
@@ -115,7 +131,7 @@ live(const char *name, int fd, int life, struct vitals *vitals)
 	tell("began", name);
 	if (does(name, "dies-early"))
 		raise(SIGKILL);
-	if (does(name, "denied")) {
+	if (does(name, "denied") && (life > 0 || !does(name, "later"))) {
 		say(fd, WIRE_FAILED, ERR_DENIED);
 		_exit(3);
 	}
@@ -127,6 +143,15 @@ live(const char *name, int fd, int life, struct vitals *vitals)
 		clock_sleep_ms(300);
 		raise(SIGKILL);
 	}
+	if (does(name, "denied later")) {
+		clock_sleep_ms(2300);
+		raise(SIGKILL);
+	}
+	if (does(name, "hangs-up") && life == 0) {
+		close(fd);
+		clock_sleep_ms(1500);
+		raise(SIGKILL);
+	}
 	if (does(name, "dies-twice") && life < 2) {
 		clock_sleep_ms(100);
 		raise(SIGKILL);
@@ -135,7 +160,10 @@ live(const char *name, int fd, int life, struct vitals *vitals)
 		vitals->beat_ms = clock_ms();
 		hang();
 	}
-	wait_for_stop(fd);
+	if (does(name, "talks"))
+		talk_until_stop(fd);
+	else
+		wait_for_stop(fd);
 	tell("stop", name);
 	if (does(name, "dies-flushing") && (life < 1 || does(name, "always")))
 		raise(SIGKILL);
@@ -222,7 +250,10 @@ struct run {
 	/* Signals from outside once that was told. */
 	const char	*when;
 	int		 sig, times;
-	int64_t		 took_ms;
+	int64_t		 took_ms, cpu_ms;	/* processor: of all that it waited for, too */
+	struct again	 again;
+	int64_t		 drain_ms;
+	const struct launch *launch;
 };
 
 static void
@@ -247,7 +278,8 @@ run_inside(const struct run *r)
 	struct spec spec = { .ndatastores = 0 };
 	struct init_options opt = { .plan = &plan, .spec = &spec, .facts = &facts, .envp = none,
 	    .grace_ms = r->grace_ms, .leftover_ms = 1000, .flush_ms = r->flush_ms,
-	    .start_ms = r->start_ms, .watchdog_ms = r->watchdog_ms, .group = -1 };
+	    .start_ms = r->start_ms, .watchdog_ms = r->watchdog_ms, .group = -1,
+	    .again = r->again, .drain_ms = r->drain_ms, .launch = r->launch };
 
 	if (init_take_over(&opt.inherited) != 0)
 		return (97);
@@ -268,13 +300,20 @@ send_signals(const struct run *r, pid_t pid)
 		sigqueue(pid, r->sig, value);
 }
 
+static int64_t
+milliseconds(const struct timeval *t)
+{
+	return ((int64_t)t->tv_sec * 1000 + t->tv_usec / 1000);
+}
+
 /* The exit status; -1 if it had to be killed. */
 static int
 finish(struct run *r, pid_t pid, int64_t began_ms)
 {
+	struct rusage usage = { .ru_nsignals = 0 };
 	int status = 0;
 
-	while (waitpid(pid, &status, WNOHANG) == 0) {
+	while (wait4(pid, &status, WNOHANG, &usage) == 0) {
 		if (clock_ms() - began_ms > LIMIT_MS) {
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
@@ -283,6 +322,7 @@ finish(struct run *r, pid_t pid, int64_t began_ms)
 		clock_sleep_ms(5);
 	}
 	r->took_ms = clock_ms() - began_ms;
+	r->cpu_ms = milliseconds(&usage.ru_utime) + milliseconds(&usage.ru_stime);
 	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
@@ -429,6 +469,44 @@ test_agent_has_successors(void)
 	check_int(times_told("began in"), 1);
 	check(in_order("done out", "stop agent"));
 	agent_does = "";
+}
+
+/* Its end of the socket is closed long before it ends: nobody spins on that. */
+static void
+test_hangs_up(void)
+{
+	struct run r = plain("sleep 2; exit 7");
+
+	add(&r, PLAN_MOUNT_RO, "in hangs-up");
+	check_int(run(&r), 7);
+	check_int(times_told("began in"), 2);
+	check(r.cpu_ms < 700);
+}
+
+/* Messages without end keep init neither from the job nor from the others. */
+static void
+test_talks(void)
+{
+	struct run r = plain("exit 7");
+
+	add(&r, PLAN_MOUNT_RO, "one talks");
+	add(&r, PLAN_MOUNT_RO, "two talks");
+	add(&r, PLAN_MOUNT_RO, "three talks");
+	check_int(run(&r), 7);
+	check(told("done one"));
+	check(told("done three"));
+}
+
+/* While the job waits for its next start: that this never comes is a failure. */
+static void
+test_lost_between_runs(void)
+{
+	struct run r = plain("exit 0");
+
+	r.again.policy = AGAIN_ALWAYS;
+	add(&r, PLAN_MOUNT_RO, "in denied later");
+	check_int(run(&r), 122);
+	check_int(times_told("began in"), 2);
 }
 
 static void
@@ -579,6 +657,41 @@ test_time_limit(void)
 	check(r.took_ms < 8000);
 }
 
+/* The limit comes while it serves on: it has its time to end all the same. */
+static void
+test_time_limit_while_lingering(void)
+{
+	struct run r = plain("trap 'sleep 0.7; exit 9' TERM; kill -TERM $PPID; "
+	    "while :; do sleep 0.1; done");
+
+	r.drain_ms = 15000;
+	r.timeout_s = 1;
+	check_int(run(&r), 124);
+	check(r.took_ms >= 1600);
+	check(r.took_ms < 8000);
+}
+
+/* A job that takes no signal and has no room for one does not hold up its own end. */
+static void
+test_full_queue(char *self)
+{
+	struct launch launch = { .oom_score_adj = LAUNCH_KEEP_SCORE,
+	    .limited = 1u << RLIMIT_SIGPENDING };
+	struct run r = plain(NULL);
+	char mode[] = "deaf";
+
+	r.argv[0] = self;
+	r.argv[1] = mode;
+	r.launch = &launch;
+	r.mask = UINT64_C(1) << 34;
+	add(&r, PLAN_MOUNT_RO, "in takes-its-time");
+	r.sig = 35;
+	r.times = 40;
+	r.when = "began in";
+	check_int(run(&r), 7);
+	check(r.took_ms < 8000);
+}
+
 static void
 test_broker_environment(void)
 {
@@ -654,6 +767,10 @@ main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "count") == 0)
 		return (count());
+	if (argc > 1 && strcmp(argv[1], "deaf") == 0) {
+		clock_sleep_ms(1000);
+		return (7);
+	}
 	log_setup(-1, LOG_TEXT);
 	story = mmap(NULL, sizeof(*story), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 	    0);
@@ -665,6 +782,9 @@ main(int argc, char **argv)
 	test_failures_during_the_job();
 	test_successors();
 	test_agent_has_successors();
+	test_hangs_up();
+	test_talks();
+	test_lost_between_runs();
 	test_watchdog();
 	test_death_while_flushing();
 	test_lost_outputs();
@@ -674,6 +794,8 @@ main(int argc, char **argv)
 	test_start_timeout();
 	test_early_signals(argv[0]);
 	test_time_limit();
+	test_time_limit_while_lingering();
+	test_full_queue(argv[0]);
 	test_broker_environment();
 	test_command_missing();
 	test_inherited_fds();

@@ -178,6 +178,12 @@ main(void)
 	check_int(started_late, 0);
 	check_int(ended_alive, 0);
 	check_int(stuck_worlds(), 0);
+	for (s = 0; s < SUP_STATES; s++) {	/* it is amlshim that ends it: with a deadline */
+		struct sup_step step = supervise_step((enum sup_state)s, EV_LOST);
+
+		if (s != SUP_STOPPING && step.next == SUP_STOPPING)
+			check_int(step.action, DO_TERM_JOB);
+	}
 	check_int(supervise_step(SUP_HOLDING, EV_SIGNAL).action, DO_STOP_WORKERS);
 	check_int(supervise_step(SUP_HOLDING, EV_DEADLINE).action, DO_STOP_WORKERS);
 	for (s = 0; s < SUP_STATES; s++)

@@ -112,6 +112,28 @@ a_wrong_size_is_an_error(void)
 	check_int(wire_send(-1, in, 8), -1);
 }
 
+/* init: who does not read does not hold it up. */
+static void
+one_does_not_wait(void)
+{
+	struct err e = ERR_EMPTY;
+	char message[1024] = "";
+	int fds[2], sent = 0, got = 0;
+
+	check_int(wire_pair(fds, &e), 0);
+	while (wire_send_now(fds[0], message, sizeof(message)) == 0)
+		sent++;
+	check_int(errno, EAGAIN);
+	while (wire_recv(fds[1], message, sizeof(message), 0) == 1)
+		got++;
+	check(sent > 0);
+	check_int(got, sent);
+	close(fds[1]);
+	check_int(wire_send_now(fds[0], message, sizeof(message)), -1);
+	check_int(errno, EPIPE);
+	close(fds[0]);
+}
+
 /* The kernel says ECONNRESET first then; what was sent is there all the same. */
 static void
 last_words_arrive(void)
@@ -156,6 +178,7 @@ main(void)
 	questions_outlive_the_agent();
 	a_wrong_size_is_an_error();
 	last_words_arrive();
+	one_does_not_wait();
 	waiting_ends();
 	return (check_done());
 }

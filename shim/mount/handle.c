@@ -151,7 +151,8 @@ restore_one(struct handle_names *n, struct state *st, uint32_t fh, uint32_t id, 
 			    sizeof(*hashes));
 		n->given = (size_t)(g.first + count);
 	}
-	memcpy(hashes + g.first, b.data + sizeof(g), count * sizeof(*hashes));
+	if (hashes != NULL)
+		memcpy(hashes + g.first, b.data + sizeof(g), count * sizeof(*hashes));
 	return (hashes);
 }
 

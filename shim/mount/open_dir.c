@@ -144,9 +144,11 @@ all_names(struct open_dir *d, size_t *ret_n, int *gone, struct err *err)
 		free(p);
 		return (NULL);
 	}
-	qsort(p, n, sizeof(*p), by_hash);
 	*ret_n = n;
-	return (p != NULL ? p : mem_zalloc(sizeof(*p)));
+	if (p == NULL)
+		return (mem_zalloc(sizeof(*p)));
+	qsort(p, n, sizeof(*p), by_hash);
+	return (p);
 }
 
 /* Those that were given have their ordinals, then come the others. */

@@ -461,21 +461,22 @@ state_open(int fd, struct err *err)
 {
 	struct state *st = mem_zalloc(sizeof(*st));
 	auto_close int own = fd < 0 ? sys_memfd("mount state") : -1;
-	int failed = 0;
+	struct shared *shared = map(fd < 0 ? own : fd);
 
+	if (shared == NULL) {
+		err_errno(err, "map the memory of", "a mount");
+		free(st);
+		return (NULL);
+	}
 	pthread_mutex_init(&st->lock, NULL);
-	st->shared = map(fd < 0 ? own : fd);
-	if (st->shared == NULL)
-		failed = err_errno(err, "map the memory of", "a mount");
-	else if (st->shared->magic == 0)
-		begin(st->shared);
-	else
-		failed = load(st, err);
-	if (failed) {
+	st->shared = shared;
+	if (shared->magic == 0)
+		begin(shared);
+	else if (load(st, err) != 0) {
 		state_close(st);
 		return (NULL);
 	}
-	st->is_resumed = st->shared->metas[STATE_INIT_REPLY].first != 0;
+	st->is_resumed = shared->metas[STATE_INIT_REPLY].first != 0;
 	return (st);
 }
 

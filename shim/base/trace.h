@@ -22,8 +22,8 @@
 
 /* Creates or empties path (0600).  Call once, before any fork. */
 int	trace_open(const char *path, struct err *);
-/* The same trace in a program that was executed: fd is taken; -1: there is none. */
-void	trace_adopt(int fd);
+/* The same trace in a program that was executed: it is taken; -1: there is none. */
+void	trace_adopt(int inherited);
 /* The descriptor, for whoever closes all others; -1: no trace. */
 int	trace_fd(void);
 int	trace_on(void);

@@ -58,7 +58,7 @@ broker_listen(int *ret_port, struct err *err)
 	struct sockaddr_in addr = { .sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) != 0 || listen(fd, BACKLOG) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&addr, &len) != 0) {
@@ -89,7 +89,7 @@ int
 broker_listen_unix(char *ret_path, size_t size, struct err *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	addr.sun_path[0] = '\0';
 	if (fd >= 0 && make_private_directory(ret_path, size) == 0 &&
@@ -384,7 +384,10 @@ close_idlest(struct broker *b)
 	shutdown(idlest->fd, SHUT_RDWR);	/* its thread does the rest */
 }
 
-/* With the lock held.  NULL: there was none, errno. */
+/*
+ * With the lock held: one is there, and Linux takes none from the queue that was reset meanwhile.
+ * NULL: it failed, errno.
+ */
 static struct connection *
 accept_connection(struct listener *l)
 {
@@ -439,7 +442,7 @@ accept_thread(void *arg)
 		pthread_mutex_unlock(&b->lock);
 		if (c != NULL)
 			start_connection(c);
-		else if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
+		else if (errno != EINTR && errno != ECONNABORTED)
 			clock_sleep_ms(50);	/* EMFILE and the like pass */
 	}
 	pthread_mutex_unlock(&b->lock);

@@ -102,6 +102,7 @@ enough() {
 	touch "$T/enough"
 	job_end 0
 	azsim_knob latency_ms=0
+	echo "# $out" >&3
 	assert_in "$out" "failed=0 wrong=0"
 	store_holds "$T/ours"
 	job_left_nothing

@@ -301,6 +301,23 @@ one_worker(struct io *io, struct workers *w, size_t i, size_t self)
 	one->fds = fds;
 }
 
+/* One a token file where the job's user is another one than ours: without them nothing is safe. */
+static void
+token_homes(struct io *io, struct workers *w)
+{
+	size_t i, nfiles = w->opt.plan->nfiles_with_token;
+	size_t n = w->token_homes == NULL ? 0 : nfiles;
+	struct fd_home *homes = list_of(io, w->token_homes, &n, sizeof(*homes));
+
+	if (n != (w->opt.facts->uid == geteuid() ? 0 : nfiles))
+		io->bad = 1;
+	for (i = 0; i < n; i++) {
+		IO_INT64(io, homes[i].dev);
+		IO_INT64(io, homes[i].ino);
+	}
+	w->token_homes = n == 0 ? NULL : homes;
+}
+
 static void
 agents_own(struct io *io, struct workers *w)
 {
@@ -312,6 +329,7 @@ agents_own(struct io *io, struct workers *w)
 	descriptor(io, &w->services.audit_fd);
 	descriptor(io, &w->services.job_fd);
 	descriptor(io, &w->services.safe_fd);
+	token_homes(io, w);
 	text(io, &secret);
 	if (io->out == NULL && secret != NULL &&
 	    secret_set(&w->broker_secret, secret, strlen(secret), &err) != 0)
@@ -377,7 +395,8 @@ handover_write(const struct handover *h, struct err *err)
 	all(&io, &copy);
 	arena_done(&mem);
 	if (io.bad || bytes.len > HANDOVER_BYTES_MAX)
-		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, op, "this cannot be written down"));
+		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, op,
+		    "this cannot be written down"));
 	if ((fd = seal(&bytes)) < 0)
 		return (err_errno(err, op, NULL));
 	return (fd);

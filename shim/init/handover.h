@@ -27,8 +27,8 @@
 #define HANDOVER_BYTES_MAX	((size_t)16 << 20)
 
 struct handover {
-	struct workers	*workers;	/* .opt.plan, .opt.facts, .list, .vitals_fd; agent: .services
-					   and .broker_secret */
+	struct workers	*workers;	/* plan, facts, list, vitals_fd; for the agent services,
+					   token_homes and broker_secret as well */
 	size_t		 self;		/* place in the list */
 	int		 init_fd;	/* its end of the socket with init */
 	int		 trace_fd;	/* -1: no trace */

@@ -89,7 +89,8 @@ run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t
 	const struct plan *plan = w->opt.plan;
 	struct agent_options agent = { .plan = plan, .facts = w->opt.facts,
 	    .init_fd = init_fd, .broker_fd = s->broker_fd, .broker_unix_fd = s->unix_fd,
-	    .token_homes = w->token_homes, .job_fd = s->job_fd, .audit_fd = s->audit_fd, .init_pid = (int)init_pid,
+	    .token_homes = w->token_homes, .job_fd = s->job_fd, .audit_fd = s->audit_fd,
+	    .init_pid = (int)init_pid,
 	    .broker_secret = &w->broker_secret, .life = self->life,
 	    .was_ready = self->was_ready, .vitals = self->vitals };
 	int *access_fds = mem_alloc((plan->naccesses + 1) * sizeof(*access_fds));

@@ -1,4 +1,4 @@
-/* handover: what a worker of another binary is told is what init knew, and nothing damaged is believed. */
+/* handover: another binary is told what init knew, and believes nothing that is damaged. */
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -24,9 +24,12 @@ static struct plan_access accesses[] = {
 	    .secret_from = SPEC_SECRET_WORKSPACE, .workspace = { "s", "g", "w" } } },
 };
 static struct plan_token token_variables[] = { { "https://vault/", "TOKEN" } };
+static struct plan_token token_files[] = { { "https://vault/", "/run/1" },
+	{ "https://storage/", "/run/2" } };
+static struct fd_home homes[] = { { 7, 8 }, { UINT64_MAX, 9 } };
 static const struct spec_uai uais[] = { { "c1", NULL, NULL }, { NULL, "o2", "r2" } };
 static struct plan plan;
-static struct facts facts = { .msi_endpoint = "http://127.0.0.1:1/msi", .uid = 1000,
+static struct facts facts = { .msi_endpoint = "http://127.0.0.1:1/msi", .uid = 65533,
 	.gid = UINT32_MAX, .assertion_rs256 = 1 };
 static struct worker list[3];
 static struct workers workers;
@@ -40,7 +43,8 @@ fill(size_t self)
 	plan = (struct plan){ .accesses = accesses, .naccesses = 3, .cloud = &cloud_public,
 	    .broker = PLAN_BROKER_MANAGED, .broker_uais = uais, .nbroker_uais = 2,
 	    .broker_dialects = PLAN_DIALECTS_DEFAULT, .variables_with_token = token_variables,
-	    .nvariables_with_token = 1, .tuning = PLAN_TUNING_UNSAID };
+	    .nvariables_with_token = 1, .files_with_token = token_files,
+	    .nfiles_with_token = 2, .tuning = PLAN_TUNING_UNSAID };
 	plan.tuning.memory_bytes = INT64_C(1) << 40;
 	plan.tuning.disk_cache = "/cache";
 	list[0] = (struct worker){ .name = "agent" };
@@ -55,6 +59,7 @@ fill(size_t self)
 	workers.list = list;
 	workers.n = 3;
 	workers.vitals_fd = 1;
+	workers.token_homes = homes;
 	workers.services = (struct worker_services){ 0, -1, 1, -1, 2 };
 	given = (struct handover){ .workers = &workers, .self = self, .init_fd = 2,
 	    .trace_fd = -1, .init_pid = 1, .verbosity = 2, .log_json = 1 };
@@ -84,7 +89,7 @@ check_same_plan(const struct plan *p)
 	check_str(p->broker_uais[1].resource_id, "r2");
 	check_int(p->broker_dialects, PLAN_DIALECTS_DEFAULT);
 	check_str(p->variables_with_token[0].place, "TOKEN");
-	check_int(p->nfiles_with_token, 0);
+	check_str(p->files_with_token[1].place, "/run/2");
 	check_int(p->tuning.memory_bytes, INT64_C(1) << 40);
 	check_int(p->tuning.uid, PLAN_UNSAID);
 	check_str(p->tuning.disk_cache, "/cache");
@@ -117,7 +122,7 @@ test_mount(void)
 	check(w.list[1].life == 3 && w.list[1].was_ready == 1);
 	check(w.list[1].fds.ask_side == 1 && w.list[1].fds.fuse_fd == 2 &&
 	    w.list[1].fds.state_fd == 0);
-	check(w.opt.facts->uid == 1000 && w.opt.facts->gid == UINT32_MAX);
+	check(w.opt.facts->uid == 65533 && w.opt.facts->gid == UINT32_MAX);
 	/* Nothing of the others, and nothing of the agent's. */
 	check(w.list[2].fds.ask_side == -1 && w.list[1].fds.agent_side == -1);
 	check(w.services.broker_fd == -1 && w.services.safe_fd == -1);
@@ -148,9 +153,21 @@ test_agent(void)
 	check(w.list[1].fds.agent_side == 0 && w.list[1].fds.fuse_fd == -1);
 	check(w.services.broker_fd == 0 && w.services.unix_fd == -1 && w.services.safe_fd == 2);
 	check_str(w.broker_secret.text, "hush");
+	check(w.token_homes[0].ino == 8 && w.token_homes[1].dev == UINT64_MAX);
 	close(fd);
 	release(&got);
 	secret_done(&workers.broker_secret);
+}
+
+/* An agent that does not know them would write wherever the job leads it. */
+static void
+test_homes_are_missing(void)
+{
+	struct err err = ERR_EMPTY;
+
+	fill(0);
+	workers.token_homes = NULL;
+	check_int(handover_write(&given, &err), -1);
 }
 
 /* What init itself has is as it was, also when it cannot be told. */
@@ -276,7 +293,8 @@ test_descriptor(void)
 		return;
 	check_int(handover_read(fd, &got, &err), -1);
 	check_int(handover_read(-1, &got, &err), -1);
-	check(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
+	check(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
+	    F_SEAL_WRITE) == 0);
 	check_int(handover_read(fd, &got, &err), 0);
 	close(fd);
 	release(&got);
@@ -295,6 +313,7 @@ main(void)
 {
 	test_mount();
 	test_agent();
+	test_homes_are_missing();
 	test_not_to_be_told();
 	test_cut();
 	test_another_format();

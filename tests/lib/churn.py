@@ -288,14 +288,15 @@ def main():
     for w in workers:
         w.join()
     for w in workers:
+        for text in w.failed + w.wrong:
+            print(text, flush=True)
+    for w in workers:
         if w.place:
             os.makedirs(os.path.join(copy, os.path.basename(w.place)))
         for name, data in w.model.items():
             w.expect(name, data)
             with open(os.path.join(copy, os.path.basename(w.place), name), "wb") as f:
                 f.write(data)
-        for text in w.failed + w.wrong:
-            print(text)
     failed, wrong = sum(len(w.failed) for w in workers), sum(len(w.wrong) for w in workers)
     print("calls=%d longest_ms=%d failed=%d wrong=%d" % (sum(w.calls for w in workers),
         1000 * max(w.longest for w in workers), failed, wrong), flush=True)

@@ -12,6 +12,7 @@
 #define ANSWER_MS		(30 * 1000)	/* then ask again: it may have restarted */
 #define RETRY_MS		(30 * 1000)	/* after a refresh that failed; as azure-identity */
 #define RETRY_MIN_MS		500		/* the same, when little of its life is left */
+#define RETRY_NONE_MS		2000		/* the same, when there never was one */
 #define REFUSED_AGAIN_MS	(60 * 1000)	/* refused so young: it never was any good */
 #define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
 #define THREAD_STACK		(256 * 1024)
@@ -129,7 +130,8 @@ settle(struct cred *c, int was_refused, int failed, uint64_t asked_for)
 
 	c->refused = 0;
 	if (failed)
-		c->refresh_ms = retry_time(c->expires_unix_s);
+		c->refresh_ms = c->generation > 0 ? retry_time(c->expires_unix_s) :
+		    clock_ms() + clock_jitter(RETRY_NONE_MS / 2, RETRY_NONE_MS);
 	if (was_refused && c->generation == asked_for) {	/* none, or the same again */
 		c->hopeless = asked_for;
 		c->hopeless_until_ms = now_ms + RETRY_MS;
@@ -250,6 +252,32 @@ cred_new(int agent_fd, struct err *err)
 		return (NULL);
 	}
 	return (c);
+}
+
+struct cred *
+cred_patient(int agent_fd, struct err *err)
+{
+	struct cred *c = cred_alloc(agent_fd);
+
+	c->refresh_ms = 0;
+	if (start_thread(c, err) == 0)
+		return (c);
+	release(c);
+	return (NULL);
+}
+
+int
+cred_wait(struct cred *c, int ms)
+{
+	int64_t until_ms = clock_ms() + ms;
+	int there;
+
+	pthread_mutex_lock(&c->lock);
+	while (c->generation == 0 && clock_ms() < until_ms)
+		wait_until(c, until_ms);
+	there = c->generation > 0;
+	pthread_mutex_unlock(&c->lock);
+	return (there);
 }
 
 struct cred *

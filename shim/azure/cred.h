@@ -20,6 +20,13 @@ struct cred;
 
 /* Takes the socket.  Asks once and waits for it: fails as the agent says. */
 struct cred *cred_new(int agent_fd, struct err *);
+/*
+ * The same, for who cannot give up (the successor of a process whose files are in use): asks
+ * until there is one.  Before that, requests end with ERR_NO_IDENTITY.
+ */
+struct cred *cred_patient(int agent_fd, struct err *);
+/* Waits for the first one, at most so long.  1: it is there. */
+int	cred_wait(struct cred *, int ms);
 /* Without an agent: a fixed one (tests, transfers with a key in hand).  Copies text. */
 struct cred *cred_fixed(enum wire_cred_kind, const char *text);
 void	cred_free(struct cred *);

@@ -92,7 +92,7 @@ struct http {
 	int64_t		 cut_ms;	/* when limit was halved last */
 	_Atomic int	 limit;		/* of calls under way, in all loops; see adjust_limit */
 
-	_Atomic int64_t	 requests, retries, bytes_in, bytes_out, throttled;
+	_Atomic int64_t	 requests, retries, bytes_in, bytes_out, throttled, in_flight;
 	_Atomic int64_t	 first_byte[HTTP_BUCKETS];
 	struct { const char *_Atomic op; _Atomic int64_t tries; } ops[HTTP_OPS];
 };
@@ -393,6 +393,7 @@ start(struct loop *l, struct job *j)
 	l->running++;
 	j->began_us = trace_begin();
 	atomic_fetch_add_explicit(&l->http->requests, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&l->http->in_flight, 1, memory_order_relaxed);
 	j->state = JOB_RUNNING;
 	watch(l, j);
 }
@@ -546,6 +547,7 @@ count(struct loop *l, const struct job *j)
 	trace_try(j);
 	count_answer(l, j);
 	l->running--;
+	add(&l->http->in_flight, -1);
 	atomic_fetch_add_explicit(&l->http->bytes_in, j->call->response.body_received - j->base,
 	    memory_order_relaxed);
 	atomic_fetch_add_explicit(&l->http->bytes_out, j->try.body_sent, memory_order_relaxed);
@@ -907,6 +909,7 @@ http_counts(const struct http *h, struct http_counts *ret)
 	ret->bytes_in = atomic_load_explicit(&h->bytes_in, memory_order_relaxed);
 	ret->bytes_out = atomic_load_explicit(&h->bytes_out, memory_order_relaxed);
 	ret->throttled = atomic_load_explicit(&h->throttled, memory_order_relaxed);
+	ret->in_flight = atomic_load_explicit(&h->in_flight, memory_order_relaxed);
 	for (i = 0; i < HTTP_BUCKETS; i++)
 		ret->first_byte[i] = atomic_load_explicit(&h->first_byte[i],
 		    memory_order_relaxed);

@@ -46,6 +46,7 @@ struct http_options {
 struct http_counts {
 	int64_t	requests, retries, bytes_in, bytes_out;
 	int64_t	throttled;		/* answers that asked for less */
+	int64_t	in_flight;		/* tries under way now */
 	/* Answers whose first line took less than 1, 2, 4, ... ms. */
 	int64_t	first_byte[HTTP_BUCKETS];
 	/* By call->op; the last has all that found no place.  NULL: no more. */

@@ -27,6 +27,7 @@ count(struct beat *b)
 	atomic_store(&v->retries, b->retries + now.retries);
 	atomic_store(&v->bytes_read, b->bytes_read + now.bytes_in);
 	atomic_store(&v->bytes_written, b->bytes_written + now.bytes_out);
+	atomic_store(&v->in_flight, now.in_flight);
 	return (now.bytes_in + now.bytes_out + now.requests);
 }
 

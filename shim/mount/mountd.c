@@ -26,6 +26,8 @@
 #define DISK_DRAIN_MS		2000	/* for what was read last to get into the disk cache */
 #define REST_PART	16	/* of --memory: connections, threads, the processes themselves */
 #define GIVE_WAY_MS		500	/* for what is under way, before an upgrade */
+#define CRED_LOOK_MS	200		/* how often init is listened to meanwhile */
+#define CRED_LOOKS_TOLD	50
 #define BEAT_MARGIN_MS		(10 * 1000)
 #define NAMES_PART		4
 #define NAMES_MIN		((int64_t)16 << 20)
@@ -289,6 +291,36 @@ props_of(void *arg, const char *name, struct arena *mem)
 	return (tree_props_of(((struct mountd *)arg)->tree, name, mem));
 }
 
+/* It has said so, or is gone.  The message stays for listen_to_init(). */
+static int
+is_to_stop(struct mountd *m)
+{
+	struct wire_msg msg;
+	int rc;
+
+	while ((rc = wire_peek(m->opt->init_fd, &msg, sizeof(msg), 0)) == 1 &&
+	    msg.type != WIRE_STOP)
+		wire_recv(m->opt->init_fd, &msg, sizeof(msg), 0);
+	return (rc >= 0 || errno != ETIMEDOUT);
+}
+
+/*
+ * Of a successor: the job uses its files already, and waits as long as the source of tokens is away.
+ * Told to end it goes on without, and says what it could not upload.
+ */
+static struct cred *
+wait_for_credential(struct mountd *m, struct err *err)
+{
+	struct cred *c = cred_patient(m->opt->agent_fd, err);
+	int looks = 0;
+
+	while (c != NULL && !cred_wait(c, CRED_LOOK_MS) && !is_to_stop(m))
+		if (++looks == CRED_LOOKS_TOLD)
+			log_warning("there is no credential for its successor yet: who uses its "
+			    "files waits");
+	return (c);
+}
+
 static int
 connect_store(struct mountd *m, struct err *err)
 {
@@ -297,7 +329,9 @@ connect_store(struct mountd *m, struct err *err)
 	    .threads = HTTP_THREADS, .max_tries = (int)t->tries };
 	struct store_options store = store_options_of(m->opt->access);
 
-	if ((m->cred = cred_new(m->opt->agent_fd, err)) == NULL ||
+	m->cred = m->opt->was_ready ? wait_for_credential(m, err) :
+	    cred_new(m->opt->agent_fd, err);
+	if (m->cred == NULL ||
 	    (m->http = http_new(&http, err)) == NULL)
 		return (-1);
 	store.cred = m->cred;

@@ -227,6 +227,34 @@ test_first(void)
 	check(cred_new(a.fds[1], &err) == NULL);
 }
 
+/* Who cannot give up asks again, and has none until then. */
+static void
+test_patient(void)
+{
+	static const struct step steps[] = {
+		{ WIRE_CRED_NONE, "IMDS is away", 0, 0 }, { WIRE_CRED_BEARER, "one", 3600, 0 },
+	};
+	struct agent a;
+	struct err err;
+	struct cred *c;
+	uint64_t g;
+
+	memset(&a, 0, sizeof(a));
+	a.steps = steps;
+	a.nsteps = 2;
+	if (wire_pair(a.fds, &err) != 0)
+		exit(1);
+	c = cred_patient(a.fds[1], &err);
+	check_int(cred_wait(c, 10), 0);
+	check_str(text_of(c, &g), "0 ");
+	if (pthread_create(&a.thread, NULL, agent_main, &a) != 0)
+		exit(1);
+	check_int(cred_wait(c, 30000), 1);
+	check_str(text_of(c, &g), "1 one");
+	check_int(a.asked, 2);
+	stop(&a, c);
+}
+
 /* An agent that dies: what is there is used on. */
 static void
 test_agent_gone(void)
@@ -320,6 +348,7 @@ main(void)
 	test_no_better_one();
 	test_scheduled_refresh();
 	test_first();
+	test_patient();
 	test_agent_gone();
 	test_free_while_asking();
 	test_threads();

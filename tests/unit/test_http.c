@@ -898,14 +898,22 @@ test_throttling(struct origin *o)
 static void
 test_cancel(struct http *h, struct origin *o)
 {
+	struct http_counts now;
 	struct ask a, b;
+	int ms = 0;
 
 	ask_init(&a, o, "/hold");
 	http_submit(h, &a.call);
-	clock_sleep_ms(20);
+	do {
+		clock_sleep_ms(1);
+		http_counts(h, &now);
+	} while (now.in_flight == 0 && ++ms < 5000);
+	check_int(now.in_flight, 1);
 	http_cancel(h, &a.call);
 	http_cancel(h, &a.call);
 	check_int(wait_over(&a), -1);
+	http_counts(h, &now);
+	check_int(now.in_flight, 0);
 	check_int(a.err.kind, ERR_UNREACHABLE);
 	check_str(a.err.cause, "cancelled");
 	http_cancel(h, &a.call);	/* too late: nothing happens */

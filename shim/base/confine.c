@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -37,6 +38,7 @@
 #endif
 
 #define PROGRAM_MAX	400
+#define LANDLOCK_REFER	2		/* the first version that lets one allow renames */
 #define MANY		UINT32_MAX
 
 /* In any worker: threads, memory, time, waiting, sockets, a file here and there. */
@@ -195,4 +197,36 @@ confine_self(enum confine_kind kind)
 	filter.len = p.len;
 	return ((int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
 	    &filter));
+}
+
+/* All that is handled is refused, but renames, which are allowed below the root. */
+static int
+refuse_all_but_renames(int rules, int root)
+{
+	const struct landlock_path_beneath_attr below = {
+	    .allowed_access = LANDLOCK_ACCESS_FS_REFER, .parent_fd = root };
+
+	if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0)
+		return (-1);
+	return ((int)syscall(SYS_landlock_restrict_self, rules, 0));
+}
+
+int
+confine_sight(void)
+{
+	const struct landlock_ruleset_attr handled = {
+	    .handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_REFER };
+	auto_close int root = -1, rules = -1;
+	long version;
+
+	if (IS_SANITIZED)
+		return (0);
+	version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (version >= 0 && version < LANDLOCK_REFER)
+		errno = EOPNOTSUPP;
+	if (version < LANDLOCK_REFER)
+		return (-1);
+	rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return (rules < 0 || root < 0 ? -1 : refuse_all_but_renames(rules, root));
 }

@@ -10,7 +10,11 @@
  * sockets of other families, other ioctls than FUSE's.  Most calls are allowed whatever their
  * arguments are, which costs nothing (Linux 5.11 keeps a bitmap of them).
  *
- * Sources: linux/seccomp.h, Documentation/userspace-api/seccomp_filter.rst.
+ * A filter sees no paths: that the memory of other processes stays closed (/proc/PID/mem) is
+ * done by Landlock, and on kernels without it by capabilities alone (sys_keep_caps).
+ *
+ * Sources: linux/seccomp.h, Documentation/userspace-api/seccomp_filter.rst,
+ * Documentation/userspace-api/landlock.rst ("Ptrace restrictions").
  */
 
 enum confine_kind {
@@ -23,5 +27,11 @@ enum confine_kind {
  * kernel has no seccomp filters (EINVAL).
  */
 int	confine_self(enum confine_kind);
+/*
+ * This process looks into no other one any more, whoever owns that, and executes nothing.  Before
+ * confine_self(), with one thread; no_new_privs must be set.  0; -1 with errno: the kernel has no
+ * Landlock that does only this (before 5.19 it also refuses renames between directories).
+ */
+int	confine_sight(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -103,6 +104,14 @@ sys_memfd(const char *name)
 int
 sys_harden_worker(pid_t parent)
 {
+	/*
+	 * For fs.suid_dumpable: a thread that looks as another user (setfsuid) makes the process as
+	 * dumpable as that says.  Of 1 byte: 0 would not stop a dump into a pipe (core(5)).
+	 */
+	const struct rlimit no_core = { 1, 1 };
+
+	if (setrlimit(RLIMIT_CORE, &no_core) != 0)
+		errno = 0;		/* the hard limit is 0 */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return (-1);
 	if (parent == 0)
@@ -153,6 +162,24 @@ sys_set_caps(const struct sys_caps *caps)
 	};
 
 	return ((int)syscall(SYS_capset, &head, half));
+}
+
+int
+sys_keep_caps(uint64_t keep)
+{
+	struct sys_caps caps;
+	int cap;
+
+	if (sys_get_caps(&caps) != 0)
+		return (-1);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (cap = 0; cap < 64; cap++)	/* as far as CAP_SETPCAP goes */
+		if ((keep >> cap & 1) == 0)
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	caps.permitted &= keep;
+	caps.effective = caps.permitted;
+	caps.inheritable = 0;
+	return (sys_set_caps(&caps));
 }
 
 #define OOM_SCORE_ADJ	"/proc/self/oom_score_adj"

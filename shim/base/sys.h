@@ -26,14 +26,17 @@ int	sys_set_ignored(int sig, int ignored);
 int	sys_pidfd_open(pid_t);
 int	sys_close_range(unsigned int first, unsigned int last);
 int	sys_memfd(const char *name);			/* close-on-exec */
-/* no_new_privs, not dumpable, SIGKILL when parent ends (0: not that; ESRCH: it already did). */
+/* no_new_privs, not dumpable, no core, SIGKILL when parent ends (0: not that; ESRCH: it already did). */
 int	sys_harden_worker(pid_t parent);
 /* capget(2) and capset(2), version 3: bit n is capability n. */
+#define SYS_CAP(n)	(UINT64_C(1) << (n))
 struct sys_caps {
 	uint64_t effective, permitted, inheritable;
 };
 int	sys_get_caps(struct sys_caps *ret);
 int	sys_set_caps(const struct sys_caps *);
+/* Nothing but these, and never again: all sets, the bounding one if CAP_SETPCAP is there. */
+int	sys_keep_caps(uint64_t keep);
 /* /proc/self/oom_score_adj, -1000 to 1000; fails with errno, also where there is no /proc. */
 int	sys_get_oom_score_adj(int *ret);
 int	sys_set_oom_score_adj(int);

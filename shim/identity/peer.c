@@ -168,17 +168,17 @@ remember(struct peers *p, pid_t pid)
 
 /*
  * The descriptors of a process are shown to its own user, or with CAP_SYS_PTRACE, which root in a
- * container has not: the thread looks as the job's user.
+ * container has not: the thread looks as that user.
  */
 static int
-holds_socket(const struct peers *p, pid_t pid, uint64_t inode)
+holds_socket(pid_t pid, uint64_t inode)
 {
 	struct stat st;
 	char path[32];
 	int found;
 
 	str_format(path, sizeof(path), "/proc/%d", (int)pid);
-	if (p->uid == geteuid() || stat(path, &st) != 0 || st.st_uid != p->uid)
+	if (stat(path, &st) != 0 || st.st_uid == geteuid())
 		return (proc_has_socket(pid, inode));
 	setfsgid(st.st_gid);
 	setfsuid(st.st_uid);
@@ -198,7 +198,7 @@ find_among_recent(struct peers *p, uint64_t inode)
 	memcpy(recent, p->recent, sizeof(recent));
 	pthread_mutex_unlock(&p->lock);
 	for (i = 0; i < RECENT_MAX && recent[i] != 0; i++)
-		if (holds_socket(p, recent[i], inode) && is_in_tree(p, recent[i]))
+		if (holds_socket(recent[i], inode) && is_in_tree(p, recent[i]))
 			return (recent[i]);
 	return (0);
 }
@@ -265,7 +265,7 @@ find_among_job(struct peers *p, uint64_t inode)
 		qsort(f.list, f.n, sizeof(*f.list), by_pid);
 	for (i = 0; i < f.n && found == 0; i++)
 		if (seems_in_tree(p, &f, f.list[i].pid) &&
-		    holds_socket(p, f.list[i].pid, inode) && is_in_tree(p, f.list[i].pid))
+		    holds_socket(f.list[i].pid, inode) && is_in_tree(p, f.list[i].pid))
 			found = f.list[i].pid;
 	free(f.list);
 	return (found);
@@ -288,7 +288,7 @@ is_stranger(void *arg, pid_t pid)
 	str_format(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st) != 0 || st.st_uid != s->uid)
 		return (0);
-	if (proc_has_socket(pid, s->inode))
+	if (holds_socket(pid, s->inode))
 		s->found = pid;
 	return (s->found != 0 || ++s->looked_at == STRANGERS_MAX);
 }

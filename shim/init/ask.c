@@ -31,7 +31,7 @@ run_resolver(const struct ask_options *opt, int fd, int64_t deadline_ms, pid_t i
 	    .deadline_ms = deadline_ms };
 	const int keep[] = { fd, trace_fd() };
 
-	worker_become("resolver", CONFINE_NETWORK, keep, LENGTH(keep), init_pid);
+	worker_become("resolver", CONFINE_NETWORK, WORKER_CAPS, keep, LENGTH(keep), init_pid);
 	spec_forget_secrets(opt->spec);
 	resolve_main(&resolve);
 }

@@ -78,7 +78,7 @@ fork_prober(struct probe *p, struct err *err)
 	if (p->pid == 0) {
 		const int keep[] = { pair[1], p->listen_fd, trace_fd() };
 
-		worker_become("prober", CONFINE_NETWORK, keep, LENGTH(keep), init_pid);
+		worker_become("prober", CONFINE_NETWORK, 0, keep, LENGTH(keep), init_pid);
 		if (p->opt.hidden != NULL)
 			secret_done(p->opt.hidden);
 		prober_main(&p->opt, p->health, pair[1], p->listen_fd);

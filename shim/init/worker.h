@@ -15,6 +15,7 @@
  * socket between init and the worker is new in each life.
  */
 
+#include <linux/capability.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,6 +24,7 @@
 #include "base/fd_home.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/sys.h"
 #include "base/vitals.h"
 #include "base/wire.h"
 #include "identity/broker.h"
@@ -30,6 +32,9 @@
 #include "plan/facts.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
+
+/* In any worker: files of another user, who may be the job's; memory that is not swapped. */
+#define WORKER_CAPS	(SYS_CAP(CAP_DAC_OVERRIDE) | SYS_CAP(CAP_IPC_LOCK))
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING };
 
@@ -97,11 +102,11 @@ struct workers {
 };
 
 /*
- * In a process that was just forked: only these descriptors, hardened and confined,
- * named for ps and the log.
+ * In a process that was just forked: only these descriptors and capabilities (bit n is
+ * capability n), hardened and confined, named for ps and the log.
  */
-void	worker_become(const char *name, enum confine_kind, const int *keep, size_t nkeep,
-	    pid_t init_pid);
+void	worker_become(const char *name, enum confine_kind, uint64_t caps, const int *keep,
+	    size_t nkeep, pid_t init_pid);
 /*
  * Attach the mounts and fork all: the agent first, then one worker an access
  * that needs one.  On failure those already started are left to workers_stop.

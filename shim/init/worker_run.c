@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/secret_mem.h"
 #include "base/sys.h"
 #include "base/trace.h"
 #include "identity/agent.h"
@@ -24,9 +25,46 @@ memory_share(const struct plan *plan)
 	return (plan->tuning.memory_bytes / (int64_t)(users == 0 ? 1 : users));
 }
 
+/*
+ * To see which process a connection comes from, the agent reads /proc/PID/fd of the job's.  The
+ * kernel asks for one of: CAP_SYS_PTRACE; every capability that the other one has; that it is
+ * another user without any, and CAP_SETUID to look as that one (identity/peer.c).
+ */
+static uint64_t
+agent_caps(const struct facts *facts)
+{
+	struct sys_caps own;
+
+	if (facts->uid != geteuid())
+		return (WORKER_CAPS | SYS_CAP(CAP_SETUID) | SYS_CAP(CAP_SETGID) |
+		    SYS_CAP(CAP_CHOWN));	/* its token files */
+	if (sys_get_caps(&own) == 0 && (own.permitted & SYS_CAP(CAP_SYS_PTRACE)) == 0)
+		return (own.permitted);
+	return (WORKER_CAPS | SYS_CAP(CAP_SYS_PTRACE));
+}
+
+/* FUSE_DEV_IOC_BACKING_OPEN: the kernel reads cached files by itself. */
+static uint64_t
+files_caps(const struct plan_access *access, const struct plan_tuning *tuning)
+{
+	return (access->action == PLAN_MOUNT_RO && tuning->disk_cache_bytes > 0 ?
+	    WORKER_CAPS | SYS_CAP(CAP_SYS_ADMIN) : WORKER_CAPS);
+}
+
+static void
+confine(enum confine_kind kind, uint64_t caps)
+{
+	if (kind == CONFINE_FILES && confine_sight() != 0)
+		log_info("this kernel has no Landlock, or an older one: %s", strerror(errno));
+	if (sys_keep_caps(caps) != 0)
+		log_info("capabilities stay: %s", strerror(errno));
+	if (confine_self(kind) != 0)
+		log_info("this kernel filters no system calls: %s", strerror(errno));
+}
+
 void
-worker_become(const char *name, enum confine_kind kind, const int *keep, size_t nkeep,
-    pid_t init_pid)
+worker_become(const char *name, enum confine_kind kind, uint64_t caps, const int *keep,
+    size_t nkeep, pid_t init_pid)
 {
 	char text[64];
 
@@ -40,8 +78,8 @@ worker_become(const char *name, enum confine_kind kind, const int *keep, size_t 
 	trace_process(text);
 	if (sys_harden_worker(init_pid) != 0)
 		_exit(125);
-	if (confine_self(kind) != 0)
-		log_info("this kernel filters no system calls: %s", strerror(errno));
+	secret_mem_lock();
+	confine(kind, caps);
 }
 
 static void __attribute__((noreturn))
@@ -77,9 +115,14 @@ static void
 become(const struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
 {
 	auto_free int *keep = mem_alloc(WORKER_KEPT_MAX(w->n) * sizeof(*keep));
+	size_t nkeep = worker_kept_fds(w, self, init_fd, keep);
 
-	worker_become(self->name, self->access == NULL ? CONFINE_NETWORK : CONFINE_FILES, keep,
-	    worker_kept_fds(w, self, init_fd, keep), init_pid);
+	if (self->access == NULL)
+		worker_become(self->name, CONFINE_NETWORK, agent_caps(w->opt.facts), keep, nkeep,
+		    init_pid);
+	else
+		worker_become(self->name, CONFINE_FILES,
+		    files_caps(self->access, &w->opt.plan->tuning), keep, nkeep, init_pid);
 }
 
 static void __attribute__((noreturn))

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -18,6 +20,7 @@
 
 #include "base/confine.h"
 #include "base/mem.h"
+#include "base/sys.h"
 #include "check.h"
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -158,6 +161,78 @@ work(void)
 	return (prctl(PR_SET_NAME, "worker", 0, 0, 0));
 }
 
+/* Of the process that tests, which is of the same user and as capable. */
+static int
+open_memory(void)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
+	return (open(path, O_RDWR | O_CLOEXEC));
+}
+
+/* Between directories, which Landlock could also refuse. */
+static int
+move_file(void)
+{
+	char from[] = "/tmp/confine-XXXXXX", name[64], to[64];
+	int fd, rc;
+
+	if (mkdtemp(from) == NULL)
+		return (-1);
+	snprintf(name, sizeof(name), "%s/file", from);
+	snprintf(to, sizeof(to), "%s.moved", from);
+	fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	rc = fd < 0 ? -1 : rename(name, to);
+	unlink(to);
+	unlink(name);
+	rmdir(from);
+	return (rc);
+}
+
+static int
+nothing_at_all(void)
+{
+	return (0);
+}
+
+/* Of a process that does this with less sight, or fewer capabilities. */
+static int
+outcome_without(int sight, int caps, int (*deed)(void))
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		    (sight && confine_sight() != 0) ||
+		    (caps && sys_keep_caps(SYS_CAP(CAP_DAC_OVERRIDE)) != 0))
+			_exit(250);
+		errno = 0;
+		_exit(deed() < 0 ? errno : 0);
+	}
+	check(child > 0 && waitpid(child, &status, 0) == child);
+	return (WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void
+no_memory_of_others(void)
+{
+	check_int(outcome_without(0, 0, open_memory), 0);	/* so it could */
+	if (outcome_without(1, 0, nothing_at_all) == 250) {
+		check_skip("this kernel has no Landlock");
+	} else {
+		check_int(outcome_without(1, 0, open_memory), EACCES);
+		check_int(outcome_without(1, 0, run), EACCES);
+		check_int(outcome_without(1, 0, move_file), 0);
+		check_int(outcome_without(1, 0, work), 0);
+	}
+	if (geteuid() != 0)
+		check_skip("needs root");
+	else
+		check_int(outcome_without(0, 1, open_memory), EACCES);
+}
+
 static void
 workers_can_work(void)
 {
@@ -204,6 +279,7 @@ main(void)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	workers_can_work();
+	no_memory_of_others();
 	intruders_end_the_process();
 	what_no_worker_needs_is_refused();
 	only_those_that_stage_files_make_directories();

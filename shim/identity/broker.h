@@ -39,8 +39,6 @@ struct broker_options {
 struct broker;
 
 /* Serves on its own threads until broker_free. */
-/* The socket is another user's, who can reach it. */
-int	broker_give_unix(const char *path, uid_t, gid_t);
 struct broker *broker_new(const struct broker_options *, struct err *);
 void	broker_free(struct broker *);
 /*
@@ -53,6 +51,8 @@ int64_t	broker_grants(const struct broker *);
 int	broker_listen(int *ret_port, struct err *);
 /* The same on a socket in a new directory of mode 0700, of which path tells. */
 int	broker_listen_unix(char *ret_path, size_t size, struct err *);
+/* The socket is another user's, who can reach it. */
+int	broker_give_unix(const char *path, uid_t, gid_t);
 void	broker_remove_unix(const char *path);
 
 #endif

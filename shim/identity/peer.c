@@ -288,7 +288,7 @@ is_stranger(void *arg, pid_t pid)
 	str_format(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st) != 0 || st.st_uid != s->uid)
 		return (0);
-	if (holds_socket(pid, s->inode))
+	if (proc_has_socket(pid, s->inode) || holds_socket(pid, s->inode))
 		s->found = pid;
 	return (s->found != 0 || ++s->looked_at == STRANGERS_MAX);
 }

@@ -372,7 +372,7 @@ caps_are() { # PID CAPS
 	END
 	job_write <<<"command: sh $T/swap.sh"
 	for how in pid1 plain; do
-		rm -rf "$T/home/"*
+		rm -rf "${T:?}"/home/*
 		mkdir "$T/home/dir"
 		chown nobody "$T/home/dir"
 		start_many $how --user nobody --token-file "https://storage.azure.com/=$T/home/dir/token"

@@ -26,7 +26,10 @@ int	sys_set_ignored(int sig, int ignored);
 int	sys_pidfd_open(pid_t);
 int	sys_close_range(unsigned int first, unsigned int last);
 int	sys_memfd(const char *name);			/* close-on-exec */
-/* no_new_privs, not dumpable, no core, SIGKILL when parent ends (0: not that; ESRCH: it already did). */
+/*
+ * no_new_privs, not dumpable, no core, SIGKILL when parent ends (0: not that; ESRCH: it already
+ * did).
+ */
 int	sys_harden_worker(pid_t parent);
 /* capget(2) and capset(2), version 3: bit n is capability n. */
 #define SYS_CAP(n)	(UINT64_C(1) << (n))

@@ -232,7 +232,8 @@ room_for_many(void)
 		}
 	for (i = 0; i < MANY; i++) {
 		memset(text, 'a' + (i + 2) % 26, SECRET_MAX);
-		wrong += !secret_equal(&list[(i * 7) % MANY], text, (size_t)(i * 37 + 2 * 911) % 5000 + 1);
+		wrong += !secret_equal(&list[(i * 7) % MANY], text,
+		    (size_t)(i * 37 + 2 * 911) % 5000 + 1);
 	}
 	check_int(wrong, 0);
 	was = list[0].text;

@@ -308,7 +308,11 @@ caps_are() { # PID CAPS
 	job_as managed
 	cat >"$T/look.py" <<-END
 		import os
-		parent = lambda pid: int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+		def parent(pid):
+		    try:
+		        return int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+		    except (FileNotFoundError, ProcessLookupError):
+		        return 0		# it has ended
 		top = os.getppid()
 		while open(f"/proc/{top}/comm").read().strip() != "amlshim":
 		    top = parent(top)

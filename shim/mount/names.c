@@ -292,8 +292,8 @@ detach(struct writer *w, struct inode *i)
 }
 
 /*
- * Its staged file loses its name; busy.  Before the inode does: a successor looks for a file without
- * a name only there.
+ * Its staged file loses its name; busy.  Before the inode does: a successor looks for a file
+ * without a name only there.
  */
 static void
 park(struct writer *w, struct staged *s, const char *path)

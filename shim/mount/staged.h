@@ -47,8 +47,8 @@ struct staged {
 	int		 exists;	/* there is a blob under this name, as far as we know */
 	char		 etag[HTTP_ETAG_MAX];	/* that it must have; "": any, or none */
 	int		 making;	/* its file is about to be made */
-	int		 sending;	/* an upload is, or in an earlier process was, under way, ... */
-	int64_t		 sent_size;	/* ... of so many bytes */
+	int		 sending;	/* an upload is, or in an earlier life was, ... */
+	int64_t		 sent_size;	/* ... under way, of so many bytes */
 	int		 is_noted;
 	struct staged_record noted;
 	struct err	*why;		/* of the last failure; NULL: none so far */

@@ -272,7 +272,7 @@ restore(struct writer *w, uint32_t id)
 	}
 	s = staged_of(w, i);
 	set_flags(s, &r);
-	s->unlinked |= tree_path(w->opt.tree, i, path) != 0;	/* it died before it could note that */
+	s->unlinked |= tree_path(w->opt.tree, i, path) != 0;	/* died before noting it */
 	count_dirty(w, s, 1);
 	if (find_file(w, s, path, &st) == 0 && (r.flags & MAKING) == 0) {
 		take(w, s, &st);
@@ -310,7 +310,7 @@ struct comparison {
 	struct staged	*staged;
 	const char	*blob, *etag;
 	pthread_mutex_t	 lock;		/* guards the rest */
-	struct err	 why;		/* it cannot be read now; ERR_NONE: it could, or is another */
+	struct err	 why;		/* it cannot be read now; ERR_NONE: it can, or is another */
 };
 
 static int

@@ -305,8 +305,8 @@ is_to_stop(struct mountd *m)
 }
 
 /*
- * Of a successor: the job uses its files already, and waits as long as the source of tokens is away.
- * Told to end it goes on without, and says what it could not upload.
+ * Of a successor: the job uses its files already, and waits as long as the source of tokens is
+ * away.  Told to end it goes on without, and says what it could not upload.
  */
 static struct cred *
 wait_for_credential(struct mountd *m, struct err *err)

@@ -189,6 +189,34 @@ in_service() {
 	ends 4
 }
 
+# The dead process's request comes to the service's mind when the successor has looked, and before its own.
+@test "crash: an upload that the service carries out after the successor has looked" {
+	steps azsim <<-'END'
+		echo first >edited
+		here 1
+		echo second >>edited
+		here 2
+		(set -C; echo mine >exclusive)
+		here 3
+		echo third >>edited
+	END
+	local n id
+	for n in 1 2; do
+		at "$n"
+		id=$(azsim_fault op=PutBlob late=2000 count=2)
+		go "$n"
+		wait_for 30 fault_hit "$id"
+		worker_kill "$job_pid" mount
+		at $((n + 1))
+		azsim_faults_off
+	done
+	go 3
+	mkdir -p "$T/ours"
+	printf 'first\nsecond\nthird\n' >"$T/ours/edited"
+	echo mine >"$T/ours/exclusive"
+	ends 2
+}
+
 hierarchical() {
 	steps lake <<-'END'
 		echo old >old

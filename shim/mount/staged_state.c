@@ -215,6 +215,7 @@ set_flags(struct staged *s, const struct staged_record *r)
 	s->untouched = (r->flags & UNTOUCHED) != 0;
 	s->sending = (r->flags & SENDING) != 0;
 	s->sent_size = r->sent_size;
+	s->late_size = s->sending ? r->sent_size : -1;
 	s->written = 1;
 	s->uploaded = (r->flags & DIRTY) != 0 ? 0 : 1;
 	memcpy(s->etag, r->etag, sizeof(s->etag));
@@ -360,6 +361,7 @@ adopt(struct writer *w, struct staged *s, const char *etag)
 	str_format(s->etag, sizeof(s->etag), "%s", etag);
 	s->exists = 1;
 	s->exclusive = 0;
+	s->late_size = -1;
 	pthread_mutex_lock(&w->opt.tree->lock);
 	tree_set_etag(s->inode, s->etag);
 	pthread_mutex_unlock(&w->opt.tree->lock);

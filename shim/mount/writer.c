@@ -34,6 +34,7 @@ staged_of(struct writer *w, struct inode *i)
 		s->inode = i;
 		s->fd = -1;
 		s->kept = -1;
+		s->late_size = -1;
 		pthread_mutex_init(&s->lock, NULL);
 		cond_init(&s->idle);
 		i->staged = s;
@@ -576,6 +577,7 @@ set_uploaded(struct writer *w, struct staged *s, const char *etag, uint64_t gene
 	s->uploaded = generation;
 	s->exists = 1;
 	s->exclusive = 0;
+	s->late_size = -1;
 	str_format(s->etag, sizeof(s->etag), "%s", etag);
 	staged_note(w, s);
 	pthread_mutex_lock(&t->lock);
@@ -605,8 +607,8 @@ keep_failure(struct staged *s, uint64_t generation, const struct err *why, struc
 	return (-1);
 }
 
-int
-staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *err)
+static int
+upload_once(struct writer *w, struct staged *s, const char *blob, struct err *err)
 {
 	char etag[HTTP_ETAG_MAX], must_have[HTTP_ETAG_MAX];
 	const char *if_match;
@@ -652,6 +654,33 @@ staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *
 	}
 	staged_note(w, s);
 	return (keep_failure(s, generation, &why, err));
+}
+
+/*
+ * A dead process's request may be on its way still when its successor asks what the service has:
+ * then it is found by the conflict that it makes.
+ */
+static int
+has_arrived_late(struct writer *w, struct staged *s)
+{
+	char before[HTTP_ETAG_MAX];
+	struct err err = ERR_EMPTY;
+
+	if (s->late_size < 0 || s->why == NULL || s->why->kind != ERR_CHANGED)
+		return (0);
+	str_format(before, sizeof(before), "%s", s->exists ? s->etag : "");
+	s->sending = 1;
+	s->sent_size = s->late_size;
+	s->late_size = -1;
+	return (staged_find_out(w, s, &err) == 0 && s->exists && strcmp(before, s->etag) != 0);
+}
+
+int
+staged_upload(struct writer *w, struct staged *s, const char *blob, struct err *err)
+{
+	int failed = upload_once(w, s, blob, err);
+
+	return (failed && has_arrived_late(w, s) ? upload_once(w, s, blob, err) : failed);
 }
 
 int

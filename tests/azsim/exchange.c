@@ -202,6 +202,8 @@ apply_fault(struct exchange *ex)
 		ex->conn->req.keep_alive = 0;
 		return (1);
 	}
+	if (f->late_ms > 0)
+		clock_sleep_ms(f->late_ms);
 	if (f->status == 0)
 		return (0);
 	drain(ex);

@@ -50,6 +50,7 @@ parse_action(const struct pairs *words, struct fault_action *a)
 	    get_small(words, "retry_after", -1, &a->retry_after_s) != 0 ||
 	    get_small(words, "reset", 0, &a->reset) != 0 ||
 	    get_small(words, "lose", 0, &a->lose) != 0 ||
+	    get_number(words, "late", 0, &a->late_ms) != 0 ||
 	    get_number(words, "delay", 0, &a->delay_ms) != 0 ||
 	    get_number(words, "stall", 0, &a->stall_ms) != 0 ||
 	    get_number(words, "after", -1, &a->stall_after) != 0 ||
@@ -67,8 +68,8 @@ static int
 knows_all(const struct pairs *words)
 {
 	static const char *const known[] = { "method", "op", "path", "query", "count", "skip",
-	    "percent", "status", "code", "retry_after", "body", "type", "reset", "lose", "delay",
-	    "stall", "after", "truncate", "flip" };
+	    "percent", "status", "code", "retry_after", "body", "type", "reset", "lose", "late",
+	    "delay", "stall", "after", "truncate", "flip" };
 	size_t i, k;
 
 	for (i = 0; i < words->n; i++) {

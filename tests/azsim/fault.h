@@ -14,6 +14,7 @@
  *            body=TEXT [type=text/plain] (status 200 unless given)
  *            reset=1      before the request is carried out
  *            lose=1       after it was carried out: no answer, a reset
+ *            late=MS      carried out so much later, also if nobody waits any more
  *   with the answer
  *            delay=MS     before its first byte
  *            stall=MS     in the middle of its body, after=N bytes (default: half)
@@ -33,7 +34,7 @@ struct fault_action {
 	const char *body;		/* NULL: none; lives as long as the process */
 	char	 type[64];
 	int	 reset, lose;
-	int64_t	 delay_ms, stall_ms;
+	int64_t	 late_ms, delay_ms, stall_ms;
 	int64_t	 stall_after, truncate_after, flip_at;	/* -1: not */
 };
 

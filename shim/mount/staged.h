@@ -49,7 +49,7 @@ struct staged {
 	int		 making;	/* its file is about to be made */
 	int		 sending;	/* an upload is, or in an earlier life was, ... */
 	int64_t		 sent_size;	/* ... under way, of so many bytes */
-	int64_t		 late_size;	/* what an earlier life sent may arrive still; -1: it cannot */
+	int64_t		 late_size;	/* of what an earlier life sent and may yet arrive; -1 */
 	int		 is_noted;
 	struct staged_record noted;
 	struct err	*why;		/* of the last failure; NULL: none so far */

@@ -47,6 +47,7 @@ golden() { # CASE
 
 @test "plan: an online deployment: its model, its server's variables, its probes" {
 	golden deployment
+	golden deployment-bare
 }
 
 @test "plan: user_identity works on serverless compute" {

@@ -192,7 +192,7 @@ arm_token() { # OID [WORD=VALUE...]
 		events = json.load(open(sys.argv[1]))
 		pids = {e["pid"] for e in events if e["ph"] == "M" and e["args"]["name"] == "amlshim:resolver"}
 		assert len(pids) == 1
-		found = {e["cat"] for e in events if e["ph"] == "X" and e["pid"] in pids}
+		found = {e["cat"] for e in events if e["ph"] in ("X", "b") and e["pid"] in pids}
 		assert found >= {"token", "http"}, found
 	END
 }

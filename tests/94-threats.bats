@@ -43,7 +43,7 @@ has() {
 	sed -n '/^<!-- promises/,/^<!-- end of promises/p' "$BATS_TEST_DIRNAME/../docs/THREAT-MODEL.md" |
 	    grep '^|' | sed 1,2d >"$T/table"
 	while IFS= read -r row; do
-		tests=$(sed 's/.* | //' <<<"$row" | grep -oE '`([0-9]{2}|unit [a-z_]+): [^`]*`' | tr -d '`')
+		tests=$(grep -oE '`([0-9]{2}|unit [a-z_]+): [^`]*`' <<<"${row##* | }" | tr -d '`')
 		[ -n "$tests" ] || { echo "no test: $row"; return 1; }
 		while IFS= read -r check; do
 			has "${check%%: *}" "${check#*: }" || { echo "no such test: $check"; return 1; }

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-/* handover: another binary is told what init knew, and believes nothing that is damaged. */
-=======
 /* handover: a worker of another binary is told what init knew, and believes nothing damaged. */
->>>>>>> c0120f7 (Lint: columns)
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -297,13 +293,8 @@ test_descriptor(void)
 		return;
 	check_int(handover_read(fd, &got, &err), -1);
 	check_int(handover_read(-1, &got, &err), -1);
-<<<<<<< HEAD
-	check(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
-	    F_SEAL_WRITE) == 0);
-=======
 	check_int(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
 	    F_SEAL_WRITE), 0);
->>>>>>> c0120f7 (Lint: columns)
 	check_int(handover_read(fd, &got, &err), 0);
 	close(fd);
 	release(&got);

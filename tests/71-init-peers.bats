@@ -339,7 +339,7 @@ see_forwarded() {
 			kill -CONT "$pid" ;;
 		esac
 		settled
-		said $sig || missing+=" $(kill -l $sig)"
+		seen_within 1 said $sig || missing+=" $(kill -l $sig)"
 		: >"$T/out"
 	done
 	kill -USR2 "$pid"

@@ -12,6 +12,12 @@
 #include "check.h"
 #include "mount/place.h"
 
+#ifdef __GLIBC__
+#define REQUEST(n)	(n)
+#else
+#define REQUEST(n)	((int)(n))	/* musl's has an int there */
+#endif
+
 static char root[] = "/tmp/test_place.XXXXXX";
 
 static const char *
@@ -77,15 +83,15 @@ test_flag(void)
 
 	check_int(place_directory(below("spread/data"), NULL), 0);
 	fd = open(below("spread"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+	if (ioctl(fd, REQUEST(FS_IOC_GETFLAGS), &flags) == 0) {
 		flags |= FS_TOPDIR_FL;
-		if (ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0) {	/* it can have one: it has */
+		if (ioctl(fd, REQUEST(FS_IOC_SETFLAGS), &flags) == 0) {	/* it can have one: it has */
 			check_int(rmdir(below("spread/data")), 0);
 			check_int(rmdir(below("spread")), 0);
 			check_int(place_directory(below("spread/data"), NULL), 0);
 			close(fd);
 			fd = open(below("spread"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			check_int(ioctl(fd, FS_IOC_GETFLAGS, &flags), 0);
+			check_int(ioctl(fd, REQUEST(FS_IOC_GETFLAGS), &flags), 0);
 			check((flags & FS_TOPDIR_FL) != 0);
 		}
 	}

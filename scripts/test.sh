@@ -61,26 +61,29 @@ tell_step() {
 
 step_unit() { make check-unit UNIT_TAP=1; }
 step_unit-sanitized() { make DEBUG=1 check-unit UNIT_TAP=1; }
-step_fuzz() { make -j2 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-8}"; }
+step_fuzz() { make -j2 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-6}"; }
 step_lint() { make lint; }
-# Two lanes: the suites of mounts, and all others; both wait for servers more than they compute.
+# Three lanes: mounts; deaths, servers and containers; all others. They wait for servers more than they compute.
 step_bats() {
-	local suite mounts=() others=() status=0
+	local suite mounts=() late=() others=() status=0
 	for suite in tests/*.bats; do
 		case $suite in
 		tests/*-long*.bats) ;;
 		tests/5*) mounts+=("$suite") ;;
+		tests/8[5-9]* | tests/9*) late+=("$suite") ;;
 		*) others+=("$suite") ;;
 		esac
 	done
 	bats --tap "${mounts[@]}" >"$LOGS/mounts.out" 2>&1 </dev/null &
+	bats --tap "${late[@]}" >"$LOGS/late.out" 2>&1 </dev/null &
 	bats --tap "${others[@]}" || status=1
-	wait $! || status=1
-	cat "$LOGS/mounts.out"
+	wait -n || status=1
+	wait -n || status=1
+	cat "$LOGS/mounts.out" "$LOGS/late.out"
 	return $status
 }
 # The crash test takes ten minutes by itself; here it leaves time to the others.
-step_long() { CRASH_S=${CRASH_S:-150} bats --tap tests/*-long*.bats; }
+step_long() { CRASH_S=${CRASH_S:-100} bats --tap tests/*-long*.bats; }
 # The suites that parse, plan and supervise, on the sanitized build.
 step_bats-sanitized() {
 	make DEBUG=1 &&

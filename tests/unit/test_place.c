@@ -85,7 +85,7 @@ test_flag(void)
 	fd = open(below("spread"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ioctl(fd, REQUEST(FS_IOC_GETFLAGS), &flags) == 0) {
 		flags |= FS_TOPDIR_FL;
-		if (ioctl(fd, REQUEST(FS_IOC_SETFLAGS), &flags) == 0) {	/* it can have one: it has */
+		if (ioctl(fd, REQUEST(FS_IOC_SETFLAGS), &flags) == 0) {	/* it can have one */
 			check_int(rmdir(below("spread/data")), 0);
 			check_int(rmdir(below("spread")), 0);
 			check_int(place_directory(below("spread/data"), NULL), 0);

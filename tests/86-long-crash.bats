@@ -53,23 +53,7 @@ kill_them() {
 }
 
 survives() { # STORE [FLAG...]
-	mounts_on "$1"
-	shift
-	[ -z "${NO_RESEND-}" ] || job_env+=(AMLSHIM_TEST_NO_RESEND=1)
-	job_out "python3 $BATS_TEST_DIRNAME/lib/churn.py --input \${{outputs.out}}"
-	job_run 0 plain
-	local input=$PREFIX
-	PREFIX=$PREFIX.out
-	job_write <<-END
-		command: python3 $BATS_TEST_DIRNAME/lib/churn.py \${{outputs.out}} $CRASH_S $T/ours \${{inputs.data}}
-		inputs:
-		  data: {type: uri_folder, path: azureml://datastores/store/paths/$input/, mode: ro_mount}
-		outputs:
-		  out: {type: uri_folder, path: azureml://datastores/store/paths/$PREFIX/, mode: rw_mount}
-	END
-	azsim_knob latency_ms=5
-	mkdir -p "$T/ours"
-	job_start plain "$@"
+	churn_job "$CRASH_S" "$@"
 	kill_them
 	job_end 0
 	azsim_knob latency_ms=0

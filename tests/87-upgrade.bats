@@ -77,24 +77,8 @@ settled() { # WORD: its threads run, its seccomp filter is there
 	    [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" -gt 2 ]
 }
 
-mixed_job() { # STORE [FLAG...]: churn.py reads and writes on mounts until $T/enough is there
-	mounts_on "$1"
-	shift
-	[ -z "${NO_RESEND-}" ] || job_env+=(AMLSHIM_TEST_NO_RESEND=1)
-	job_out "python3 $BATS_TEST_DIRNAME/lib/churn.py --input \${{outputs.out}}"
-	job_run 0 plain
-	local input=$PREFIX
-	PREFIX=$PREFIX.out
-	job_write <<-END
-		command: python3 $BATS_TEST_DIRNAME/lib/churn.py \${{outputs.out}} $T/enough $T/ours \${{inputs.data}}
-		inputs:
-		  data: {type: uri_folder, path: azureml://datastores/store/paths/$input/, mode: ro_mount}
-		outputs:
-		  out: {type: uri_folder, path: azureml://datastores/store/paths/$PREFIX/, mode: rw_mount}
-	END
-	azsim_knob latency_ms=5
-	mkdir -p "$T/ours"
-	job_start plain "$@"
+mixed_job() { # STORE [FLAG...]: until $T/enough is there
+	churn_job "$BATS_TEST_TMPDIR/enough" "$@"
 	wait_for 60 eval 'settled "mount d" && settled "mount o" && settled agent'
 }
 

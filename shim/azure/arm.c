@@ -171,14 +171,7 @@ arm_read_default(const char *body, size_t len, struct wire_datastore *ret, struc
 static int32_t
 asset_type(const char *name)
 {
-	static const enum spec_type types[] = { SPEC_URI_FILE, SPEC_URI_FOLDER, SPEC_MLTABLE,
-	    SPEC_MLFLOW_MODEL, SPEC_CUSTOM_MODEL, SPEC_TRITON_MODEL };
-	size_t i;
-
-	for (i = 0; name != NULL && i < LENGTH(types); i++)
-		if (str_same_loose(name, spec_type_name(types[i])))
-			return ((int32_t)types[i]);
-	return (SPEC_LITERAL);
+	return ((int32_t)(name != NULL ? spec_type_find(name, SPEC_URI_FOLDER) : SPEC_LITERAL));
 }
 
 static int

@@ -187,18 +187,17 @@ read_routes(const struct object *deployment, struct spec_deployment *ret)
 static int
 read_model_type(const struct object *o, enum spec_type *ret)
 {
+	enum spec_type found;
 	const char *text;
-	size_t i;
 
 	if (object_string(o, "type", &text) != 0)
 		return (-1);
 	if (text == NULL)
 		return (0);
-	for (i = SPEC_MLFLOW_MODEL; i <= SPEC_TRITON_MODEL; i++)
-		if (str_same_loose(text, spec_type_name((enum spec_type)i))) {
-			*ret = (enum spec_type)i;
-			return (0);
-		}
+	if ((found = spec_type_find(text, SPEC_MLFLOW_MODEL)) != SPEC_LITERAL) {
+		*ret = found;
+		return (0);
+	}
 	return (object_fail(o, "type", "expected custom_model, mlflow_model or triton_model, got "
 	    "\"%s\"", yaml_show(text, o->r->scratch)));
 }

@@ -50,6 +50,7 @@ static const struct field output_fields[] = {
 static int
 parse_type(const struct object *o, int is_output, int *ret_given, enum spec_type *ret)
 {
+	enum spec_type found;
 	const char *text;
 	size_t i;
 
@@ -58,11 +59,10 @@ parse_type(const struct object *o, int is_output, int *ret_given, enum spec_type
 	*ret_given = text != NULL;
 	if (text == NULL)
 		return (0);
-	for (i = SPEC_URI_FOLDER; i <= SPEC_TRITON_MODEL; i++)
-		if (str_same_loose(text, spec_type_name((enum spec_type)i))) {
-			*ret = (enum spec_type)i;
-			return (0);
-		}
+	if ((found = spec_type_find(text, SPEC_URI_FOLDER)) != SPEC_LITERAL) {
+		*ret = found;
+		return (0);
+	}
 	for (i = 0; i < LENGTH(literal_types) && !is_output; i++)
 		if (str_same_loose(text, literal_types[i])) {
 			*ret = SPEC_LITERAL;

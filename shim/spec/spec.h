@@ -247,6 +247,8 @@ void	spec_forget_secrets(struct spec *);
 
 /* The words that users write: "ro_mount", "uri_file", "user_identity", ... */
 const char *spec_type_name(enum spec_type);
+/* The type that text names, first or one behind it in the enum; SPEC_LITERAL: none. */
+enum spec_type spec_type_find(const char *text, enum spec_type first);
 const char *spec_mode_name(enum spec_mode);
 const char *spec_identity_name(enum spec_identity_type);
 const char *spec_store_name(enum spec_store_type);

@@ -51,6 +51,17 @@ spec_type_name(enum spec_type type)
 	return (types[type]);
 }
 
+enum spec_type
+spec_type_find(const char *text, enum spec_type first)
+{
+	size_t i;
+
+	for (i = first; i < LENGTH(types); i++)
+		if (str_same_loose(text, types[i]))
+			return ((enum spec_type)i);
+	return (SPEC_LITERAL);
+}
+
 const char *
 spec_mode_name(enum spec_mode mode)
 {

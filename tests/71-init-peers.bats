@@ -108,15 +108,20 @@ yes_if() {
 
 # ---- the table
 
-# row KEY: what see_KEY sees of each init is what its cell says.
+# row KEY: what see_KEY sees of each init is what its cell says. amlshim is looked at once; a peer up to three
+# times, since some of their answers depend on who is scheduled first, and this machine is busy.
 row() {
-	local key=$1 line cells want got i
+	local key=$1 line cells want got i look
 	line=$(grep -F "<!-- $key -->" "$DOC")
 	assert_equal "$(wc -l <<<"$line")" 1
 	IFS='|' read -ra cells <<<"$line"
 	for i in 0 1 2 3; do
 		want=$(sed 's/^ *//; s/ *$//' <<<"${cells[i + 2]}")
-		got=$("see_$key" "${INITS[i]}")
+		for ((look = 0; look < (i ? 3 : 1); look++)); do
+			got=$("see_$key" "${INITS[i]}")
+			[ "$got" != "$want" ] || break
+			echo "$key, ${INITS[i]}: seen is \"$got\": $(tr '\r\n' '  ' <"$T/out")"
+		done
 		if [ "$got" != "$want" ]; then
 			echo "$key, ${INITS[i]}: docs/INIT.md says \"$want\", seen is \"$got\""
 			return 1

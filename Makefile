@@ -3,7 +3,7 @@
 #
 #   V=1        show the commands
 #   DEBUG=1    the host's gcc and libc with address and undefined sanitizers, in build/debug
-#   DEBUG=thread, DEBUG=valgrind   the same with the thread sanitizer, with none, in build/$(DEBUG)
+#   DEBUG=thread, valgrind, coverage   the same with the thread sanitizer, with none, counted by gcov
 #   BUILD=DIR  a build directory of one's own; the third-party libraries stay in build/
 
 VERSION      := 0.1.0
@@ -22,10 +22,11 @@ endif
 
 sanitize_thread   := -fsanitize=thread
 sanitize_valgrind :=
+sanitize_coverage := --coverage -fprofile-update=atomic
 sanitize_debug    := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 ifdef DEBUG
-mode     := $(or $(filter thread valgrind,$(DEBUG)),debug)
+mode     := $(or $(filter thread valgrind coverage,$(DEBUG)),debug)
 O        := $(BUILD)/$(mode)
 DEPS     := $(DEPS_BUILD)/debug/deps
 CC       := gcc
@@ -153,16 +154,16 @@ install: $(O)/amlshim man completions  ## amlshim, man page and completions into
 	install -D -m 644 $(O)/completion-zsh $(DESTDIR)$(prefix)/share/zsh/site-functions/_amlshim
 
 clean:  ## remove what was built, but for the libraries
-	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind),$(addprefix $(d)/,obj tidy tests amlshim \
+	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind coverage),$(addprefix $(d)/,obj tidy tests amlshim \
 	    amlshim.debug azsim libamlshim.a amlshim.1 completion-bash completion-zsh flags \
 	    members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well
-	$(Q)rm -rf $(addprefix $(BUILD)/,deps src debug thread valgrind)
+	$(Q)rm -rf $(addprefix $(BUILD)/,deps src debug thread valgrind coverage)
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1	\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1	\2/p' Makefile $(wildcard scripts/*.mk) | expand -t 14
 
 # ---- what is needed first: packages, libraries; and a trace of flags and file names --------------
 
@@ -270,6 +271,9 @@ fuzz-%: $(FUZZ)/fuzz_%
 	    $(wildcard tests/fuzz/corpus/$*) >$(FUZZ)/$*.log 2>&1 || \
 	    { tail -n 60 $(FUZZ)/$*.log; exit 1; }
 	@awk -v n=$* '/number_of_executed_units/ { print "  FUZZ    " n ": " $$2 " runs" }' $(FUZZ)/$*.log
+
+# Targets with a page of their own: packages, analysis.
+-include $(wildcard scripts/*.mk)
 
 .SECONDARY:
 -include $(shell test -d $(O)/obj && find $(O)/obj -name '*.d')

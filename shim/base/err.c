@@ -134,6 +134,15 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_FREE_DISK] =
 	    "free space on the disk of %r, give the container a larger one, or use a mount "
 	    "mode in place of download",
+	[REMEDY_MORE_MEMORY] =
+	    "give the container more memory (docker run --memory, Kubernetes: resources.limits), "
+	    "or amlshim's mounts less (--memory)",
+	[REMEDY_OPEN_FILES] =
+	    "raise the limit of open files (docker run --ulimit nofile=65536:65536, fs.file-max "
+	    "of the host)",
+	[REMEDY_PROCESSES] =
+	    "raise the limit of processes and threads (docker run --pids-limit, --ulimit nproc, "
+	    "Kubernetes: podPidsLimit)",
 	[REMEDY_CACHE_DIR] =
 	    "set --cache-dir (AMLSHIM_CACHE_DIR) to a directory that can be made and written to: "
 	    "outputs are staged there (Docker: a volume or --tmpfs, Kubernetes: emptyDir)",
@@ -288,15 +297,32 @@ err_set(struct err *err, enum err_kind kind, enum err_remedy remedy, const char 
 	return (-1);
 }
 
+/* What is used up.  EAGAIN is what fork and pthread_create say. */
+static enum err_remedy
+remedy_of(int e)
+{
+	switch (e) {
+	case ENOSPC:
+	case EDQUOT:
+		return (REMEDY_FREE_DISK);
+	case ENOMEM:
+		return (REMEDY_MORE_MEMORY);
+	case EMFILE:
+	case ENFILE:
+		return (REMEDY_OPEN_FILES);
+	case EAGAIN:
+		return (REMEDY_PROCESSES);
+	default:
+		return (REMEDY_NONE);
+	}
+}
+
 int
 err_errno(struct err *err, const char *op, const char *resource)
 {
 	int e = errno;
-	enum err_remedy remedy = REMEDY_NONE;
 
-	if (e == ENOSPC || e == EDQUOT)
-		remedy = REMEDY_FREE_DISK;
-	err_set(err, ERR_SYSTEM, remedy, op, "%s", strerror(e));
+	err_set(err, ERR_SYSTEM, remedy_of(e), op, "%s", strerror(e));
 	if (err != NULL)
 		err->sys_errno = e;
 	if (resource != NULL)

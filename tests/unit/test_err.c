@@ -39,6 +39,29 @@ fields_are_set_once(void)
 	check_int(err_errno(NULL, "x", NULL), -1);
 }
 
+/* Each resource that can be used up has a remedy of its own. */
+static void
+exhaustion_has_a_remedy(void)
+{
+	static const struct {
+		int error;
+		enum err_remedy remedy;
+	} all[] = {
+		{ ENOSPC, REMEDY_FREE_DISK }, { EDQUOT, REMEDY_FREE_DISK },
+		{ ENOMEM, REMEDY_MORE_MEMORY }, { EMFILE, REMEDY_OPEN_FILES },
+		{ ENFILE, REMEDY_OPEN_FILES }, { EAGAIN, REMEDY_PROCESSES },
+		{ ENOENT, REMEDY_NONE }
+	};
+	struct err e = ERR_EMPTY;
+	size_t i;
+
+	for (i = 0; i < LENGTH(all); i++) {
+		errno = all[i].error;
+		err_errno(&e, "go on", NULL);
+		check_int(e.remedy, all[i].remedy);
+	}
+}
+
 static void
 system_errors_keep_errno(void)
 {
@@ -132,7 +155,7 @@ every_remedy_starts_with_a_verb(void)
 {
 	/* A new first word is looked at by a person, once. */
 	static const char verbs[] = " add allow ask assign check correct create describe enable "
-	    "free give grant keep leave let make migrate name rehydrate "
+	    "free give grant keep leave let make migrate name raise rehydrate "
 	    "renew report restore run see set submit try upload use ";
 	int remedy;
 
@@ -238,6 +261,7 @@ main(void)
 	foreign_fields_end();
 	fields_are_set_once();
 	system_errors_keep_errno();
+	exhaustion_has_a_remedy();
 	a_line_leaves_out_what_is_unknown();
 	text_from_elsewhere_stays_in_its_line();
 	every_kind_has_a_name_and_a_status();

@@ -601,7 +601,7 @@ start(struct download *d)
 
 	if (pool_start(&d->t.pool, &pool, &err) != 0)
 		transfer_fail(&d->t, &err);
-	if (pthread_create(&thread, NULL, lister, d) != 0) {
+	if ((errno = pthread_create(&thread, NULL, lister, d)) != 0) {
 		err_errno(&err, "start a thread", "download");
 		transfer_fail(&d->t, &err);
 	}

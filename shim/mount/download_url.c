@@ -273,7 +273,7 @@ transfer_url_main(const struct transfer_options *opt)
 		err_errno(&err, "create a file", f.name);
 		transfer_fail(&f.t, &err);
 	}
-	if (pthread_create(&thread, NULL, fetcher, &f) != 0) {
+	if ((errno = pthread_create(&thread, NULL, fetcher, &f)) != 0) {
 		err_errno(&err, "start a thread", "download");
 		transfer_fail(&f.t, &err);
 	}

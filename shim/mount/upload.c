@@ -502,7 +502,7 @@ start(struct upload *u)
 		transfer_fail(&u->t, &err);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, (size_t)1 << 20);	/* it recurses with the tree */
-	if (pthread_create(&thread, &attr, walker, u) != 0) {
+	if ((errno = pthread_create(&thread, &attr, walker, u)) != 0) {
 		err_errno(&err, "start a thread", "upload");
 		transfer_fail(&u->t, &err);
 	}

@@ -4,7 +4,13 @@
 # ca.pem                          two roots, EC P-256 and RSA 2048: give it to the client
 # server.pem, server.key          EC P-256 leaf under the EC root, and its key
 # server-rsa.pem, server-rsa.key  RSA 2048 leaf under the RSA root, and its key
-# expired.pem, expired.key        as server.pem, but it ended in 2020: to be refused
+#
+# To be refused, each with its .key, as server.pem but for one thing:
+# expired.pem     ended in 2020
+# future.pem      begins in 2090
+# elsewhere.pem   is for elsewhere.invalid
+# stranger.pem    has an issuer that ca.pem does not have
+# self.pem        has no issuer but itself
 #
 # Names: localhost, 127.0.0.1, ::1, and any one label under test.local, blob.test.local,
 # dfs.test.local, vault.localhost. Does nothing while the files in DIR verify. The roots' keys are
@@ -47,6 +53,8 @@ write_config()
 		DNS.5 = *.vault.localhost
 		IP.1 = 127.0.0.1
 		IP.2 = ::1
+		[elsewhere]
+		subjectAltName = DNS:elsewhere.invalid
 	END
 }
 
@@ -63,7 +71,7 @@ usable()
 
 all_usable()
 {
-	usable "$dir/server" && usable "$dir/server-rsa" && [ -s "$dir/expired.pem" ]
+	usable "$dir/server" && usable "$dir/server-rsa" && [ -s "$dir/self.pem" ]
 }
 
 # make_pair ROOT LEAF GENPKEY-OPTION...
@@ -82,14 +90,22 @@ make_pair()
 	        -extensions leaf -out "$leaf.pem"
 } >>log 2>&1
 
-# The leaf again, with dates of its own: x509 takes none in the past.
-make_expired()
+# The leaf's request is signed again by openssl ca, which takes any dates.
+# make_bad NAME ROOT EXTENSIONS START END
+make_bad()
 {
-	local root=$1
+	: >index
+	cp server.key "$1.key" &&
+	    openssl ca -batch -notext -config config -extensions "$3" -cert "$2.pem" \
+	        -keyfile "$2.key" -startdate "$4" -enddate "$5" -in server.csr -out "$1.pem"
+}
+
+make_refused()
+{
 	cat >>config <<-END
 		[ca]
-		default_ca = past
-		[past]
+		default_ca = any_date
+		[any_date]
 		new_certs_dir = .
 		database = index
 		rand_serial = yes
@@ -98,11 +114,16 @@ make_expired()
 		[any]
 		commonName = supplied
 	END
-	: >index
-	cp server.key expired.key &&
-	    openssl ca -batch -notext -config config -extensions leaf -cert "$root.pem" \
-	        -keyfile "$root.key" -startdate 20190101000000Z -enddate 20200101000000Z \
-	        -in server.csr -out expired.pem
+	openssl req -new -x509 -sha256 -config config -extensions root -newkey ec \
+	    -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout strange-ca.key -out strange-ca.pem \
+	    -days "$days" -subj "/CN=amlshim test stranger" &&
+	    openssl req -new -x509 -sha256 -config config -extensions leaf -key server.key \
+	        -out self.pem -days "$days" -subj /CN=localhost &&
+	    cp server.key self.key &&
+	    make_bad expired ca-ec leaf 20190101000000Z 20200101000000Z &&
+	    make_bad future ca-ec leaf 20900101000000Z 20910101000000Z &&
+	    make_bad elsewhere ca-ec elsewhere 20240101000000Z 20900101000000Z &&
+	    make_bad stranger strange-ca leaf 20240101000000Z 20900101000000Z
 } >>log 2>&1
 
 [ $# -eq 1 ] || die "usage: test-certs.sh DIR"
@@ -121,11 +142,12 @@ write_config
 make_pair ca-ec server -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
     -pkeyopt ec_param_enc:named_curve &&
     make_pair ca-rsa server-rsa -algorithm RSA -pkeyopt rsa_keygen_bits:2048 &&
-    make_expired ca-ec || {
+    make_refused || {
 	cat log >&2
 	die "openssl failed"
 }
 cat ca-ec.pem ca-rsa.pem >ca.pem
-chmod 644 ca.pem server.pem server-rsa.pem expired.pem
-mv ca.pem server.pem server.key server-rsa.pem server-rsa.key expired.pem expired.key "$dir/"
+chmod 644 -- *.pem
+mv ca.pem server.pem server.key server-rsa.pem server-rsa.key expired.* future.* elsewhere.* \
+    stranger.pem stranger.key self.* "$dir/"
 all_usable || die "the new certificates do not verify"

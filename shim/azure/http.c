@@ -17,6 +17,7 @@
 #define STALL_TIMEOUT_MS	20000
 #define CALL_TIMEOUT_MS		(5 * 60 * 1000)
 #define STALL_DOUBLINGS		3	/* a slow answer gets 8 times as long in the end */
+#define TELLING_SILENCE_MS	2000	/* at the end it says more than an earlier failure */
 #define PROGRESS		65536	/* a try that brought so much was no failure */
 #define LIMIT_FLOOR		4	/* of calls under way when throttled */
 #define THREAD_STACK		(512 * 1024)	/* musl's default is 128 KiB */
@@ -386,6 +387,8 @@ start(struct loop *l, struct job *j)
 	j->base = j->call->response.body_received;
 	j->try.call = j->call;
 	j->try.deadline_ms = j->deadline_ms;
+	/* What emptied a load balancer's table killed more than the one that was waited for. */
+	j->try.fresh = j->stalls > 0;
 	if (http_lib_start(l->lib, &j->try, &err) != 0) {
 		finish(l, j, &err);
 		return;
@@ -580,19 +583,17 @@ stop_try(struct loop *l, struct job *j)
 static void
 timed_out(struct loop *l, struct job *j)
 {
-	int64_t stall = stall_ms(l, j);
+	int64_t silent_ms = clock_ms() - j->try.progress_ms;
 
 	stop_try(l, j);
 	if (clock_ms() >= j->deadline_ms) {
-		if (j->last.kind == ERR_NONE)
-			err_set(&j->last, ERR_UNREACHABLE, REMEDY_CHECK_ENDPOINT, j->call->op,
-			    "no answer in the time given");
+		if (j->last.kind == ERR_NONE || silent_ms >= TELLING_SILENCE_MS)
+			http_answer_silence(&j->call->response, 0, &j->last);
 		finish_late(l, j);
 		return;
 	}
 	j->stalls++;
-	err_set(&j->last, ERR_UNREACHABLE, REMEDY_CHECK_ENDPOINT, j->call->op,
-	    "nothing came for %lld ms", (long long)stall);
+	http_answer_silence(&j->call->response, silent_ms, &j->last);
 	fail_try(l, j);
 }
 

@@ -87,6 +87,15 @@ struct http_request {
 	const unsigned char *pin_sha1;
 };
 
+/* How far a try came; to an endpoint of plain HTTP without HTTP_AT_TLS. */
+enum http_stage {
+	HTTP_AT_NAME,			/* that of the proxy, if there is one */
+	HTTP_AT_PROXY,			/* connected to, or asked to connect */
+	HTTP_AT_CONNECT,
+	HTTP_AT_TLS,
+	HTTP_AT_ANSWER			/* the request was sent, or could have been */
+};
+
 #define HTTP_ETAG_MAX	96
 struct http_response {			/* of the last try */
 	int	 status;		/* 0: none arrived */
@@ -108,6 +117,7 @@ struct http_response {			/* of the last try */
 	char	 permissions[16];	/* x-ms-permissions: "rwxr-x---", perhaps with a '+' */
 	char	 owner[64], group[64];	/* x-ms-owner, x-ms-group; "" where they are longer */
 	/* Of the connection, also of one that failed. */
+	enum http_stage stage;
 	char	 peer[48];		/* the address that was connected to; "" none */
 	int	 used_proxy;		/* it is a proxy's */
 	int	 proxy_status;		/* its answer to CONNECT; 0: none */

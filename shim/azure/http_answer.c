@@ -270,6 +270,25 @@ http_answer_err(const struct http_response *r, struct err *err)
 	err->http_status = r->status;
 }
 
+void
+http_answer_silence(const struct http_response *r, int64_t silent_ms, struct err *err)
+{
+	static const struct { enum err_remedy remedy; const char *cause; } at[] = {
+		[HTTP_AT_NAME] = { REMEDY_CHECK_DNS, "no answer of a DNS server" },
+		[HTTP_AT_PROXY] = { REMEDY_CHECK_PROXY, "no answer of the proxy" },
+		[HTTP_AT_CONNECT] = { REMEDY_CHECK_ENDPOINT, "no connection" },
+		[HTTP_AT_TLS] = { REMEDY_CHECK_HANDSHAKE, "no end of the TLS handshake" },
+		[HTTP_AT_ANSWER] = { REMEDY_CHECK_ENDPOINT, "no answer" },
+	};
+
+	if (silent_ms > 0)
+		err_set(err, ERR_UNREACHABLE, at[r->stage].remedy, "", "%s for %lld ms",
+		    at[r->stage].cause, (long long)silent_ms);
+	else
+		err_set(err, ERR_UNREACHABLE, at[r->stage].remedy, "", "%s in the time given",
+		    at[r->stage].cause);
+}
+
 int
 http_answer_delay_ms(const struct http_response *r, int failures)
 {

@@ -19,6 +19,8 @@ void	http_answer_reset(struct http_response *);
 void	http_answer_line(struct http_response *, const char *line, size_t len);
 /* Kind, remedy, status and a first cause for an answer that is no success. */
 void	http_answer_err(const struct http_response *, struct err *);
+/* No answer for so long (0: in the time given): the stage says what was waited for. */
+void	http_answer_silence(const struct http_response *, int64_t silent_ms, struct err *);
 /* Did the service say that it is asked too much? */
 int	http_answer_throttled(const struct http_response *);
 /*

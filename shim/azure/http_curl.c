@@ -21,6 +21,7 @@
 #define IDLE_MAX_S		60L	/* the service closes idle connections after some minutes */
 #define RECEIVE_SIZE		(256L * 1024)
 #define EVENTS			64
+#define NO_TLS_1_2		"BearSSL: connection error 0x0003"	/* unsupported version */
 
 /*
  * AES-GCM first: with AES instructions it is more than ten times as fast as
@@ -36,6 +37,7 @@ struct handle {
 	struct http_lib	*lib;
 	CURL		*easy;
 	struct trust_slot *slot;
+	struct http_try	*try;		/* that uses it */
 	int		 is_pinned;
 	unsigned char	 pin[HTTP_PIN_SIZE];
 	struct curl_slist lines[HTTP_HEADERS_MAX + 1];
@@ -117,9 +119,22 @@ on_request(void *arg, char *to, char *from, int to_port, int from_port)
 	(void)from;
 	(void)to_port;
 	(void)from_port;
+	t->stage = HTTP_AT_ANSWER;
 	if (t->sent++ > 0)
 		t->call->tries++;	/* the other side may have acted on the first */
 	return (CURL_PREREQFUNC_OK);
+}
+
+/* The name is known: the connection begins. */
+static int
+on_connect(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	struct http_try *t = arg;
+
+	(void)fd;
+	(void)purpose;
+	t->stage = HTTP_AT_CONNECT;
+	return (CURL_SOCKOPT_OK);
 }
 
 static size_t
@@ -203,6 +218,7 @@ on_tls(CURL *easy, void *tls, void *arg)
 	struct handle *handle = arg;
 
 	(void)easy;
+	handle->try->stage = HTTP_AT_TLS;
 	if (handle->is_pinned) {
 		trust_apply_pin(handle->slot, handle->pin, tls);
 		return (CURLE_OK);
@@ -290,6 +306,7 @@ set_common(struct handle *handle)
 	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
 	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_connect);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->cause);
 }
 
@@ -400,6 +417,8 @@ set_request(struct handle *handle, struct http_try *t)
 	curl_easy_setopt(easy, CURLOPT_READDATA, t);
 	curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, t);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)t->fresh);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	return (curl_easy_setopt(easy, CURLOPT_URL, q->url));
 }
@@ -412,6 +431,8 @@ http_lib_start(struct http_lib *lib, struct http_try *t, struct err *err)
 	if (handle == NULL)
 		return (err_set(err, ERR_SYSTEM, REMEDY_NONE, t->call->op, "out of memory"));
 	t->handle = handle;
+	handle->try = t;
+	t->stage = HTTP_AT_NAME;
 	t->started_ms = t->progress_ms = clock_ms();
 	t->body_sent = 0;
 	t->sent = 0;
@@ -425,12 +446,6 @@ http_lib_start(struct http_lib *lib, struct http_try *t, struct err *err)
 		    "libcurl did not take the request"));
 	}
 	return (0);
-}
-
-void
-http_lib_stop(struct http_lib *lib, struct http_try *t)
-{
-	handle_give(lib, t);
 }
 
 /* ---- the end of a try -------------------------------------------------- */
@@ -458,20 +473,63 @@ static const struct failure failures[] = {
 	{ CURLE_WEIRD_SERVER_REPLY,	ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, 0 },
 };
 
+/* The certificate, in more words than libcurl's, whose first ones may be of another connection. */
+static int
+describe_trust(const struct handle *handle, struct http_try *t)
+{
+	int64_t end_s = trust_slot_expiry(handle->slot);
+	const char *op = t->call->op;
+	char date[CLOCK_ISO8601_SIZE];
+
+	switch (trust_slot_fault(handle->slot)) {
+	case TRUST_ENDED:
+		if (end_s == 0 || end_s > clock_wall_s())
+			return (err_set(&t->err, ERR_UNREACHABLE, REMEDY_CHECK_TLS_DATES, op,
+			    "a certificate that stands for the server's has expired"));
+		clock_format_iso8601(end_s, date);
+		return (err_set(&t->err, ERR_UNREACHABLE, REMEDY_CHECK_TLS_DATES, op,
+		    "the server's certificate has expired, %s", date));
+	case TRUST_NOT_YET:
+		return (err_set(&t->err, ERR_UNREACHABLE, REMEDY_CHECK_TLS_DATES, op,
+		    "the server's certificate is not valid yet"));
+	case TRUST_OTHER_NAME:
+		return (err_set(&t->err, ERR_UNREACHABLE, REMEDY_CHECK_TLS_NAME, op,
+		    "the server's certificate is for other names (server name not found in it)"));
+	case TRUST_NO_ISSUER:
+		return (err_set(&t->err, ERR_UNREACHABLE, REMEDY_CHECK_TLS, op,
+		    "nobody who is trusted vouches for the server's certificate"));
+	case TRUST_NO_FAULT:
+	case TRUST_BAD_CHAIN:
+		break;
+	}
+	return (0);
+}
+
 /* It could not be reached, or did not let the connection through. */
 static int
 is_proxy_fault(const struct http_response *r, CURLcode code)
 {
 	return (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY ||
-	    r->proxy_status >= 300 || (r->used_proxy && code == CURLE_COULDNT_CONNECT));
+	    r->proxy_status >= 300 || r->stage == HTTP_AT_PROXY);
+}
+
+/* What a failure without a row of its own is about: how far it came. */
+static enum err_remedy
+remedy_at(const struct http_response *r, const struct failure *f)
+{
+	if (is_proxy_fault(r, f->code))
+		return (REMEDY_CHECK_PROXY);
+	return (r->stage == HTTP_AT_TLS && !f->hopeless ? REMEDY_CHECK_HANDSHAKE : f->remedy);
 }
 
 static void
 describe(struct http_try *t, CURLcode code)
 {
 	const struct handle *handle = t->handle;
+	const struct http_response *r = &t->call->response;
 	struct failure f = { code, ERR_UNREACHABLE, REMEDY_RETRY_LATER, 0 };
 	const char *cause = handle->cause[0] != '\0' ? handle->cause : curl_easy_strerror(code);
+	const char *where;
 	size_t i;
 
 	for (i = 0; i < LENGTH(failures); i++)
@@ -480,17 +538,36 @@ describe(struct http_try *t, CURLcode code)
 			break;
 		}
 	t->hopeless = f.hopeless;
-	if (is_proxy_fault(&t->call->response, code))
-		f.remedy = REMEDY_CHECK_PROXY;
+	f.remedy = remedy_at(r, &f);
+	if (code == CURLE_SSL_CONNECT_ERROR && strstr(cause, NO_TLS_1_2) != NULL)
+		cause = "what answers speaks no TLS 1.2";
+	where = f.remedy == REMEDY_CHECK_HANDSHAKE ? "in the TLS handshake: " : "";
 	if (code == CURLE_PEER_FAILED_VERIFICATION && handle->is_pinned)
 		err_set(&t->err, f.kind, REMEDY_CHECK_ENDPOINT, t->call->op,
 		    "the server's certificate is not the pinned one (its SHA-1 differs)");
-	else if (code == CURLE_SSL_CACERT_BADFILE && handle->lib->ca_file != NULL)
+	else if (code == CURLE_PEER_FAILED_VERIFICATION && describe_trust(handle, t) != 0)
+		return;
+	else if (code == CURLE_OPERATION_TIMEDOUT) {
+		http_answer_silence(r, clock_ms() - t->started_ms, &t->err);
+		err_doing(&t->err, t->call->op);
+	} else if (code == CURLE_SSL_CACERT_BADFILE && handle->lib->ca_file != NULL)
 		err_set(&t->err, f.kind, f.remedy, t->call->op, "no CA certificate in %s",
 		    handle->lib->ca_file);
 	else	/* what follows a '?' could be a SAS */
-		err_set(&t->err, f.kind, f.remedy, t->call->op, "%.*s",
+		err_set(&t->err, f.kind, f.remedy, t->call->op, "%s%.*s", where,
 		    (int)strcspn(cause, "?"), cause);
+}
+
+/* Before the proxy's answer to CONNECT all is between us and the proxy. */
+static enum http_stage
+stage_of(const struct http_try *t, const struct http_response *r)
+{
+	if (t->stage == HTTP_AT_NAME || !r->used_proxy)
+		return (t->stage);
+	if (t->stage == HTTP_AT_CONNECT ||
+	    (t->stage == HTTP_AT_TLS && (r->proxy_status < 200 || r->proxy_status >= 300)))
+		return (HTTP_AT_PROXY);
+	return (t->stage);
 }
 
 /* What is known of the connection that was used. */
@@ -506,8 +583,16 @@ tell_connection(const struct handle *handle, long connects, struct http_response
 	str_format(r->peer, sizeof(r->peer), "%s", peer != NULL ? peer : "");
 	r->used_proxy = proxied != 0;
 	r->proxy_status = (int)status;
+	r->stage = stage_of(handle->try, r);
 	if (connects > 0 && handle->lib->trust != NULL)
 		r->tls_expiry_unix_s = trust_slot_expiry(handle->slot);
+}
+
+void
+http_lib_stop(struct http_lib *lib, struct http_try *t)
+{
+	tell_connection(t->handle, 0, &t->call->response);
+	handle_give(lib, t);
 }
 
 static void

@@ -30,10 +30,12 @@ struct http_try {
 	struct http_call *call;
 	struct http_request request;
 	int64_t		 deadline_ms;
+	int		 fresh;		/* over a new connection: kept ones may all be dead */
 	/* Kept up to date. */
 	int64_t		 started_ms;
 	int64_t		 progress_ms;	/* when a byte went or came last */
 	int64_t		 body_sent;
+	enum http_stage	 stage;		/* that it has reached */
 	int		 sent;		/* times it went out: a dead kept connection is repeated */
 	/* At the end. */
 	int		 complete;	/* a whole answer is in call->response */
@@ -50,7 +52,7 @@ void	http_lib_free(struct http_lib *);	/* no try may be under way */
 
 /* The answer's head and body go to try->call's response and sink as they come. */
 int	http_lib_start(struct http_lib *, struct http_try *, struct err *);
-/* Ends it early, with its connection. */
+/* Ends it early, with its connection.  The response tells of that as at any other end. */
 void	http_lib_stop(struct http_lib *, struct http_try *);
 
 /*

@@ -4,6 +4,7 @@
 
 #include "azure/ca.h"
 #include "azure/trust.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/uri.h"
@@ -36,7 +37,8 @@ struct trust_slot {
 	br_x509_minimal_context x509;
 	br_x509_decoder_context leaf;
 	int	 ncertificates;
-	int64_t	 expiry_unix_s;
+	int64_t	 expiry_unix_s, begin_unix_s;	/* of the server's own; 0: not seen */
+	unsigned int verdict;			/* BR_ERR_OK or BR_ERR_X509_... */
 	struct pin	 pin;
 };
 
@@ -200,6 +202,23 @@ trust_slot_expiry(const struct trust_slot *slot)
 	return (slot->expiry_unix_s);
 }
 
+enum trust_fault
+trust_slot_fault(const struct trust_slot *slot)
+{
+	switch (slot->verdict) {
+	case BR_ERR_OK:
+		return (TRUST_NO_FAULT);
+	case BR_ERR_X509_EXPIRED:
+		return (slot->begin_unix_s > clock_wall_s() ? TRUST_NOT_YET : TRUST_ENDED);
+	case BR_ERR_X509_BAD_SERVER_NAME:
+		return (TRUST_OTHER_NAME);
+	case BR_ERR_X509_NOT_TRUSTED:
+		return (TRUST_NO_ISSUER);
+	default:
+		return (TRUST_BAD_CHAIN);
+	}
+}
+
 static struct trust_slot *
 slot_of(const br_x509_class **vtable)
 {
@@ -212,6 +231,7 @@ start_chain(const br_x509_class **vtable, const char *server_name)
 	struct trust_slot *slot = slot_of(vtable);
 
 	slot->ncertificates = 0;
+	slot->verdict = BR_ERR_OK;
 	slot->x509.vtable->start_chain(&slot->x509.vtable, server_name);
 }
 
@@ -235,14 +255,22 @@ append(const br_x509_class **vtable, const unsigned char *bytes, size_t len)
 	slot->x509.vtable->append(&slot->x509.vtable, bytes, len);
 }
 
+static int64_t
+unix_s(uint32_t days, uint32_t seconds)
+{
+	return (((int64_t)days - DAYS_TO_1970) * 86400 + seconds);
+}
+
 static void
 end_cert(const br_x509_class **vtable)
 {
 	struct trust_slot *slot = slot_of(vtable);
 
-	if (slot->ncertificates == 1 && br_x509_decoder_get_pkey(&slot->leaf) != NULL)
-		slot->expiry_unix_s = ((int64_t)slot->leaf.notafter_days - DAYS_TO_1970) * 86400 +
-		    slot->leaf.notafter_seconds;
+	if (slot->ncertificates == 1 && br_x509_decoder_get_pkey(&slot->leaf) != NULL) {
+		slot->expiry_unix_s = unix_s(slot->leaf.notafter_days, slot->leaf.notafter_seconds);
+		slot->begin_unix_s = unix_s(slot->leaf.notbefore_days,
+		    slot->leaf.notbefore_seconds);
+	}
 	slot->x509.vtable->end_cert(&slot->x509.vtable);
 }
 
@@ -251,7 +279,8 @@ end_chain(const br_x509_class **vtable)
 {
 	struct trust_slot *slot = slot_of(vtable);
 
-	return (slot->x509.vtable->end_chain(&slot->x509.vtable));
+	slot->verdict = slot->x509.vtable->end_chain(&slot->x509.vtable);
+	return (slot->verdict);
 }
 
 static const br_x509_pkey *
@@ -284,7 +313,8 @@ trust_apply(struct trust *t, struct trust_slot *slot, void *tls)
 	for (id = br_sha1_ID; id <= br_sha512_ID; id++)
 		br_x509_minimal_set_hash(x, id, br_ssl_engine_get_hash(eng, id));
 	slot->vtable = &slot_class;
-	slot->expiry_unix_s = 0;
+	slot->expiry_unix_s = slot->begin_unix_s = 0;
+	slot->verdict = BR_ERR_OK;
 	br_ssl_engine_set_x509(eng, &slot->vtable);
 	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 	return (0);
@@ -378,7 +408,8 @@ trust_apply_pin(struct trust_slot *slot, const unsigned char pin[TRUST_PIN_SIZE]
 
 	slot->pin.vtable = &pin_class;
 	memcpy(slot->pin.want, pin, TRUST_PIN_SIZE);
-	slot->expiry_unix_s = 0;
+	slot->expiry_unix_s = slot->begin_unix_s = 0;
+	slot->verdict = BR_ERR_OK;
 	br_ssl_engine_set_x509(eng, &slot->pin.vtable);
 	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 }

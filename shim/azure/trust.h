@@ -31,6 +31,11 @@ void	trust_slot_free(struct trust_slot *);
 /* When the certificate of the slot's last new connection ends, Unix seconds; 0: none was seen. */
 int64_t	trust_slot_expiry(const struct trust_slot *);
 
+/* Why the slot's last new connection was not trusted. */
+enum trust_fault { TRUST_NO_FAULT, TRUST_ENDED, TRUST_NOT_YET, TRUST_OTHER_NAME, TRUST_NO_ISSUER,
+	TRUST_BAD_CHAIN };
+enum trust_fault trust_slot_fault(const struct trust_slot *);
+
 /* tls: BearSSL's br_ssl_client_context.  -1: there is no root to trust. */
 int	trust_apply(struct trust *, struct trust_slot *, void *tls);
 

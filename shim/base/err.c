@@ -117,6 +117,15 @@ static const char *const remedies[REMEDIES] = {
 	[REMEDY_CHECK_TLS] =
 	    "check the certificate of %r: set SSL_CERT_FILE to a bundle that has its issuer "
 	    "(a proxy that inspects TLS has its own)",
+	[REMEDY_CHECK_TLS_DATES] =
+	    "check the clock of this machine; if it is right, who runs %r has to renew the "
+	    "certificate",
+	[REMEDY_CHECK_TLS_NAME] =
+	    "check that %r leads to the right server (DNS, a firewall, a proxy that inspects "
+	    "TLS): the one that answers has a certificate for other names",
+	[REMEDY_CHECK_HANDSHAKE] =
+	    "check what is between this container and %r: a firewall that filters by name, a "
+	    "proxy, or a server without TLS 1.2 lets the connection begin, but no TLS handshake end",
 	[REMEDY_CHECK_ENDPOINT] =
 	    "check that %r is the right endpoint and that a firewall or proxy (HTTPS_PROXY, "
 	    "NO_PROXY) lets it through",

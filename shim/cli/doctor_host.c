@@ -214,23 +214,28 @@ judge(struct http_call *call, const struct http_response *res, int *ret_delay_ms
 
 /* ---- what came of it, stage by stage ----------------------------------- */
 
+/* That connections end before an answer is told of the connection. */
 enum stage { STAGE_DNS, STAGE_PROXY, STAGE_CONNECT, STAGE_TLS, STAGE_NONE };
 
 static enum stage
-failed_stage(const struct err *err)
+failed_stage(const struct http_response *r, const struct err *err)
 {
 	if (err->kind == ERR_NONE)
 		return (STAGE_NONE);
-	switch (err->remedy) {
-	case REMEDY_CHECK_DNS:
-		return (STAGE_DNS);
-	case REMEDY_CHECK_PROXY:
+	if (err->remedy == REMEDY_CHECK_PROXY)
 		return (STAGE_PROXY);
-	case REMEDY_CHECK_TLS:
+	switch (r->stage) {
+	case HTTP_AT_NAME:
+		return (STAGE_DNS);
+	case HTTP_AT_PROXY:
+		return (STAGE_PROXY);
+	case HTTP_AT_TLS:
 		return (STAGE_TLS);
-	default:
-		return (STAGE_CONNECT);
+	case HTTP_AT_CONNECT:
+	case HTTP_AT_ANSWER:
+		break;
 	}
+	return (STAGE_CONNECT);
 }
 
 /* The variable that libcurl takes the proxy from, with its value less user and password. */
@@ -378,7 +383,7 @@ doctor_ask_host(void *host, struct findings *out)
 
 	if (http_do(h->doctor->http, &call, &err) == 0)
 		err = ERR_EMPTY;
-	failed = failed_stage(&err);
+	failed = failed_stage(r, &err);
 	h->reached = failed == STAGE_NONE;
 	take_tenant(h, r);
 	tell_dns(h, r, out);

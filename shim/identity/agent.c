@@ -109,11 +109,26 @@ get_token_with_fetched(struct agent *a, const struct plan_identity *id, uint64_t
 	return (failed);
 }
 
+/* As long as init waits, before the job; then as long as it can be worth. */
+static int64_t
+token_deadline(struct agent *a)
+{
+	int64_t wait_ms = a->opt->first_wait_ms;
+	int is_ready;
+
+	pthread_mutex_lock(&a->lock);
+	is_ready = a->waiting == 0 || a->opt->was_ready;
+	pthread_mutex_unlock(&a->lock);
+	if (wait_ms <= 0 || wait_ms > TOKEN_WAIT_MS || is_ready)
+		wait_ms = TOKEN_WAIT_MS;
+	return (clock_ms() + wait_ms);
+}
+
 static int
 get_token(struct agent *a, const struct plan_identity *id, uint64_t newer_than,
     struct token *ret, struct err *err)
 {
-	int64_t deadline_ms = clock_ms() + TOKEN_WAIT_MS;
+	int64_t deadline_ms = token_deadline(a);
 
 	if (id->secret_from != SPEC_SECRET_HERE)
 		return (get_token_with_fetched(a, id, newer_than, deadline_ms, ret, err));
@@ -143,7 +158,7 @@ fetched_secret(struct agent *a, const struct plan_identity *id, uint64_t newer_t
 {
 	struct kept k = { .generation = 0 };
 
-	if (keeper_get(a->keeper, id, newer_than, clock_ms() + TOKEN_WAIT_MS, &k,
+	if (keeper_get(a->keeper, id, newer_than, token_deadline(a), &k,
 	    &cred->err) != 0)
 		return;
 	cred->kind = k.kind == SPEC_CRED_SAS ? WIRE_CRED_SAS : WIRE_CRED_SHARED_KEY;
@@ -322,7 +337,7 @@ first_tokens(struct agent *a, struct wire_cred *cred)
 	if (plan->nfiles_with_token == 0)
 		return;
 	a->files = tokenfiles_new(plan, a->opt->facts, a->opt->token_homes, a->cache, a->audit,
-	    a->opt->was_ready ? 0 : clock_ms() + TOKEN_WAIT_MS, &err);
+	    a->opt->was_ready ? 0 : token_deadline(a), &err);
 	if (a->files == NULL)
 		fail(a, &err);
 }

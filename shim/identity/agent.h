@@ -32,6 +32,7 @@ struct agent_options {
 	int		 job_fd;	/* asks for plan->variables_with_token; -1: nobody will */
 	int		 init_pid;	/* the root of the job's processes */
 	int		 life;		/* 0: the first; n: the n-th successor */
+	int64_t		 first_wait_ms;	/* for a token before WIRE_READY; 0: as at any time */
 	int		 was_ready;	/* an earlier life said WIRE_READY: the job may run */
 	struct vitals	*vitals;	/* to be kept up to date */
 };

@@ -1250,6 +1250,7 @@ start_workers(struct init *in, struct err *err)
 {
 	const struct init_options *opt = in->opt;
 	struct workers_options workers = { .plan = opt->plan, .facts = opt->facts,
+	    .start_ms = opt->start_ms,
 	    .spec = opt->spec, .audit_file = opt->audit_file };
 
 	report_phase(opt->report, supervise_state_name(SUP_PREPARING));

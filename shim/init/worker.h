@@ -81,6 +81,7 @@ struct workers_options {
 	struct facts	*facts;
 	struct spec	*spec;			/* secrets are moved out of it: safe.h */
 	const char	*audit_file;		/* NULL: none */
+	int64_t		 start_ms;		/* init waits so long without progress; <= 0: no bound */
 };
 
 struct workers {
@@ -107,6 +108,8 @@ struct workers {
  */
 void	worker_become(const char *name, enum confine_kind, uint64_t caps, const int *keep,
 	    size_t nkeep, pid_t init_pid);
+/* What may be waited for longest at the start, so that who failed tells why before init gives up. */
+int64_t	workers_first_wait_ms(const struct workers *);
 /*
  * Attach the mounts and fork all: the agent first, then one worker an access
  * that needs one.  On failure those already started are left to workers_stop.

@@ -15,6 +15,8 @@
 #include "mount/mountd.h"
 #include "mount/transfer.h"
 
+#define TELL_MS		1000	/* from a failure to its line in the log */
+
 static int64_t
 memory_share(const struct plan *plan)
 {
@@ -125,6 +127,16 @@ become(const struct workers *w, const struct worker *self, int init_fd, pid_t in
 		    files_caps(self->access, &w->opt.plan->tuning), keep, nkeep, init_pid);
 }
 
+int64_t
+workers_first_wait_ms(const struct workers *w)
+{
+	int64_t start_ms = w->opt.start_ms;
+
+	if (start_ms <= 0)
+		return (0);
+	return (start_ms > 2 * TELL_MS ? start_ms - TELL_MS : start_ms / 2);
+}
+
 static void __attribute__((noreturn))
 run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t init_pid)
 {
@@ -135,6 +147,7 @@ run_agent(const struct workers *w, const struct worker *self, int init_fd, pid_t
 	    .token_homes = w->token_homes, .job_fd = s->job_fd, .audit_fd = s->audit_fd,
 	    .init_pid = (int)init_pid,
 	    .broker_secret = &w->broker_secret, .life = self->life,
+	    .first_wait_ms = workers_first_wait_ms(w),
 	    .was_ready = self->was_ready, .vitals = self->vitals };
 	int *access_fds = mem_alloc((plan->naccesses + 1) * sizeof(*access_fds));
 	struct err err = ERR_EMPTY;
@@ -157,6 +170,7 @@ run_mount(const struct workers *w, const struct worker *self, int init_fd)
 	struct mountd_options mount = { .access = self->access, .fuse_fd = self->fds.fuse_fd,
 	    .init_fd = init_fd, .agent_fd = self->fds.ask_side, .state_fd = self->fds.state_fd,
 	    .life = self->life, .was_ready = self->was_ready,
+	    .first_wait_ms = workers_first_wait_ms(w),
 	    .memory_bytes = memory_share(w->opt.plan), .tuning = &w->opt.plan->tuning,
 	    .job_uid = w->opt.facts->uid, .job_gid = w->opt.facts->gid,
 	    .writable_root = self->access->action == PLAN_MOUNT_RW, .vitals = self->vitals };

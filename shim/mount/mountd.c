@@ -20,6 +20,7 @@
 #define TTL_READ_ONLY_MS	(60 * 60 * 1000)	/* inputs stand still while a job runs */
 #define TTL_WRITABLE_MS		(30 * 1000)		/* other nodes may write there as well */
 #define NEVER_MS		(10LL * 365 * 24 * 3600 * 1000)
+#define TELL_MS		1000	/* a request that fails says why before its reader gives up */
 #define FIRST_TIMEOUT_MS	(30 * 1000)	/* of the first listing: init waits for it */
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
@@ -381,7 +382,7 @@ make_reader(struct mountd *m, struct err *err)
 	int64_t rest = m->opt->memory_bytes / REST_PART;
 	struct blocks_options blocks = { .store = m->store,
 	    .memory_bytes = m->opt->memory_bytes - rest,
-	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms),
+	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms) + TELL_MS,
 	    .user_bytes = sizeof(struct reader_streams) };
 	struct session_options session = { .fuse_fd = m->opt->fuse_fd, .report = m->report,
 	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms), .ready = tell_ready, .arg = m };
@@ -440,10 +441,13 @@ probe(struct mountd *m, struct err *err)
 {
 	const struct plan_tuning *t = m->opt->tuning;
 	const struct plan_access *a = m->opt->access;
+	int64_t first_ms = m->opt->first_wait_ms;
 	struct arena mem = ARENA_EMPTY;
 
-	if (or_never(t->io_timeout_ms) > FIRST_TIMEOUT_MS)
-		store_set_timeout(m->store, FIRST_TIMEOUT_MS);
+	if (first_ms <= 0 || first_ms > FIRST_TIMEOUT_MS)
+		first_ms = FIRST_TIMEOUT_MS;
+	if (or_never(t->io_timeout_ms) > first_ms)
+		store_set_timeout(m->store, first_ms);
 	if (tree_probe(m->tree, !a->is_output, err) == 0) {
 		if (m->opt->tuning->acl)
 			access_of_root(m->tree);

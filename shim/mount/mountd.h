@@ -27,6 +27,7 @@ struct mountd_options {
 	int		 agent_fd;
 	int		 state_fd;	/* memfd that init keeps for a successor; empty at first */
 	int		 life;		/* 0: the first; n: the n-th successor on this fuse_fd */
+	int64_t		 first_wait_ms;	/* of the first request; 0: half a minute */
 	int		 was_ready;	/* an earlier life said WIRE_READY: the job may run */
 	int64_t		 memory_bytes;		/* this mount's share */
 	const struct plan_tuning *tuning;

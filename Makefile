@@ -22,7 +22,8 @@ endif
 
 sanitize_thread   := -fsanitize=thread
 sanitize_valgrind :=
-sanitize_coverage := --coverage -fprofile-update=atomic
+sanitize_coverage := --coverage -fprofile-update=atomic -O0 \
+                     -fno-builtin-fork -fno-builtin-execve -fno-builtin-execv
 sanitize_debug    := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 ifdef DEBUG

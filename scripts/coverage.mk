@@ -1,0 +1,19 @@
+# What the tests run of shim/ (docs/COVERAGE.md): scripts/coverage.sh counts by gcov, and tests/coverage/counters.c
+# says how it comes to know of processes that are killed, confined or another user's.
+
+.PHONY: coverage coverage-units
+
+coverage:  ## what the tests run of shim/: docs/COVERAGE.md, from an hour of suites
+	$(Q)scripts/coverage.sh
+
+coverage-units:  ## the same of the unit tests alone, on the terminal
+	$(Q)scripts/coverage.sh --units
+
+ifeq ($(mode),coverage)
+counters := $(O)/obj/tests/coverage/counters.o
+LDFLAGS  += $(counters) -Wl,-T,tests/coverage/counters.ld -Wl,--wrap=__gcov_exit -Wl,--build-id
+
+$(O)/amlshim.debug $(O)/azsim $(tests_unit) $(tests_bin): | $(counters)
+$(counters): CFLAGS := $(filter-out $(sanitize_coverage),$(CFLAGS)) \
+    -DCOUNTERS_DIR='"$(abspath $(O)/counters)"'
+endif

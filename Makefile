@@ -3,7 +3,8 @@
 #
 #   V=1        show the commands
 #   DEBUG=1    the host's gcc and libc with address and undefined sanitizers, in build/debug
-#   DEBUG=thread, valgrind, coverage   the same with the thread sanitizer, with none, counted by gcov
+#   DEBUG=thread, valgrind   the same with the thread sanitizer, with none
+#   DEBUG=coverage   the release, not optimised and counted by gcov (scripts/coverage.mk)
 #   BUILD=DIR  a build directory of one's own; the third-party libraries stay in build/
 
 VERSION      := 0.1.0
@@ -22,19 +23,16 @@ endif
 
 sanitize_thread   := -fsanitize=thread
 sanitize_valgrind :=
-sanitize_coverage := --coverage -fprofile-update=atomic -O0 \
-                     -fno-builtin-fork -fno-builtin-execve -fno-builtin-execv
 sanitize_debug    := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-ifdef DEBUG
-mode     := $(or $(filter thread valgrind coverage,$(DEBUG)),debug)
-O        := $(BUILD)/$(mode)
+mode := $(if $(DEBUG),$(or $(filter thread valgrind coverage,$(DEBUG)),debug))
+O    := $(BUILD)$(mode:%=/%)
+ifneq ($(filter-out coverage,$(mode)),)
 DEPS     := $(DEPS_BUILD)/debug/deps
 CC       := gcc
 LD_MODE  := -pie
 OPTIMISE := -O1 -fno-omit-frame-pointer $(sanitize_$(mode))
 else
-O        := $(BUILD)
 DEPS     := $(DEPS_BUILD)/deps
 CC       := $(DEPS)/bin/musl-gcc
 LD_MODE  := -static-pie

@@ -10,10 +10,12 @@ coverage-units:  ## the same of the unit tests alone, on the terminal
 	$(Q)scripts/coverage.sh --units
 
 ifeq ($(mode),coverage)
+# gcc would have fork() and exec write files and start anew.
+gcov     := --coverage -fprofile-update=atomic -O0 -fno-builtin-fork -fno-builtin-execve
+CFLAGS   += $(gcov)
 counters := $(O)/obj/tests/coverage/counters.o
 LDFLAGS  += $(counters) -Wl,-T,tests/coverage/counters.ld -Wl,--wrap=__gcov_exit -Wl,--build-id
 
 $(O)/amlshim.debug $(O)/azsim $(tests_unit) $(tests_bin): | $(counters)
-$(counters): CFLAGS := $(filter-out $(sanitize_coverage),$(CFLAGS)) \
-    -DCOUNTERS_DIR='"$(abspath $(O)/counters)"'
+$(counters): CFLAGS := $(filter-out $(gcov),$(CFLAGS)) -DCOUNTERS_DIR='"$(abspath $(O)/counters)"'
 endif

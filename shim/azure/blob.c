@@ -63,14 +63,17 @@ blob_url(const struct store *s, const char *name, const char *query, struct aren
 	return (url_at(s->root, s, name, query, mem));
 }
 
-/* A credential that was refused is refreshed once, by cred's rules. */
+/* A credential that was refused is refreshed, by cred's rules. */
 enum http_verdict
 blob_judge(struct store *s, uint64_t generation, const struct http_response *r,
     int *ret_delay_ms)
 {
 	if (r->status != 401 &&
-	    (r->status != 403 || strcmp(r->error_code, "AuthenticationFailed") != 0))
+	    (r->status != 403 || strcmp(r->error_code, "AuthenticationFailed") != 0)) {
+		if (r->status >= 200 && r->status < 300)
+			cred_accepted(s->auth.cred, generation);
 		return (http_default_verdict(r));
+	}
 	switch (cred_refused(s->auth.cred, generation)) {
 	case 1:
 		*ret_delay_ms = 0;

@@ -14,6 +14,8 @@
 #define RETRY_MIN_MS		500		/* the same, when little of its life is left */
 #define RETRY_NONE_MS		2000		/* the same, when there never was one */
 #define REFUSED_AGAIN_MS	(60 * 1000)	/* refused so young: it never was any good */
+#define WHIM_MS			(5 * 1000)	/* refusals of what was accepted: one in that time, */
+#define WHIMS_MAX		6		/* and so many at once */
 #define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
 #define THREAD_STACK		(256 * 1024)
 #define NEVER			INT64_MAX
@@ -33,6 +35,8 @@ struct cred {
 	int64_t		 refresh_ms;		/* ask again from here on */
 	int		 refused;		/* the current one was; the thread is to ask */
 	int		 born_of_refusal;
+	uint64_t	 accepted;		/* the service took this generation */
+	int64_t		 whims_ms;		/* WHIM_MS ahead of now for each of late */
 	uint64_t	 hopeless;		/* no better one can be had than this generation */
 	int64_t		 hopeless_until_ms;
 	int		 stopping;
@@ -129,6 +133,10 @@ settle(struct cred *c, int was_refused, int failed, uint64_t asked_for)
 	int64_t now_ms = clock_ms();
 
 	c->refused = 0;
+	if (was_refused && c->generation == asked_for && c->accepted == asked_for) {
+		c->generation++;	/* no better one, but it was good: once more */
+		c->born_ms = now_ms;
+	}
 	if (failed)
 		c->refresh_ms = c->generation > 0 ? retry_time(c->expires_unix_s) :
 		    clock_ms() + clock_jitter(RETRY_NONE_MS / 2, RETRY_NONE_MS);
@@ -329,18 +337,34 @@ has_expired(const struct cred *c)
 	return (c->expires_unix_s != 0 && clock_wall_s() >= c->expires_unix_s);
 }
 
+/* Services accept and refuse the same credential in turn; as a habit it is no whim any more. */
+static int
+is_habit(struct cred *c, int64_t now_ms)
+{
+	if (c->whims_ms < now_ms)
+		c->whims_ms = now_ms;
+	if (c->whims_ms - now_ms > (WHIMS_MAX - 1) * WHIM_MS)
+		return (1);
+	c->whims_ms += WHIM_MS;
+	return (0);
+}
+
 /* Lock held. */
 static int
 judge_refusal(struct cred *c, uint64_t generation)
 {
 	int64_t now_ms = clock_ms();
+	int is_young = c->born_of_refusal && now_ms - c->born_ms < REFUSED_AGAIN_MS &&
+	    !has_expired(c);
 
 	if (generation < c->generation)
 		return (1);
 	if (c->agent_fd < 0 || (c->hopeless == generation && now_ms < c->hopeless_until_ms) ||
-	    (c->born_of_refusal && now_ms - c->born_ms < REFUSED_AGAIN_MS && !has_expired(c)))
+	    (is_young && c->accepted != generation))
 		return (-1);
 	if (!c->refused) {
+		if (is_young && is_habit(c, now_ms))
+			return (-1);
 		c->refused = 1;
 		pthread_cond_broadcast(&c->changed);
 	}
@@ -356,4 +380,12 @@ cred_refused(struct cred *c, uint64_t generation)
 	verdict = judge_refusal(c, generation);
 	pthread_mutex_unlock(&c->lock);
 	return (verdict);
+}
+
+void
+cred_accepted(struct cred *c, uint64_t generation)
+{
+	pthread_mutex_lock(&c->lock);
+	c->accepted = generation > c->accepted ? generation : c->accepted;
+	pthread_mutex_unlock(&c->lock);
 }

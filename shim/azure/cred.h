@@ -40,8 +40,13 @@ void	cred_current(struct cred *, enum wire_cred_kind *ret_kind, uint64_t *ret_ge
 /*
  * The service refused this generation.  1: a newer one is there, try again now;
  * 0: it is being asked for, try again in a moment; -1: refreshing failed or gave
- * the same refusal twice: final.
+ * the same refusal twice: final.  One that was accepted before is not given up for
+ * one refusal: when no other is to be had it is tried once more, and one that was
+ * born of a refusal, accepted and then refused is replaced again, six times in
+ * half a minute.
  */
 int	cred_refused(struct cred *, uint64_t generation);
+/* The service took it. */
+void	cred_accepted(struct cred *, uint64_t generation);
 
 #endif

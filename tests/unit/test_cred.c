@@ -182,6 +182,70 @@ test_no_better_one(void)
 	stop(&a, c);
 }
 
+/* The newest credential is refused, if it was accepted before or not.  The verdict. */
+static int
+refuse_newest(struct cred *c, int was_accepted)
+{
+	uint64_t g;
+
+	text_of(c, &g);
+	if (was_accepted)
+		cred_accepted(c, g);
+	return (refused(c, g));
+}
+
+/* A service that accepts and refuses in turn: each refusal is answered, until it is a habit. */
+static void
+test_whims(void)
+{
+	static const struct step steps[] = {
+		{ WIRE_CRED_BEARER, "a", 3600, 0 }, { WIRE_CRED_BEARER, "b", 3600, 0 },
+		{ WIRE_CRED_BEARER, "c", 3600, 0 }, { WIRE_CRED_BEARER, "d", 3600, 0 },
+		{ WIRE_CRED_BEARER, "e", 3600, 0 }, { WIRE_CRED_BEARER, "f", 3600, 0 },
+		{ WIRE_CRED_BEARER, "g", 3600, 0 }, { WIRE_CRED_BEARER, "h", 3600, 0 },
+		{ WIRE_CRED_BEARER, "i", 3600, 0 },
+	};
+	struct agent a;
+	struct err err;
+	struct cred *c = start(&a, steps, 9, &err);
+	int i;
+
+	for (i = 0; i < 3; i++)
+		check_int(refuse_newest(c, 1), 1);
+	check_int(refuse_newest(c, 0), -1);	/* this one never was any good */
+	for (i = 0; i < 9 && refuse_newest(c, 1) == 1; i++)
+		;
+	check(i >= 3 && i <= 5);		/* and not for ever */
+	stop(&a, c);
+}
+
+/* What was good and is refused, and no other is to be had: once more. */
+static void
+test_once_more(void)
+{
+	static const struct step same[] = {
+		{ WIRE_CRED_SHARED_KEY, "key", 0, 0 }, { WIRE_CRED_SHARED_KEY, "key", 0, 0 },
+	};
+	static const struct step away[] = {
+		{ WIRE_CRED_BEARER, "one", 3600, 0 }, { WIRE_CRED_NONE, "IMDS is away", 0, 0 },
+	};
+	struct agent a;
+	struct err err;
+	struct cred *c = start(&a, same, 2, &err);
+	uint64_t g;
+
+	check_int(refuse_newest(c, 1), 1);
+	check_str(text_of(c, &g), "2 key");
+	check_int(refuse_newest(c, 0), -1);
+	stop(&a, c);
+
+	c = start(&a, away, 2, &err);
+	check_int(refuse_newest(c, 1), 1);
+	check_str(text_of(c, &g), "1 one");
+	check_int(refuse_newest(c, 0), -1);
+	stop(&a, c);
+}
+
 static void
 test_scheduled_refresh(void)
 {
@@ -346,6 +410,8 @@ main(void)
 	test_fixed();
 	test_refusal();
 	test_no_better_one();
+	test_whims();
+	test_once_more();
 	test_scheduled_refresh();
 	test_first();
 	test_patient();

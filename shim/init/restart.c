@@ -40,13 +40,19 @@ watch_interval_ms(int64_t bound_ms)
 	return (ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms);
 }
 
+void
+watch_begin(struct watch *w, int64_t now_ms)
+{
+	*w = (struct watch){ .looked_ms = now_ms };
+}
+
 int
 watch_look(struct watch *w, int64_t beat_ms, int64_t now_ms, int64_t bound_ms)
 {
 	int64_t gap_ms = now_ms - w->looked_ms, interval_ms = watch_interval_ms(bound_ms);
 
 	w->looked_ms = now_ms;
-	if (beat_ms == 0 || beat_ms != w->beat_ms) {
+	if (beat_ms != w->beat_ms) {
 		w->beat_ms = beat_ms;
 		w->silent_ms = 0;
 		return (0);

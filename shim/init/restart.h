@@ -41,6 +41,8 @@ struct watch {
 
 /* Of watching with that bound: how long to wait between two looks. */
 int64_t	watch_interval_ms(int64_t bound_ms);
+/* Its process begins: its first sign has to come in the same time. */
+void	watch_begin(struct watch *, int64_t now_ms);
 /* One look.  beat_ms 0: it has given none yet.  1: it is hung. */
 int	watch_look(struct watch *, int64_t beat_ms, int64_t now_ms, int64_t bound_ms);
 

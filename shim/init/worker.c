@@ -106,6 +106,7 @@ worker_fork(struct workers *w, struct worker *self, struct err *err)
 	self->fd = pair[0];
 	self->state = WORKER_STARTING;
 	self->restart.born_ms = clock_ms();
+	watch_begin(&self->watch, self->restart.born_ms);
 	self->again_ms = 0;
 	self->hung = 0;
 	self->untried = self->wants_new;

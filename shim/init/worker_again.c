@@ -78,22 +78,12 @@ workers_start_again(struct workers *w)
 	return (next_ms);
 }
 
+/* A successor from its birth on: what it hangs in before it is ready is as bad for the job. */
 static int
 is_watched(const struct worker *self)
 {
-	return (self->pid != 0 && (self->state == WORKER_READY || self->untried) &&
-	    !self->done && !self->hung);
-}
-
-/* What stands in that file may be a program that never says anything. */
-static int
-is_hung(struct worker *self, int64_t now_ms, int64_t bound_ms)
-{
-	if (!self->untried)
-		return (watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms,
-		    bound_ms));
-	self->watch.silent_ms = now_ms - self->restart.born_ms;
-	return (self->watch.silent_ms >= bound_ms);
+	return (self->pid != 0 && !self->done && !self->hung &&
+	    (self->state == WORKER_READY || (self->state == WORKER_STARTING && self->life > 0)));
 }
 
 int64_t
@@ -109,7 +99,7 @@ workers_watch(struct workers *w, int64_t bound_ms)
 		if (!is_watched(self))
 			continue;
 		watched = 1;
-		if (!is_hung(self, now_ms, bound_ms))
+		if (!watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms, bound_ms))
 			continue;
 		log_warning("%s, pid %d, has given no sign of life for %lld ms: SIGKILL",
 		    self->name, (int)self->pid, (long long)self->watch.silent_ms);

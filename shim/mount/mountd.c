@@ -315,10 +315,12 @@ wait_for_credential(struct mountd *m, struct err *err)
 	struct cred *c = cred_patient(m->opt->agent_fd, err);
 	int looks = 0;
 
-	while (c != NULL && !cred_wait(c, CRED_LOOK_MS) && !is_to_stop(m))
+	while (c != NULL && !cred_wait(c, CRED_LOOK_MS) && !is_to_stop(m)) {
+		atomic_store(&m->opt->vitals->beat_ms, clock_ms());
 		if (++looks == CRED_LOOKS_TOLD)
 			log_warning("there is no credential for its successor yet: who uses its "
 			    "files waits");
+	}
 	return (c);
 }
 

@@ -1,7 +1,13 @@
 /* restart: how long a successor waits, and when there is none any more. */
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "check.h"
 #include "init/restart.h"
+#include "init/worker.h"
 
 static void
 test_first_is_at_once(void)
@@ -86,16 +92,59 @@ test_hung(void)
 	check_int(watched(30000, 25000, 1000000), 0);
 }
 
+/* The first sign has to come in time, too; from then on the next. */
 static void
 test_no_beat_yet(void)
 {
-	struct watch w = { .looked_ms = 0 };
-	int64_t now;
-	int hung = 0;
+	struct watch w;
 
-	for (now = 0; now < 100000; now += 5000)
-		hung |= watch_look(&w, 0, now, 30000);
-	check_int(hung, 0);
+	watch_begin(&w, 1000000);
+	check_int(watch_look(&w, 0, 1005000, 30000), 0);
+	check_int(watch_look(&w, 0, 1010000, 30000), 0);
+	check_int(w.silent_ms, 10000);
+	check_int(watch_look(&w, 7, 1015000, 30000), 0);
+	check_int(w.silent_ms, 0);
+	watch_begin(&w, 2000000);
+	check_int(watch_look(&w, 0, 2000250, 1000), 0);
+	check_int(watch_look(&w, 0, 2000500, 1000), 0);
+	check_int(watch_look(&w, 0, 2000750, 1000), 0);
+	check_int(watch_look(&w, 0, 2001000, 1000), 1);
+}
+
+/* How the process of a worker in that state and life ended that never says anything. */
+static int
+end_of_silent(enum worker_state state, int life)
+{
+	struct vitals vitals = { .beat_ms = 0 };
+	struct worker self = { .name = "mount data", .state = state, .life = life,
+	    .vitals = &vitals };
+	struct workers all = { .list = &self, .n = 1 };
+	int64_t until_ms = clock_ms() + 500;
+	int status;
+
+	self.pid = fork();
+	if (self.pid == 0) {
+		for (;;)
+			pause();
+	}
+	watch_begin(&self.watch, clock_ms());
+	while (!self.hung && clock_ms() < until_ms) {
+		if (workers_watch(&all, 20) == 0)
+			break;
+		clock_sleep_ms(5);
+	}
+	kill(self.pid, SIGTERM);	/* not if it was killed before */
+	waitpid(self.pid, &status, 0);
+	return (WTERMSIG(status));
+}
+
+static void
+test_watched_from_birth(void)
+{
+	check_int(end_of_silent(WORKER_STARTING, 1), SIGKILL);
+	check_int(end_of_silent(WORKER_READY, 0), SIGKILL);
+	check_int(end_of_silent(WORKER_STARTING, 0), SIGTERM);	/* the start timeout's */
+	check_int(end_of_silent(WORKER_STOPPING, 1), SIGTERM);	/* the flush timeout's */
 }
 
 /* The container was frozen for an hour, us included: the worker has as long as ever. */
@@ -116,6 +165,7 @@ main(void)
 {
 	test_hung();
 	test_no_beat_yet();
+	test_watched_from_birth();
 	test_after_a_pause();
 	test_first_is_at_once();
 	test_crash_loop();

@@ -8,51 +8,19 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly amlshim=$PWD/build/amlshim azsim=$PWD/build/azsim work=$PWD/build/demo
-readonly user=8c9d1e5a-3b2f-4a6d-9e7c-1f0a2b3c4d5e tenant=72f988bf-0000-4000-8000-2d7cd011db47
-azsim_pid='' http='' https=''
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 finish() {
-	[ -z "$azsim_pid" ] || kill "$azsim_pid" 2>/dev/null || true
+	scripts/stand-in.sh stop "$work/azure"
 }
 trap finish EXIT
 
 [ "$(id -u)" = 0 ] || { echo "demo: run as root: it makes namespaces and mounts" >&2; exit 1; }
 mkdir -p "$work"
-scripts/apt-install.sh openssl util-linux ca-certificates
+scripts/apt-install.sh util-linux
 
-# A file out of a Debian package, without installing it and what it depends on.
-fetch_from_package() {
-	local package=$1 path=$2 to=$3
-	[ ! -s "$to" ] || return 0
-	mkdir -p "$work/deb"
-	(
-		cd "$work/deb"
-		apt-get download -q "$package" >/dev/null 2>&1 || { apt-get update -qq && apt-get download -q "$package"; } >/dev/null
-	)
-	dpkg-deb --fsys-tarfile "$work/deb/$package"_*.deb | tar -xO "$path" >"$to.new"
-	mv "$to.new" "$to"
-}
-
-start_azure() {
-	scripts/test-certs.sh "$work/certs" >/dev/null
-	rm -f "$work/ports"
-	"$azsim" --http 0 --https 0 --cert "$work/certs/server.pem" --key "$work/certs/server.key" \
-	    --port-file "$work/ports" --log "$work/requests.log" --max-life 300 --tenant "$tenant" \
-	    --account "name=contosodata,key=$(openssl rand -base64 64 | tr -d '\n'),tenant=$tenant" \
-	    --container contosodata/flowers --user "oid=$user,upn=ada@contoso.com" \
-	    --role "oid=$user,role=contributor,account=contosodata" &
-	azsim_pid=$!
-	for _ in $(seq 100); do
-		[ ! -s "$work/ports" ] || break
-		sleep 0.05
-	done
-	# shellcheck disable=SC1091
-	. "$work/ports"
-}
-
-write_specs() {
+write_job() {
 	cat >"$work/job.yml" <<-'YAML'
 		$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json
 		type: command
@@ -66,13 +34,17 @@ write_specs() {
 		  means: {type: uri_folder, path: azureml://datastores/flowers/paths/results/}
 		identity: {type: user_identity}
 	YAML
-	cat >"$work/datastore.yml" <<-YAML
-		name: flowers
-		type: azure_blob
-		account_name: contosodata
-		container_name: flowers
-		endpoint: localhost:$https
-	YAML
+}
+
+# A file out of a Debian package, without installing it.
+fetch_busybox() {
+	[ ! -s "$work/busybox" ] || return 0
+	mkdir -p "$work/deb"
+	(
+		cd "$work/deb"
+		apt-get download -q busybox-static >/dev/null 2>&1 || { apt-get update -qq && apt-get download -q busybox-static; } >/dev/null
+	)
+	dpkg-deb --fsys-tarfile "$work/deb"/busybox-static_*.deb | tar -xO ./bin/busybox >"$work/busybox"
 }
 
 result_in_store() {
@@ -81,11 +53,12 @@ result_in_store() {
 	"$azsim" ctl "$http" DELETE /_azsim/blob/contosodata/flowers/results/petal-length.txt >/dev/null
 }
 
-fetch_from_package python3-sklearn ./usr/lib/python3/dist-packages/sklearn/datasets/data/iris.csv "$work/iris.csv"
-start_azure
-write_specs
-"$azsim" ctl "$http" PUT /_azsim/blob/contosodata/flowers/iris/iris.csv "$work/iris.csv" >/dev/null
-export OBO_ENDPOINT="http://127.0.0.1:$http/OBO/token" SSL_CERT_FILE="$work/certs/ca.pem"
+scripts/stand-in.sh stop "$work/azure"	# one that was interrupted
+scripts/stand-in.sh start "$work/azure" >/dev/null
+write_job
+cp "$work/azure/datastore.yml" "$work/datastore.yml"
+http=$(cat "$work/azure/port")
+export OBO_ENDPOINT="http://127.0.0.1:$http/OBO/token" SSL_CERT_FILE="$work/azure/ca.pem"
 
 say "The plan: amlshim plan --job job.yml --datastore datastore.yml"
 "$amlshim" plan --job "$work/job.yml" --datastore "$work/datastore.yml" --cache-dir "$work/cache" --root "$work/mnt"
@@ -100,13 +73,13 @@ result_in_store
 
 if docker info >/dev/null 2>&1; then
 	say "The job in Docker: an image of amlshim and busybox, ENTRYPOINT [\"/sbin/amlshim\", \"--\"]"
-	fetch_from_package busybox-static ./bin/busybox "$work/busybox"
+	fetch_busybox
 	rm -rf "$work/image"
 	mkdir -p "$work/image/sbin" "$work/image/bin" "$work/image/etc" "$work/image/tmp" "$work/image/mnt"
 	cp "$amlshim" "$work/image/sbin/amlshim"
 	install -m 755 "$work/busybox" "$work/image/bin/busybox"
 	for tool in sh awk tee; do ln -s busybox "$work/image/bin/$tool"; done
-	cp "$work/certs/ca.pem" "$work/image/etc/ca.pem"
+	cp "$work/azure/ca.pem" "$work/image/etc/ca.pem"
 	tar -C "$work/image" -c . | docker import -c 'ENTRYPOINT ["/sbin/amlshim", "--"]' - amlshim-demo >/dev/null
 	docker run --rm --network host --device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined \
 	    -e AMLSHIM_JOB="$(cat "$work/job.yml")" -e AMLSHIM_DATASTORES="$(cat "$work/datastore.yml")" \

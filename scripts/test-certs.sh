@@ -1,5 +1,5 @@
 #!/bin/bash
-# test-certs.sh DIR: certificates for test servers on loopback, valid for ten years.
+# test-certs.sh DIR [NAME...]: certificates for test servers on loopback, valid for ten years.
 #
 # ca.pem                          two roots, EC P-256 and RSA 2048: give it to the client
 # server.pem, server.key          EC P-256 leaf under the EC root, and its key
@@ -13,7 +13,7 @@
 # self.pem        has no issuer but itself
 #
 # Names: localhost, 127.0.0.1, ::1, and any one label under test.local, blob.test.local,
-# dfs.test.local, vault.localhost. Does nothing while the files in DIR verify. The roots' keys are
+# dfs.test.local, vault.localhost; and each NAME. Does nothing while the files in DIR verify. The roots' keys are
 # thrown away: who trusts ca.pem trusts these leaves and nothing else.
 set -euo pipefail
 
@@ -28,6 +28,7 @@ die()
 # All that openssl reads: a minimal system has no configuration of its own.
 write_config()
 {
+	local name n=5
 	cat >config <<-'END'
 		[req]
 		distinguished_name = dn
@@ -56,14 +57,19 @@ write_config()
 		[elsewhere]
 		subjectAltName = DNS:elsewhere.invalid
 	END
+	for name in "${names[@]}"; do
+		n=$((n + 1))
+		echo "DNS.$n = $name"
+	done >>config
 }
 
 usable()
 {
-	local leaf=$1 of_cert of_key
-	openssl verify -CAfile "$dir/ca.pem" -verify_hostname localhost "$leaf.pem" &&
-	    openssl verify -CAfile "$dir/ca.pem" -verify_hostname any.vault.localhost "$leaf.pem" &&
-	    openssl x509 -in "$leaf.pem" -noout -checkend "$renew_s" || return 1
+	local leaf=$1 of_cert of_key name
+	for name in localhost any.vault.localhost "${names[@]}"; do
+		openssl verify -CAfile "$dir/ca.pem" -verify_hostname "$name" "$leaf.pem" || return 1
+	done
+	openssl x509 -in "$leaf.pem" -noout -checkend "$renew_s" || return 1
 	of_cert=$(openssl x509 -in "$leaf.pem" -noout -pubkey) || return 1
 	of_key=$(openssl pkey -in "$leaf.key" -pubout) || return 1
 	[ "$of_cert" = "$of_key" ]
@@ -126,9 +132,10 @@ make_refused()
 	    make_bad stranger strange-ca leaf 20240101000000Z 20900101000000Z
 } >>log 2>&1
 
-[ $# -eq 1 ] || die "usage: test-certs.sh DIR"
+[ $# -ge 1 ] || die "usage: test-certs.sh DIR [NAME...]"
 command -v openssl >/dev/null || die "openssl is missing"
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
+names=("${@:2}")
 exec 9>"$dir/.lock"
 flock -w 60 9 || die "another run in $dir does not end"
 if all_usable; then

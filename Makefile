@@ -175,7 +175,8 @@ $(BUILD)/%-packages: Makefile scripts/apt-install.sh
 	    $(if $(filter %/debug/deps,$(@D)),debug,release) $(@D)
 
 # Written only when they would change: objects depend on the flags, the archive on its members.
-$(O)/flags: words = $(CC) $(CFLAGS) $(LDFLAGS) $(LIBS)
+# Where the tree lies changes no object (-ffile-prefix-map): one that was copied with its objects is built.
+$(O)/flags: words = $(CC) $(subst $(CURDIR),,$(CFLAGS)) $(LDFLAGS) $(LIBS)
 $(O)/members: words = $(sources)
 $(FUZZ)/flags: words = $(FUZZ_CFLAGS)
 $(O)/flags $(O)/members $(FUZZ)/flags: FORCE

@@ -2,8 +2,9 @@
 # stand-in.sh start|stop|get NAME [DIR]: a stand-in for Azure on this machine, for a first try.
 #
 # start  starts build/azsim on loopback: the Blob service with the account contosodata, the token endpoint of
-#        Azure ML's compute for the person who submitted the job (ada@contoso.com), and Fisher's iris data, from
-#        Debian's python3-sklearn, as iris/iris.csv in the container flowers. It ends by itself after two hours
+#        Azure ML's compute for the person who submitted the job (ada@contoso.com), a virtual machine's for its own
+#        identity, and Fisher's iris data, from Debian's python3-sklearn, as iris/iris.csv in the container flowers.
+#        It ends by itself after two hours
 # get    prints what is called NAME in that container
 # stop   ends it
 #
@@ -17,6 +18,7 @@ set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 readonly azsim=$scripts/../build/azsim life_s=7200 start_timeout_s=30
 readonly user=8c9d1e5a-3b2f-4a6d-9e7c-1f0a2b3c4d5e tenant=72f988bf-0000-4000-8000-2d7cd011db47
+readonly machine=5b7d9e1f-0000-4000-8000-0a213f2a7c1e
 
 die()
 {
@@ -62,7 +64,8 @@ launch()
 		exec setsid "$azsim" --http 0 --https 0 --cert "$dir/certs/server.pem" --key "$dir/certs/server.key" \
 		    --port-file "$dir/ports" --log "$dir/requests.log" --max-life $life_s --tenant $tenant \
 		    --account "name=contosodata,key=$key,tenant=$tenant" --container contosodata/flowers \
-		    --user "oid=$user,upn=ada@contoso.com" --role "oid=$user,role=contributor,account=contosodata"
+		    --user "oid=$user,upn=ada@contoso.com" --role "oid=$user,role=contributor,account=contosodata" \
+		    --identity "kind=system,oid=$machine" --role "oid=$machine,role=contributor,account=contosodata"
 	) </dev/null >"$dir/log" 2>&1 &
 	echo $! >"$dir/pid"
 	until [ -s "$dir/ports" ]; do

@@ -156,7 +156,7 @@ print(joblib.load('/d/model.joblib').predict(numpy.loadtxt('/d/digits/$1', delim
 	assert_equal "$predicted" "$(predict_directly part-00.csv)"
 }
 
-# docker as the README's reader has it: here nothing can be fetched, the base is another, the store is
+# docker as the reader has it: here nothing can be fetched, the base is another, the store is
 # the host's, and so is the identity.  amlshim's own image is built from the source elsewhere.
 readme_docker() {
 	cat >"$T/bin/docker" <<-'END'
@@ -176,13 +176,13 @@ readme_docker() {
 	chmod +x "$T/bin/docker"
 }
 
-@test "README: the block about the two images, as written" {
+@test "docs/CONTAINERS.md: the block about the two images, as written" {
 	mkdir "$T/bin"
 	readme_docker
 	REAL=$(command -v docker) MORE=$T/more LABEL=$docker_label
 	export REAL MORE LABEL
 	printf '%s\n' -v "$STORE_CA:/ca.pem:ro" -e SSL_CERT_FILE=/ca.pem "${job_env[@]/#/--env=}" >"$MORE"
-	sed -n '/^<!-- images:/,/^<!-- end of images/p' "$jobs_top/README.md" | sed '1,2d;$d' | sed '$d' >"$T/block.sh"
+	sed -n '/^<!-- images:/,/^<!-- end of images/p' "$jobs_top/docs/CONTAINERS.md" | sed '1,2d;$d' | sed '$d' >"$T/block.sh"
 	[ "$(grep -c docker "$T/block.sh")" -ge 7 ]
 	ln -s "$jobs_top/images" "$T/images"
 	cd "$T"

@@ -19,6 +19,7 @@ setup_file() {
 
 teardown_file() {
 	[ -n "${README_TAGS-}" ] || return 0
+	"$BATS_TEST_DIRNAME/../scripts/stand-in.sh" stop "$BATS_FILE_TMPDIR/stand-in"
 	docker_cleanup
 	[ ! -s "$README_TAGS" ] || sort -u "$README_TAGS" | xargs docker rmi -f >/dev/null
 }
@@ -112,4 +113,88 @@ readers_docker() {
 	assert_in "$out" "as       the submitting user (OBO_ENDPOINT)"
 	assert_in "$out" " 0 failed"
 	assert_equal "$(cd "$T/copy" && git status --short 2>/dev/null || true)" ""
+}
+
+# ---- docs/RECIPES.md
+
+# A base with the property that the recipe is about: NAME [DOCKERFILE-LINE...].
+base_like() {
+	local name=$1
+	docker image inspect "$name" >/dev/null 2>&1 && return 0
+	shift
+	{ echo "FROM $IMAGES_BASE"; printf '%s\n' "$@"; } |
+	    DOCKER_BUILDKIT=0 docker build -q --network none -t "$name" - >/dev/null 2>&1
+	echo "$name" >>"$README_TAGS"
+}
+
+recipe_bases() {
+	local name
+	base_as python:3.12-slim
+	base_as mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04
+	base_like gcr.io/distroless/python3-debian12 'ENTRYPOINT ["/usr/bin/python3"]' \
+	    'RUN ["python3", "-c", "import os; [os.remove(d + s) for d in (\"/bin/\", \"/usr/bin/\") for s in (\"sh\", \"bash\", \"dash\", \"rbash\") if os.path.lexists(d + s)]"]'
+	# shellcheck disable=SC2016 # the $@ is the script's
+	base_like nvidia/cuda:12.6.3-runtime-ubuntu24.04 'ENV LD_LIBRARY_PATH=/usr/local/nvidia/lib' \
+	    'RUN mkdir /opt/nvidia && printf "#!/bin/bash\necho banner\nexec \"\$@\"\n" >/opt/nvidia/nvidia_entrypoint.sh && chmod +x /opt/nvidia/*' \
+	    'ENTRYPOINT ["/opt/nvidia/nvidia_entrypoint.sh"]'
+	base_like condaforge/miniforge3:24.11.3-2 'RUN mkdir -p /opt/conda/envs/train/bin && ln -s $(readlink -f /usr/bin/python3) /opt/conda/envs/train/bin/python3 && rm /usr/bin/python3' \
+	    'ENTRYPOINT ["tini", "--"]'
+	docker image inspect amlshim >/dev/null 2>&1 || echo amlshim >>"$README_TAGS"
+	docker_scratch_image amlshim "$AMLSHIM=/sbin/amlshim"
+}
+
+# stand_in: as the README starts it; $fuse and $here are the reader's. One for the file's tests.
+stand_in() {
+	export STAND_IN=$BATS_FILE_TMPDIR/stand-in
+	fuse="--device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined"
+	here="--network host --env-file $STAND_IN/env -v $STAND_IN/ca.pem:/ca.pem:ro"
+	export fuse here
+	mkdir -p "$STAND_IN"
+	[ -s "$STAND_IN/iris.csv" ] ||
+	    docker run --rm --label "$docker_label" --network none "$IMAGES_BASE" cat /usr/lib/python3/dist-packages/sklearn/datasets/data/iris.csv >"$STAND_IN/iris.csv"
+	scripts/stand-in.sh start "$STAND_IN" >/dev/null
+}
+
+# The reader's folder: train.py and job.yml of the quick start.
+readers_folder() {
+	local file
+	mkdir -p "$1"
+	for file in train.py job.yml; do
+		marked quick-start README.md | awk -v head="cat >$file <<'END'" '$0 == head { inside = 1; next } /^END$/ { inside = 0 } inside' >"$1/$file"
+		[ -s "$1/$file" ]
+	done
+	cp "$TOOLS/scratchjob" "$1/job"
+}
+
+# docker as the reader has it, but that a build may not ask for a network.
+recipe_docker() {
+	readers_docker
+	sed -i 's/^more=()$/&\n[ "$1" != build ] || { shift; DOCKER_BUILDKIT=0 exec "$REAL" build -q --network none "$@"; }/' "$T/bin/docker"
+}
+
+@test "docs/RECIPES.md: each recipe builds and runs as written" {
+	local name names want
+	recipe_bases
+	stand_in
+	recipe_docker
+	names=$(sed -n 's/^<!-- recipe: \(.*\) -->$/\1/p' docs/RECIPES.md)
+	[ "$(wc -w <<<"$names")" -ge 9 ]
+	assert_equal "$(grep -c '^```dockerfile$' docs/RECIPES.md)" "$(grep -c '^docker build' docs/RECIPES.md)"
+	for name in $names; do
+		echo "recipe $name"
+		readers_folder "$T/$name"
+		sed -n "/^<!-- recipe: $name -->/,/^<!-- end of recipe: $name -->/p" docs/RECIPES.md >"$T/$name/recipe"
+		fenced dockerfile <"$T/$name/recipe" >"$T/$name/Dockerfile"	# empty for one that only runs otherwise
+		fenced sh <"$T/$name/recipe" >"$T/$name/run.sh"
+		sed -n 's/^docker build -t \([^ ]*\).*/\1/p' "$T/$name/run.sh" >>"$README_TAGS"
+		run_status 0 env -C "$T/$name" "PATH=$T/bin:$PATH" bash -eu run.sh
+		case $name in
+		scratch) want="copied $(wc -c <"$STAND_IN/iris.csv") bytes, pid is not 1, parent 1" ;;
+		init) want='parent 1' ;;
+		*) want='139 of 150 flowers recognised' ;;
+		esac
+		assert_in "$out" "$want"
+	done
+	run_status 2 docker run --rm --label "$docker_label" $here -e AMLSHIM_FUSE=copy -e AMLSHIM_JOB='{command: echo $HOME | cat}' distroless
+	assert_in "$err" "neither /bin/bash nor /bin/sh"
 }

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #define FILE_BUCKETS	1024
 #define TIMEOUT_MS	(5 * 60 * 1000)
 #define KEEPING_PART	4	/* of the pool: what may wait for the disk */
+#define LEND_MAX	64	/* chunks that go or come at once: 16 MiB */
 
 _Static_assert(DISK_CHUNK == BLOCKS_CHUNK, "a chunk is the unit of both");
 
@@ -46,6 +48,7 @@ struct fetch {
 
 struct blocks {
 	struct blocks_options opt;
+	_Atomic int64_t	 memory;		/* of chunks that are not lent; written with the lock */
 	/*
 	 * Guards everything below and the structs above, but for a chunk's memory:
 	 * pending pages belong to their fetch, valid ones do not change while pinned.
@@ -883,6 +886,12 @@ blocks_ahead(struct blocks *b, struct blocks_file *f, int64_t from, int64_t unti
 
 /* ---- the pool ------------------------------------------------------------------------ */
 
+static void
+note_memory(struct blocks *b)
+{
+	atomic_store(&b->memory, (int64_t)chunks_usable(&b->chunks) * BLOCKS_CHUNK);
+}
+
 struct blocks *
 blocks_new(const struct blocks_options *o, struct err *err)
 {
@@ -895,6 +904,7 @@ blocks_new(const struct blocks_options *o, struct err *err)
 		free(b);
 		return (NULL);
 	}
+	note_memory(b);
 	b->chunks.left = on_left;
 	b->chunks.arg = b;
 	pthread_mutex_init(&b->lock, NULL);
@@ -933,7 +943,20 @@ blocks_free(struct blocks *b)
 int64_t
 blocks_memory(const struct blocks *b)
 {
-	return ((int64_t)b->chunks.n * BLOCKS_CHUNK);
+	return (atomic_load_explicit(&b->memory, memory_order_relaxed));
+}
+
+void
+blocks_lend(struct blocks *b, int64_t bytes)
+{
+	size_t least = BLOCKS_MEMORY_MIN / BLOCKS_CHUNK, want = (size_t)(bytes / BLOCKS_CHUNK);
+
+	pthread_mutex_lock(&b->lock);
+	if (want > b->chunks.n - least)
+		want = b->chunks.n - least;
+	chunks_lend(&b->chunks, want, LEND_MAX);
+	note_memory(b);
+	pthread_mutex_unlock(&b->lock);
 }
 
 void
@@ -942,7 +965,7 @@ blocks_counts(struct blocks *b, struct blocks_counts *ret)
 	pthread_mutex_lock(&b->lock);
 	*ret = b->counts;
 	ret->evicted = b->chunks.evicted;
-	ret->chunks = (int64_t)b->chunks.n;
+	ret->chunks = (int64_t)chunks_usable(&b->chunks);
 	ret->idle_chunks = (int64_t)(b->chunks.read.n + b->chunks.unread.n);
 	pthread_mutex_unlock(&b->lock);
 }

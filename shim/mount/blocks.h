@@ -57,8 +57,13 @@ struct blocks_options {
 struct blocks *blocks_new(const struct blocks_options *, struct err *);
 /* Waits for what is under way.  Every file must be closed. */
 void	blocks_free(struct blocks *);
-/* Bytes of the pool. */
+/* Bytes of the pool, without those that are lent. */
 int64_t	blocks_memory(const struct blocks *);
+/*
+ * So many bytes of the pool are needed elsewhere, but for BLOCKS_MEMORY_MIN of it.  Called now and then:
+ * each time some of it goes, or comes back.
+ */
+void	blocks_lend(struct blocks *, int64_t bytes);
 
 /*
  * The file with this key, opened once more, or NULL: not known.  A file is known

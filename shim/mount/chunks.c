@@ -81,11 +81,11 @@ victim(struct chunks *cs, int ahead)
 {
 	struct chunk *c;
 
-	if (ahead && cs->free.n + cs->read.n <= cs->n / RESERVE) {
+	if (ahead && cs->free.n + cs->read.n <= chunks_usable(cs) / RESERVE) {
 		c = cs->unread.head;
 		if (c == NULL || clock_ms() - c->touched_ms < STALE_MS)
 			return (NULL);
-	} else if (cs->read.n > KEEP + cs->n / KEEP_PART) {
+	} else if (cs->read.n > KEEP + chunks_usable(cs) / KEEP_PART) {
 		c = cs->read.head;
 	} else if ((c = cs->free.head) == NULL && (c = cs->read.head) == NULL &&
 	    (c = cs->unread.head) == NULL)
@@ -113,6 +113,23 @@ chunks_get(struct chunks *cs, struct chunk_owner *o, int64_t index, int ahead)
 	*p = c;
 	o->nchunks++;
 	return (c);
+}
+
+void
+chunks_lend(struct chunks *cs, size_t want, size_t most)
+{
+	size_t have = cs->lent.n;
+	struct chunk *c;
+
+	for (; have < want && most > 0 && (c = victim(cs, 0)) != NULL; have++, most--) {
+		madvise(c->memory, BLOCKS_CHUNK, MADV_DONTNEED);
+		list_add(&cs->lent, c);
+	}
+	for (; have > want && most > 0; have--, most--) {
+		c = cs->lent.head;
+		list_remove(c);
+		list_add(&cs->free, c);
+	}
 }
 
 size_t

@@ -11,6 +11,8 @@
  * processor's caches), else a free one, else what was read, else what was
  * fetched ahead and not read.  For reading ahead an eighth stays, and what is
  * unread is taken only when it is old: its reader has ended.
+ *
+ * Chunks can be lent to who needs memory for something else: theirs goes back to the kernel.
  */
 
 #include <stddef.h>
@@ -52,7 +54,7 @@ struct chunks {
 	size_t		 n;
 	struct chunk	**hash;
 	size_t		 hash_mask;
-	struct chunk_list free, read, unread;
+	struct chunk_list free, read, unread, lent;
 	int64_t		 evicted;
 	/* An owner has no chunk any more. */
 	void		(*left)(void *arg, struct chunk_owner *);
@@ -75,11 +77,20 @@ chunk_is_missing(const struct chunk *c, int64_t page)
 	return (((c->valid | c->pending) & chunk_bit(page)) == 0);
 }
 
+/* Those that are not lent. */
+static inline size_t
+chunks_usable(const struct chunks *cs)
+{
+	return (cs->n - cs->lent.n);
+}
+
 struct chunk *chunks_find(const struct chunks *, const struct chunk_owner *, int64_t index);
 /* Made if it is not there; NULL: no room (ahead: for reading ahead).  It may be in a list. */
 struct chunk *chunks_get(struct chunks *, struct chunk_owner *, int64_t index, int ahead);
 /* How many could be had for a reader now. */
 size_t	chunks_room(const struct chunks *);
+/* Towards so many lent, by at most so many; those in use stay. */
+void	chunks_lend(struct chunks *, size_t want, size_t most);
 void	chunks_pin(struct chunk *);
 /* 1: nobody has it pinned any more. */
 int	chunks_unpin(struct chunks *, struct chunk *);

@@ -252,6 +252,7 @@ look(void *arg, int64_t now_ms, int64_t moved)
 	v->open_files = state_count(m->state, STATE_HANDLE);
 	v->dirty_files = m->writer != NULL ? writer_dirty(m->writer) : 0;
 	touch_locks(m);
+	blocks_lend(m->blocks, state_memory(m->state));
 	if (moved != m->moved || l.oldest_long_ms == 0) {
 		m->moved = moved;
 		m->moved_ms = now_ms;

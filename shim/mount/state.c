@@ -277,6 +277,17 @@ state_bytes(const struct state *st)
 	return (st->used);
 }
 
+int64_t
+state_memory(const struct state *st)
+{
+	int64_t bytes = (int64_t)st->shared->units * (int64_t)sizeof(struct unit);
+	int kind;
+
+	for (kind = 0; kind < STATE_KINDS; kind++)
+		bytes += (int64_t)st->shared->top[kind] * (int64_t)sizeof(struct head);
+	return (bytes);
+}
+
 void *
 state_room(struct state *st)
 {

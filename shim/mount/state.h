@@ -77,6 +77,8 @@ void	*state_object(const struct state *, enum state_kind, uint64_t id);
 
 /* Bytes of records in use. */
 int64_t	state_bytes(const struct state *);
+/* Bytes of memory that it has taken: what the most records at one time needed. */
+int64_t	state_memory(const struct state *);
 
 /* Room of inflight.c, zeroed at first. */
 #define STATE_ROOM	((size_t)192 << 20)

@@ -12,13 +12,14 @@
 #define MIB	((int64_t)1 << 20)
 
 static struct blocks *pool;
+static int64_t pool_bytes = 16 * MIB;
 static struct disk *disk;
 static char disk_dir[64];
 
 static void
 new_pool(void)
 {
-	struct blocks_options o = { .store = store_new(NULL, NULL), .memory_bytes = 16 * MIB,
+	struct blocks_options o = { .store = store_new(NULL, NULL), .memory_bytes = pool_bytes,
 	    .timeout_ms = 10000, .user_bytes = 16, .disk = disk };
 	struct err err = ERR_EMPTY;
 
@@ -312,6 +313,49 @@ test_eviction(void)
 	blocks_close(pool, f);
 	check(blocks_find(pool, 2) == NULL);
 	end();
+}
+
+/* What is left of the pool when so much of it is wanted elsewhere, and a file goes through it. */
+static int64_t
+left_beside(struct blocks_file *f, int64_t lent)
+{
+	int64_t offset, before;
+	int i, ok = 1;
+
+	for (i = 0; i < 8; i++) {
+		before = blocks_memory(pool);
+		blocks_lend(pool, lent);
+		ok &= blocks_memory(pool) >= before - 16 * MIB;	/* a step at a time */
+	}
+	for (offset = 0; offset < 80 * MIB; offset += MIB)
+		ok &= read_ok(f, offset, (size_t)MIB);
+	check(ok);
+	return (blocks_memory(pool));
+}
+
+/* Memory of the pool that something else takes goes, and comes back; what is pinned stays. */
+static void
+test_lend(void)
+{
+	struct blocks_span s;
+	struct blocks_file *f;
+	struct err err;
+
+	pool_bytes = 64 * MIB;
+	begin();
+	fake_put_pattern("f", 80 * MIB);
+	f = open_blob("f", 1);
+	check_int(left_beside(f, 0), 64 * MIB);
+	check_int(left_beside(f, 20 * MIB), 44 * MIB);
+	check_int(read_span(f, 70 * MIB, (size_t)MIB, 71 * MIB, &s, 5000, &err), 0);
+	check_int(left_beside(f, 1000 * MIB), 16 * MIB);
+	check(is_pattern(&s));
+	blocks_put(pool, &s);
+	check_int(left_beside(f, 3 * MIB), 61 * MIB);
+	check_int(left_beside(f, 0), 64 * MIB);
+	blocks_close(pool, f);
+	end();
+	pool_bytes = 16 * MIB;
 }
 
 /* All is pinned: a reader waits for room, and gets it. */
@@ -746,6 +790,7 @@ main(void)
 	test_stretch();
 	test_join();
 	test_eviction();
+	test_lend();
 	test_room();
 	test_interrupt();
 	test_failure();

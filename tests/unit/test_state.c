@@ -62,6 +62,7 @@ test_records(void)
 	before = state_bytes(st);
 	check_int(state_put(st, STATE_NODE, b, large.data, large.len), 0);
 	check(state_bytes(st) - before < 11000);
+	check(state_memory(st) >= state_bytes(st) && state_memory(st) < 12000);
 	state_close(st);
 
 	st = opened(fd);
@@ -70,6 +71,7 @@ test_records(void)
 	check_int(*state_word(st, STATE_NODE, a), 7);
 	state_drop(st, STATE_NODE, b);
 	check_int(state_bytes(st), 64);
+	check(state_memory(st) > 10000);	/* it is not given back */
 	state_close(st);
 
 	st = opened(fd);

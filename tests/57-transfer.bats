@@ -364,6 +364,44 @@ upload_script() {
 	assert_in "$err" "not in this output"
 }
 
+# Many links lead through one that changes all the time; who made it lives on while they are uploaded.
+@test "upload: a link that changes meanwhile brings nothing out that is not in this output" {
+	local out=$T/job/mnt/outputs/out flipper
+	mkdir -p "$T/away"
+	echo SECRET >"$T/away/data"
+	cat >"$T/flip.py" <<-'END'
+		import os, sys, time
+		out, away = sys.argv[1:]
+		while not os.path.exists(out + "/ready"):
+		    time.sleep(0.01)
+		os.chdir(out)
+		end = time.monotonic() + 60
+		try:
+		    while time.monotonic() < end:
+		        for target in ("here", away):
+		            os.symlink(target, "new")
+		            os.rename("new", "way")
+		except OSError:
+		    pass
+	END
+	cat >"$T/script.sh" <<-'END'
+		cd "$1"
+		mkdir here && echo data >here/data && ln -s here way && ln -s /etc/hostname leads-away
+		for i in $(seq 1000); do ln -s way/data l$i; done
+		touch ready
+		while [ ! -L new ]; do :; done
+	END
+	upload_job "$T/script.sh"
+	rm -rf "$out"
+	python3 "$T/flip.py" "$out" "$T/away" 3>&- &
+	flipper=$!
+	job_run 123 plain
+	kill "$flipper" && wait "$flipper" || true
+	store_node "$BATS_TEST_DIRNAME/sdk/tree.mjs" "data/$PREFIX" "$T/theirs"
+	cmp "$T/theirs/here/data" <(echo data)
+	refute grep -rl SECRET "$T/theirs"
+}
+
 # ---- direct
 
 @test "direct: the address as it is, and nothing local is made" {

@@ -348,20 +348,32 @@ static const struct pool_ops file_ops = { file_open, file_piece, file_close, fil
 
 static void	walk(struct upload *, int, const char *, int);
 
-/* A link to a regular file inside the target counts as that file. */
+static int
+path_of(int fd, char ret[PATH_MAX])
+{
+	char link[64];
+	ssize_t n;
+
+	str_format(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret, PATH_MAX - 1);
+	if (n <= 0)
+		return (-1);
+	ret[n] = '\0';
+	return (0);
+}
+
+/*
+ * A link to a regular file inside the target counts as that file.  Where it is and what it is
+ * are asked of one descriptor: links change while who made them lives.
+ */
 static int
 link_stays_inside(struct upload *u, int dir_fd, const char *name, struct stat *st)
 {
-	char link[PATH_MAX], path[PATH_MAX], root[PATH_MAX], resolved[PATH_MAX];
-	ssize_t n;
+	auto_close int fd = openat(dir_fd, name, O_PATH | O_CLOEXEC);
+	char root[PATH_MAX], path[PATH_MAX];
 
-	str_format(link, sizeof(link), "/proc/self/fd/%d/%s", dir_fd, name);
-	str_format(path, sizeof(path), "/proc/self/fd/%d", u->t.target_fd);
-	n = readlink(path, root, sizeof(root) - 1);
-	if (n <= 0 || realpath(link, resolved) == NULL || fstatat(dir_fd, name, st, 0) != 0)
-		return (0);
-	root[n] = '\0';
-	return (str_starts(resolved, root) && resolved[n] == '/');
+	return (fd >= 0 && fstat(fd, st) == 0 && path_of(u->t.target_fd, root) == 0 &&
+	    path_of(fd, path) == 0 && str_starts(path, root) && path[strlen(root)] == '/');
 }
 
 static void

@@ -8,6 +8,7 @@
 
 load helpers
 load lib/mounts
+load lib/faults
 
 FAULTS_SECONDS=${FAULTS_SECONDS:-300}
 FAULTS_SEED=${FAULTS_SEED:-20261128}
@@ -29,22 +30,6 @@ setup() {
 teardown() {
 	usage_cleanup
 	jobs_cleanup
-}
-
-# One account's share of faults: each of the storage service's answers can be any of these.
-fail_one_in_a_hundred() { # ACCOUNT
-	local path=/$1/
-	azsim_fault path="$path" percent=1 status=503 code=ServerBusy
-	azsim_fault path="$path" percent=1 status=503 code=ServerBusy retry_after=1
-	azsim_fault path="$path" percent=1 status=500 code=InternalError
-	azsim_fault path="$path" percent=1 status=500 code=OperationTimedOut
-	azsim_fault path="$path" percent=1 reset=1
-	azsim_fault path="$path" percent=1 lose=1
-	azsim_fault path="$path" percent=1 delay=700
-	azsim_fault path="$path" percent=1 truncate=0 method=GET
-	azsim_fault path="$path" percent=1 truncate=30000 method=GET
-	azsim_fault path="$path" percent=1 stall=2000 op=GetBlob
-	azsim_fault path="$path" percent=1 stall=600000 op=GetBlob count=3
 }
 
 known_content() { # DIR

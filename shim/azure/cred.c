@@ -14,7 +14,7 @@
 #define RETRY_MIN_MS		500		/* the same, when little of its life is left */
 #define RETRY_NONE_MS		2000		/* the same, when there never was one */
 #define REFUSED_AGAIN_MS	(60 * 1000)	/* refused so young: it never was any good */
-#define WHIM_MS			(5 * 1000)	/* refusals of what was accepted: one in that time, */
+#define WHIM_MS			(5 * 1000)	/* of what was accepted: one in that time, */
 #define WHIMS_MAX		6		/* and so many at once */
 #define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
 #define THREAD_STACK		(256 * 1024)

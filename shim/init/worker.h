@@ -148,8 +148,8 @@ void	workers_begin_again(struct worker *, int from_file);
 /* Start those whose time has come.  When the next one's comes; 0: there is none. */
 int64_t	workers_start_again(struct workers *);
 /*
- * Kill those that are ready, or successors, and have given no sign of life for so long.  When to look again; 0:
- * there is nobody to watch.
+ * Kill those that are ready, or successors, and have given no sign of life for so long.  When
+ * to look again; 0: there is nobody to watch.
  */
 int64_t	workers_watch(struct workers *, int64_t bound_ms);
 /*

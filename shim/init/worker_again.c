@@ -99,7 +99,8 @@ workers_watch(struct workers *w, int64_t bound_ms)
 		if (!is_watched(self))
 			continue;
 		watched = 1;
-		if (!watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms, bound_ms))
+		if (!watch_look(&self->watch, atomic_load(&self->vitals->beat_ms), now_ms,
+		    bound_ms))
 			continue;
 		log_warning("%s, pid %d, has given no sign of life for %lld ms: SIGKILL",
 		    self->name, (int)self->pid, (long long)self->watch.silent_ms);

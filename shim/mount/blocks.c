@@ -48,7 +48,7 @@ struct fetch {
 
 struct blocks {
 	struct blocks_options opt;
-	_Atomic int64_t	 memory;		/* of chunks that are not lent; written with the lock */
+	_Atomic int64_t	 memory;		/* of chunks not lent; written with the lock */
 	/*
 	 * Guards everything below and the structs above, but for a chunk's memory:
 	 * pending pages belong to their fetch, valid ones do not change while pinned.

@@ -60,8 +60,8 @@ void	blocks_free(struct blocks *);
 /* Bytes of the pool, without those that are lent. */
 int64_t	blocks_memory(const struct blocks *);
 /*
- * So many bytes of the pool are needed elsewhere, but for BLOCKS_MEMORY_MIN of it.  Called now and then:
- * each time some of it goes, or comes back.
+ * So many bytes of the pool are needed elsewhere, but for BLOCKS_MEMORY_MIN of it.  Called now
+ * and then: each time some of it goes, or comes back.
  */
 void	blocks_lend(struct blocks *, int64_t bytes);
 

@@ -343,6 +343,15 @@ blob_delete(struct store *s, const char *name, struct err *err)
 	return (rc);
 }
 
+/* What was to be made as a directory was there. */
+int
+blob_is_file(struct store *s, const char *name)
+{
+	struct store_attr attr;
+
+	return (blob_head(s, name, &attr, NULL, NULL) == 0 && !attr.is_dir);
+}
+
 static int
 blob_mkdir(struct store *s, const char *name, struct err *err)
 {
@@ -358,8 +367,10 @@ blob_mkdir(struct store *s, const char *name, struct err *err)
 	blob_op_condition(&op, "*");
 	rc = blob_op_run(&op, &e);
 	if (rc != 0 && (op.call.response.status == 412 ||
-	    strcmp(op.call.response.error_code, "BlobAlreadyExists") == 0))
-		rc = 0;
+	    strcmp(op.call.response.error_code, "BlobAlreadyExists") == 0)) {
+		if ((rc = -blob_is_file(s, name)) != 0)
+			e.sys_errno = EEXIST;
+	}
 	if (rc != 0 && err != NULL)
 		*err = e;
 	blob_op_done(&op);

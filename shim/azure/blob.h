@@ -82,6 +82,9 @@ int	blob_find_hns(struct store *, const char *near);
 int	blob_head(struct store *, const char *name, struct store_attr *ret,
 	    struct http_response *ret_response, struct err *);
 
+/* 1: a file has that name, no directory. */
+int	blob_is_file(struct store *, const char *name);
+
 /* The operations of blob_backend that stand in other files than blob.c; as in store.h. */
 int	blob_list(struct store *, const char *prefix, int delimited, int max_results,
 	    store_entry_fn *, void *arg, struct err *);

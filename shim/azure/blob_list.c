@@ -620,9 +620,19 @@ follow(struct listing *l, page_fn *fn, void *arg, struct err *err)
 }
 
 /*
- * Flat accounts refuse to tell permissions: 400, before any entry.  Who asks does not always
- * know what kind it is; then it is known.
+ * Flat accounts refuse to tell permissions: 400 InvalidQueryParameterValue, before any entry (List
+ * Blobs, "include=permissions"; Azure/azure-storage-fuse asks so, too).  Another 400 says nothing
+ * of the account.
  */
+static int
+is_refused_as_flat(const struct listing *l)
+{
+	const struct http_response *r = &l->fetches[0].op.call.response;
+
+	return (r->status == 400 && strcmp(r->error_code, "InvalidQueryParameterValue") == 0);
+}
+
+/* Who asks does not always know what kind it is; then it is known. */
 static int
 follow_either(struct listing *l, page_fn *fn, void *arg, struct err *err)
 {
@@ -630,7 +640,7 @@ follow_either(struct listing *l, page_fn *fn, void *arg, struct err *err)
 	int knew = atomic_load(&l->store->namespace) != NAMESPACE_UNKNOWN;
 	int rc = follow(l, fn, arg, &e);
 
-	if (rc != 0 && l->with_access && !knew && e.http_status == 400) {
+	if (rc != 0 && l->with_access && !knew && is_refused_as_flat(l)) {
 		atomic_store(&l->store->namespace, NAMESPACE_FLAT);
 		l->with_access = 0;
 		blob_op_done(&l->fetches[0].op);
@@ -808,9 +818,8 @@ blob_probe(struct store *s, const char *prefix, struct err *err)
 }
 
 /*
- * A listing with permissions needs no more than a reader's rights; a flat account answers
- * 400 (Azure/azure-storage-fuse component/azstorage/block_blob.go asks so, too), and one
- * that answers names the type of each entry if it is hierarchical.  Azurite answers, and
+ * A listing with permissions needs no more than a reader's rights; a flat account refuses it, and
+ * one that answers names the type of each entry if it is hierarchical.  Azurite answers, and
  * does not: nothing is known then until there is an entry.
  */
 int
@@ -823,7 +832,7 @@ blob_find_hns(struct store *s, const char *near)
 		return (0);
 	listing_init(&l, s, near, 0, 1);
 	l.with_access = 1;
-	if (follow(&l, stop_at_once, NULL, &e) != 0 ? e.http_status == 400 :
+	if (follow(&l, stop_at_once, NULL, &e) != 0 ? is_refused_as_flat(&l) :
 	    l.page.n > 0 && !store_hns(s))
 		atomic_store(&s->namespace, NAMESPACE_FLAT);
 	listing_done(&l);

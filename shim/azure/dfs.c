@@ -54,7 +54,7 @@ dfs_mkdir(struct store *s, const char *name, struct err *err)
 	blob_op_condition(&op, "*");
 	rc = blob_op_run(&op, &e);
 	if (rc != 0 && has_code(&op, "PathAlreadyExists"))
-		rc = 0;
+		rc = -blob_is_file(s, name);
 	if (rc != 0 && err != NULL)
 		*err = e;
 	blob_op_done(&op);

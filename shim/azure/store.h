@@ -235,7 +235,7 @@ int	store_set_props(struct store *, const char *name, const char *props, int met
 int	store_delete(struct store *, const char *name, struct err *);
 /*
  * A directory, or on flat accounts what stands for one: a zero-length blob with
- * hdi_isfolder=true.  Existing is success.
+ * hdi_isfolder=true.  Existing is success.  fails: EEXIST, a file has that name
  */
 int	store_mkdir(struct store *, const char *name, struct err *);
 /*

@@ -879,6 +879,9 @@ refusing(struct origin_conn *c)
 
 	if (strstr(path, "missing") != NULL)
 		return (answer(c, 404, "x-ms-error-code: BlobNotFound\r\n", ""));
+	if (strstr(path, "there") != NULL && !is_put)
+		return (answer(c, 200, strstr(path, "folder") != NULL ?
+		    "ETag: \"f\"\r\nx-ms-meta-hdi_isfolder: true\r\n" : "ETag: \"f\"\r\n", ""));
 	if (strstr(path, "there") != NULL)
 		return (answer(c, 409, "x-ms-error-code: BlobAlreadyExists\r\n", ""));
 	if (strstr(path, "nowhere") != NULL)
@@ -909,9 +912,11 @@ test_rest(void)
 	check_int(store_delete(s, "missing", &err), 0);
 	check_int(store_delete(s, "nowhere", &err), -1);
 	check_int(err.kind, ERR_NOT_FOUND);
-	check_int(store_mkdir(s, "there", &err), 0);
+	check_int(store_mkdir(s, "folder-there", &err), 0);
+	check_int(store_mkdir(s, "file-there", &err), -1);
+	check_int(err.sys_errno, EEXIST);
 	check_int(store_mkdir(s, "new", &err), 0);
-	check_str(said[4], "PUT /data/new [*]");	/* what kind it is was asked for once */
+	check_str(said[7], "PUT /data/new [*]");	/* what kind it is was asked for once */
 	check_int(store_mkdir(s, "nowhere", &err), -1);
 	check_int(store_create_container(s, &err), 0);
 	atomic_store(&step, 0);

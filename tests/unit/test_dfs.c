@@ -269,6 +269,9 @@ denied(struct origin_conn *c)
 static enum origin_end
 in_the_way(struct origin_conn *c)
 {
+	if (strcmp(c->http.req.method, "HEAD") == 0)
+		return (answer(c, 200, strstr(c->http.req.path, "directory") != NULL ?
+		    "x-ms-resource-type: directory\r\n" : "x-ms-resource-type: file\r\n", ""));
 	return (refuse(c, 409, "PathAlreadyExists"));
 }
 
@@ -303,7 +306,9 @@ test_refused(void)
 	s = begin(in_the_way);
 	check_int(store_rename(s, &r, NULL, &err), -1);
 	check_int(refusal_errno(&err), EEXIST);
-	check_int(store_mkdir(s, "d", &err), 0);	/* that one may be there */
+	check_int(store_mkdir(s, "directory", &err), 0);	/* that one may be there */
+	check_int(store_mkdir(s, "file", &err), -1);
+	check_int(refusal_errno(&err), EEXIST);
 	store_free(s);
 }
 
@@ -350,13 +355,13 @@ test_modes(void)
 
 static const char *listing;		/* NULL: permissions are refused */
 static int listing_status;
+static const char *listing_code = "InvalidQueryParameterValue";
 
 static enum origin_end
 unknown_kind(struct origin_conn *c)
 {
 	if (strcmp(c->http.req.method, "GET") == 0 && listing_status != 200)
-		return (refuse(c, listing_status, listing_status == 400 ?
-		    "InvalidQueryParameterValue" : "AuthorizationPermissionMismatch"));
+		return (refuse(c, listing_status, listing_code));
 	if (strcmp(c->http.req.method, "GET") == 0)
 		return (answer(c, 200, NULL, listing));
 	return (answer(c, 201, NULL, ""));
@@ -403,7 +408,11 @@ test_kind(void)
 	check_int(again, 0);
 	check_int(rename_on(LISTING(""), 200, &again), 1);
 	check_int(again, 1);
+	listing_code = "AuthorizationPermissionMismatch";
 	check_int(rename_on(NULL, 403, &again), 1);
+	check_int(again, 1);
+	listing_code = "InvalidHeaderValue";	/* that is about something else */
+	check_int(rename_on(NULL, 400, &again), 1);
 	check_int(again, 1);
 	/* Any listing tells. */
 	listing = LISTING(FILE_WITH("<ResourceType>file</ResourceType>"));

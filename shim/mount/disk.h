@@ -44,7 +44,7 @@ struct disk_entry;
 struct disk_options {
 	const char	*dir;			/* made if missing; must be ours alone */
 	int64_t		 bytes;			/* bound */
-	int64_t		 reserve_bytes;		/* free space that stays; 0: 150 MB */
+	int64_t		 reserve_bytes;		/* free space that stays; < 0: 150 MB */
 	const char	*place;			/* account and container: a part of each key */
 	unsigned int	 queue;			/* chunks; 0: DISK_QUEUE */
 	/* What a person should know; is_bad: something is broken.  From any thread. */

@@ -357,7 +357,7 @@ disk_new(const struct disk_options *o, struct err *err)
 	d->place = mem_strdup(o->place);
 	d->dir_fd = d->state_fd = -1;
 	d->fds_max = fds_max();
-	if (d->opt.reserve_bytes == 0)
+	if (d->opt.reserve_bytes < 0)	/* nobody said */
 		d->opt.reserve_bytes = PLAN_DISK_RESERVE;
 	d->size = o->queue != 0 ? o->queue : DISK_QUEUE;
 	d->queue = mem_alloc(d->size * sizeof(*d->queue));

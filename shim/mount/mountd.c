@@ -366,7 +366,7 @@ make_disk(struct mountd *m)
 	const struct plan_tuning *t = m->opt->tuning;
 	auto_buf struct buf place = BUF_EMPTY;
 	struct disk_options disk = { .dir = t->disk_cache, .bytes = t->disk_cache_bytes,
-	    .reserve_bytes = t->disk_free_bytes > 0 ? t->disk_free_bytes : 0,
+	    .reserve_bytes = t->disk_free_bytes,
 	    .note = tell_disk, .kept = blocks_kept };
 	struct err err = ERR_EMPTY;
 	char line[1024];

@@ -481,7 +481,10 @@ json_tuning(struct json_out *o, const struct plan_tuning *t)
 			continue;
 		json_out_key(o, plan_knob_name((enum plan_knob)knob));
 		json_out_begin(o, '{');
-		json_out_kint(o, "value", plan_tuning_value(t, (enum plan_knob)knob));
+		if (knob == KNOB_UMASK)		/* no number that people write: octal */
+			json_out_kstring(o, "value", text);
+		else
+			json_out_kint(o, "value", plan_tuning_value(t, (enum plan_knob)knob));
 		json_out_kstring(o, "from", t->from[knob] != NULL ? t->from[knob] : "default");
 		json_out_end(o, '}');
 	}

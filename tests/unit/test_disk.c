@@ -527,7 +527,7 @@ test_full(void)
 		return;
 	}
 	for (round = 0; round < 2; round++) {
-		d = begin_with(64 * MIB, round == 0 ? 1 : 3 * MIB, 0);
+		d = begin_with(64 * MIB, round == 0 ? 0 : 3 * MIB, 0);
 		e = disk_open(d, round == 0 ? "f" : "g", "\"1\"", 20 * MIB);
 		keep(d, e, 20 * MIB, 0, 60, 0);
 		disk_counts(d, &n);

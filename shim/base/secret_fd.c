@@ -11,6 +11,10 @@
 
 #include "base/mem.h"
 
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret	447	/* the same on every machine; musl has it for some */
+#endif
+
 static const char op[] = "keep secrets for the agent";
 
 /* How many there are, their lengths, then their texts, each with a NUL. */
@@ -61,7 +65,8 @@ fill(int fd, struct secret *const *list, size_t n)
 int
 secret_fd_new(struct secret *const *list, size_t n, struct err *err)
 {
-	int fd = (int)syscall(SYS_memfd_secret, FD_CLOEXEC);
+	/* mm/secretmem.c wants O_CLOEXEC; the FD_CLOEXEC of memfd_secret(2) is refused. */
+	int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
 
 	if (fd >= 0)			/* may be more than we may lock: then the other way */
 		fd = fill(fd, list, n);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -103,6 +104,22 @@ wiping(void)
 	secret_wipe(NULL, 0);
 }
 
+/* The memory is memfd_secret(2)'s if this kernel gives any; its number is the same everywhere. */
+static int
+is_as_secret_as_can_be(int fd)
+{
+	long probe = syscall(447, 0);
+	char path[32], name[64] = "";
+
+	if (probe < 0)
+		return (1);
+	close((int)probe);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (readlink(path, name, sizeof(name) - 1) < 0)
+		return (0);
+	return (strstr(name, "secretmem") != NULL);
+}
+
 /* What a later child finds; and not the process that made it. */
 static void
 kept_for_children(void)
@@ -117,6 +134,7 @@ kept_for_children(void)
 	check_int(secret_set(&other, "x", 1, &e), 0);
 	fd = secret_fd_new(in, 3, &e);
 	check(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	check(is_as_secret_as_can_be(fd));
 	secret_done(&key);
 	secret_done(&other);
 	for (life = 0; life < 2; life++) {

@@ -20,6 +20,11 @@ setup_file() {
 teardown_file() {
 	[ -n "${README_TAGS-}" ] || return 0
 	"$BATS_TEST_DIRNAME/../scripts/stand-in.sh" stop "$BATS_FILE_TMPDIR/stand-in"
+	if [ -s "$BATS_FILE_TMPDIR/cluster" ]; then
+		. "$BATS_FILE_TMPDIR/cluster"
+		images_remove
+		jobs_end
+	fi
 	docker_cleanup
 	[ ! -s "$README_TAGS" ] || sort -u "$README_TAGS" | xargs docker rmi -f >/dev/null
 }
@@ -197,4 +202,146 @@ recipe_docker() {
 	done
 	run_status 2 docker run --rm --label "$docker_label" $here -e AMLSHIM_FUSE=copy -e AMLSHIM_JOB='{command: echo $HOME | cat}' distroless
 	assert_in "$err" "neither /bin/bash nor /bin/sh"
+}
+
+# ---- images/kubernetes, images/azureml
+
+# A store and an application with a federated credential, as Kubernetes has it: once for the file.
+cluster() {
+	[ ! -s "$BATS_FILE_TMPDIR/cluster" ] || { . "$BATS_FILE_TMPDIR/cluster"; return 0; }
+	CLUSTER_APP=$(sed -n 's|.*azure.workload.identity/client-id: ||p' images/kubernetes/workload-identity.yaml)
+	jobs_begin --app "client_id=$CLUSTER_APP,oid=$USER_OID,federated=of-the-kubelet"
+	images_build >/dev/null
+	images_data
+	NPM_DIR=$(scripts/npm-tools.sh)
+	declare -p CLUSTER_APP NPM_DIR IMAGES_AMLSHIM TRAINING INFERENCE ${!AZSIM_*} | sed 's/^declare -[^ ]*/declare -gx/' >"$BATS_FILE_TMPDIR/cluster"
+	. "$BATS_FILE_TMPDIR/cluster"
+}
+
+# The manifests as words of docker run, in $pods/NAME.args; their datastore is azsim's.
+pods() {
+	local name
+	pods=$T/pods
+	mkdir -p "$pods/secrets/digits-datastores"
+	echo of-the-kubelet >"$pods/azure-identity-token"
+	mknod -m 666 "$T/fuse" c 10 229
+	env NPM_DIR="$NPM_DIR" FUSE_DEVICE="$T/fuse" IMAGE_training="$TRAINING" IMAGE_inference="$INFERENCE" \
+	    AZURE_TENANT_ID="$AZSIM_TENANT" AZURE_AUTHORITY_HOST="https://localhost:$AZSIM_HTTPS_PORT/" \
+	    node "$BATS_TEST_DIRNAME/sdk/pod.mjs" "$pods" images/kubernetes/*.yaml >"$T/names"
+	store_use azsim
+	job_as key
+	job_datastore | sed '1s/.*/name: digits/' >"$pods/secrets/digits-datastores/digits.yml"
+	sed -i "s/contosodata/$AZSIM_ACCOUNT/; s/container_name: .*/container_name: data\nendpoint: $STORE_HOST/" \
+	    "$pods/configmaps/digits-datastores/digits.yml"
+	chmod -R a+rX "$pods"
+}
+
+# pod_words NAME: $words are those of docker run.
+pod_words() {
+	mapfile -t words <"$pods/$1.args"
+	words=(--label "$docker_label" --network host -v "$STORE_CA:/ca.pem:ro" -e SSL_CERT_FILE=/ca.pem "${words[@]}")
+}
+
+@test "kubernetes: the manifests are what the API's schemas take, and unknown fields and wrong types are not" {
+	NPM_DIR=$(scripts/npm-tools.sh)
+	export NPM_DIR
+	awk 'FNR == 1 && NR > 1 { print "---" } { print }' images/kubernetes/*.yaml >"$T/all.yaml"
+	run_status 0 node "$BATS_TEST_DIRNAME/sdk/kubernetes.mjs" "$T/all.yaml"
+	assert_equal "$out" "Job, ConfigMap, Job, Job, Service, Deployment, ServiceAccount, ConfigMap, Job: valid"
+	sed 's/readOnlyRootFilesystem/readOnlyRootFilesystemm/; s/replicas: 2/replicas: two/' images/kubernetes/serving.yaml >"$T/bad.yaml"
+	run_status 1 node "$BATS_TEST_DIRNAME/sdk/kubernetes.mjs" "$T/bad.yaml"
+	assert_in "$out" "replicas must be integer"
+	assert_in "$out" "'\"readOnlyRootFilesystemm\"' does not exist"
+}
+
+@test "kubernetes: the containers of the jobs run: workload identity, privileged, a device, copies, keys" {
+	local name
+	cluster
+	pods
+	for name in $(grep ^train "$T/names"); do
+		echo "job $name"
+		pod_words "$name"
+		azsim_ctl DELETE "/_azsim/blob/$AZSIM_ACCOUNT/data/models/1/metrics.json" >/dev/null || true
+		run_status 0 docker run --rm "${words[@]}"
+		assert_in "$out" "accuracy 0.99"
+		azsim_get data/models/1/metrics.json | grep -q accuracy
+	done
+	assert_equal "$(sort "$T/names" | xargs)" "serve train train-with-copies train-with-device train-with-keys"
+	# Status 121, for which podFailurePolicy gives up: the credential is not there.
+	azsim_app "client_id=$CLUSTER_APP" federated=of-another
+	pod_words train
+	run_status 121 docker run --rm "${words[@]}"
+	assert_in "$err" "az identity federated-credential create"
+}
+
+@test "kubernetes: serving is probed, stays in reach while it drains, and ends within its grace period" {
+	local container probe
+	cluster
+	pods
+	azsim_app "client_id=$CLUSTER_APP" federated=of-the-kubelet
+	sed -i s/AMLSHIM_DRAIN=10s/AMLSHIM_DRAIN=3s/ "$pods/serve.args"
+	pod_words serve
+	container=$(docker run -d "${words[@]}")
+	[ "$(wc -l <"$pods/serve.probes")" = 3 ]
+	# shellcheck disable=SC2046 # words
+	wait_for 120 docker exec "$container" $(head -n 1 "$pods/serve.probes")
+	while read -r probe; do
+		# shellcheck disable=SC2086 # words
+		run_status 0 docker exec "$container" $probe </dev/null
+	done <"$pods/serve.probes"
+	run_status 0 curl -sf -d "{\"data\": [[$(seq -s, 64)]]}" http://127.0.0.1:5001/score
+	[[ $out =~ ^\[[0-9]\]$ ]]
+	docker stop "$container" >/dev/null 3>&- &
+	wait_for 30 refute_ready "$container"
+	run_status 0 curl -sf http://127.0.0.1:5001/
+	wait %%
+	assert_equal "$(docker wait "$container")" 0
+}
+
+refute_ready() {
+	docker exec "$1" /sbin/amlshim healthcheck --live && ! docker exec "$1" /sbin/amlshim healthcheck
+}
+
+# environments FILE...: each has a name, and either an image or a folder with its Dockerfile; no field that is not known.
+environments() {
+	NPM_DIR=$NPM_DIR node - "$@" <<-'END'
+		const { join, dirname } = require('path');
+		const fs = require('fs');
+		const yaml = require(join(process.env.NPM_DIR, 'node_modules/js-yaml'));
+		const known = ['$schema', 'name', 'version', 'description', 'tags', 'image', 'build', 'conda_file', 'os_type', 'inference_config'];
+		for (const file of process.argv.slice(2)) {
+		  const e = yaml.load(fs.readFileSync(file, 'utf8'));
+		  const odd = Object.keys(e).filter((k) => !known.includes(k));
+		  if (odd.length || !e.name || !e.$schema.endsWith('/environment.schema.json') || !e.image === !e.build)
+		    throw new Error(`${file}: ${odd}`);
+		  if (e.build)
+		    fs.accessSync(join(dirname(file), e.build.path, e.build.dockerfile_path));
+		  for (const [name, route] of Object.entries(e.inference_config ?? {}))
+		    if (!/^(liveness|readiness|scoring)_route$/.test(name) || !Number.isInteger(route.port) || route.path[0] !== '/')
+		      throw new Error(`${file}: ${name}`);
+		}
+	END
+}
+
+@test "Azure ML: the environments are complete, job and deployment plan, and the job's command trains in its image" {
+	local command
+	cluster
+	environments images/azureml/environment.yml images/azureml/environment-inference.yml
+	sed 's/^image:/imag:/' images/azureml/environment-inference.yml >"$T/environment.yml"
+	refute environments "$T/environment.yml" 2>/dev/null
+	store_use azsim
+	job_as fallback
+	images_variables
+	run_status 0 env -i "PATH=$PATH" "${job_env[@]}" "$AMLSHIM" plan --job images/azureml/deployment.yml --datastore "$T/digits.yml" -- python3 serve.py
+	assert_in "$out" "AZUREML_MODEL_DIR=/var/azureml-app/azureml-models/digits/1"
+	assert_in "$out" "readiness  http://127.0.0.1:5001/"
+	run_status 0 env -i "PATH=$PATH" "${job_env[@]}" "$AMLSHIM" plan --job images/azureml/job.yml
+	# As the platform does it: a shell in the container runs the job's command.
+	command=$(sed -n 's/^command: \([^#]*\).*/\1/p' images/azureml/job.yml)
+	[[ $command = /sbin/amlshim* ]]
+	run_status 0 docker run --rm --label "$docker_label" --network host --device /dev/fuse --cap-add SYS_ADMIN \
+	    --security-opt apparmor=unconfined "${variables[@]}" -e AMLSHIM_JOB=/app/job.yml --tmpfs /run/code/outputs -w /run/code \
+	    --entrypoint /bin/bash "$TRAINING" -c "$command && cat outputs/amlshim.json"
+	assert_in "$out" "accuracy 0.99"
+	assert_in "$out" '"status": 0'
 }

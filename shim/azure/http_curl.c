@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -42,6 +44,7 @@ struct handle {
 	unsigned char	 pin[HTTP_PIN_SIZE];
 	struct curl_slist lines[HTTP_HEADERS_MAX + 1];
 	char		 cause[CURL_ERROR_SIZE];
+	int		 socket_errno;	/* why there was no socket for it; 0 */
 	struct handle	*next;		/* of the idle ones */
 };
 
@@ -278,6 +281,19 @@ set_pin(struct handle *handle, const unsigned char *pin)
 	return (curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob));
 }
 
+/* As libcurl does it, but it would forget why it could not. */
+static curl_socket_t
+on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct handle *handle = arg;
+	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+
+	(void)purpose;
+	if (fd < 0 && errno != EAFNOSUPPORT)	/* without IPv6 the next address may do */
+		handle->socket_errno = errno;
+	return (fd);
+}
+
 /* What is the same for every try. */
 static void
 set_common(struct handle *handle)
@@ -307,6 +323,8 @@ set_common(struct handle *handle)
 	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_connect);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, handle);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->cause);
 }
 
@@ -439,6 +457,7 @@ http_lib_start(struct http_lib *lib, struct http_try *t, struct err *err)
 	t->stop = HTTP_STOP_NONE;
 	t->stop_errno = t->complete = t->stale = t->hopeless = 0;
 	handle->cause[0] = '\0';
+	handle->socket_errno = 0;
 	if (set_request(handle, t) != CURLE_OK ||
 	    curl_multi_add_handle(lib->multi, handle->easy) != CURLM_OK) {
 		handle_give(lib, t);
@@ -469,7 +488,7 @@ static const struct failure failures[] = {
 	{ CURLE_SSL_CIPHER,		ERR_UNREACHABLE, REMEDY_CHECK_TLS, 1 },
 	{ CURLE_URL_MALFORMAT,		ERR_USAGE, REMEDY_CHECK_ENDPOINT, 1 },
 	{ CURLE_UNSUPPORTED_PROTOCOL,	ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, 1 },
-	{ CURLE_OUT_OF_MEMORY,		ERR_SYSTEM, REMEDY_NONE, 1 },
+	{ CURLE_OUT_OF_MEMORY,		ERR_SYSTEM, REMEDY_MORE_MEMORY, 0 },
 	{ CURLE_WEIRD_SERVER_REPLY,	ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, 0 },
 };
 
@@ -522,6 +541,25 @@ remedy_at(const struct http_response *r, const struct failure *f)
 	return (r->stage == HTTP_AT_TLS && !f->hopeless ? REMEDY_CHECK_HANDSHAKE : f->remedy);
 }
 
+/* There are none in the file; or it cannot be read, which may pass. */
+static void
+describe_roots(struct http_try *t, const struct failure *f)
+{
+	const struct handle *handle = t->handle;
+	const struct http_lib *lib = handle->lib;
+	const struct err *why = lib->trust != NULL ? trust_failure(lib->trust) : NULL;
+
+	if (why == NULL) {
+		err_set(&t->err, f->kind, f->remedy, t->call->op, "no CA certificate in %s",
+		    lib->ca_file);
+		return;
+	}
+	t->hopeless = why->sys_errno == ENOENT || why->sys_errno == ENOTDIR ||
+	    why->sys_errno == EISDIR || why->sys_errno == EACCES || why->sys_errno == 0;
+	err_set(&t->err, f->kind, why->remedy != REMEDY_NONE ? why->remedy : f->remedy, t->call->op,
+	    "cannot %s the CA certificates in %s: %s", why->op, lib->ca_file, why->cause);
+}
+
 static void
 describe(struct http_try *t, CURLcode code)
 {
@@ -550,9 +588,11 @@ describe(struct http_try *t, CURLcode code)
 	else if (code == CURLE_OPERATION_TIMEDOUT) {
 		http_answer_silence(r, clock_ms() - t->started_ms, &t->err);
 		err_doing(&t->err, t->call->op);
+	} else if (code == CURLE_COULDNT_CONNECT && handle->socket_errno != 0) {
+		errno = handle->socket_errno;
+		err_errno(&t->err, t->call->op, NULL);
 	} else if (code == CURLE_SSL_CACERT_BADFILE && handle->lib->ca_file != NULL)
-		err_set(&t->err, f.kind, f.remedy, t->call->op, "no CA certificate in %s",
-		    handle->lib->ca_file);
+		describe_roots(t, &f);
 	else	/* what follows a '?' could be a SAS */
 		err_set(&t->err, f.kind, f.remedy, t->call->op, "%s%.*s", where,
 		    (int)strcspn(cause, "?"), cause);
@@ -688,12 +728,23 @@ http_lib_wake(struct http_lib *lib)
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
 
-/* Headers, addresses and answers hold tokens: libcurl's memory is wiped when it lets go of it. */
+static void *
+zalloc(size_t n, size_t size)
+{
+	size_t bytes = 0;
+
+	return (mem_zalloc(__builtin_mul_overflow(n, size, &bytes) ? SIZE_MAX : bytes));
+}
+
+/*
+ * Headers, addresses and answers hold tokens: libcurl's memory is wiped when it lets go of it.
+ * None of these returns NULL: that libcurl has no memory would be an error of one request.
+ */
 static void
 global_init(void)
 {
 	global_result = curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, secret_free,
-	    secret_grow, mem_strdup, calloc);
+	    secret_grow, mem_strdup, zalloc);
 }
 
 static int

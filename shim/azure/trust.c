@@ -16,6 +16,7 @@
 struct trust {
 	char	*file;
 	int	 is_read;
+	struct err why;			/* it was not */
 	struct arena mem;		/* names and keys */
 	br_x509_trust_anchor *anchors;
 	size_t	 n, size;
@@ -149,11 +150,18 @@ read_roots(struct trust *t)
 {
 	auto_buf struct buf pem = BUF_EMPTY;
 
-	t->is_read = 1;
+	t->why = ERR_EMPTY;
 	if (t->file == NULL)
 		add_bundle(t, amlshim_ca_bundle_pem, amlshim_ca_bundle_pem_len);
-	else if (fd_read_file(t->file, BUNDLE_MAX, &pem, NULL) == 0)
+	else if (fd_read_file(t->file, BUNDLE_MAX, &pem, &t->why) == 0)
 		add_bundle(t, pem.data, pem.len);
+	t->is_read = t->why.kind == ERR_NONE;
+}
+
+const struct err *
+trust_failure(const struct trust *t)
+{
+	return (t->why.kind != ERR_NONE ? &t->why : NULL);
 }
 
 struct trust *

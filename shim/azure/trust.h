@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 struct trust;
 
 /* file NULL: the roots that are compiled in.  Nothing is read yet. */
@@ -22,6 +24,8 @@ struct trust *trust_new(const char *file);
 void	trust_free(struct trust *);
 /* How many usable roots there are; reads them if need be. */
 size_t	trust_count(struct trust *);
+/* Why the file was not read: the next connection tries again.  NULL: it was. */
+const struct err *trust_failure(const struct trust *);
 
 /* What one handshake at a time needs; lives as long as connections made with it. */
 struct trust_slot;

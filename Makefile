@@ -2,6 +2,7 @@
 # the packages that are missing); `make help` lists the targets.
 #
 #   V=1        show the commands
+#   ARCH=arm64 for that machine, with Debian's cross compiler, in build/arm64 (on arm64: ARCH=amd64)
 #   DEBUG=1    the host's gcc and libc with address and undefined sanitizers, in build/debug
 #   DEBUG=thread, valgrind   the same with the thread sanitizer, with none
 #   DEBUG=coverage   the release, not optimised and counted by gcov (scripts/coverage.mk)
@@ -21,19 +22,32 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+HOST_ARCH     := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+ARCH          := $(HOST_ARCH)
+triplet_amd64 := x86_64-linux-gnu
+triplet_arm64 := aarch64-linux-gnu
+ifndef triplet_$(ARCH)
+$(error ARCH=$(ARCH): amlshim is built for amd64 and arm64)
+endif
+CROSS := $(if $(filter-out $(HOST_ARCH),$(ARCH)),$(triplet_$(ARCH)))
+TOOL  := $(addsuffix -,$(CROSS))
+
 sanitize_thread   := -fsanitize=thread
 sanitize_valgrind :=
 sanitize_debug    := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 mode := $(if $(DEBUG),$(or $(filter thread valgrind coverage,$(DEBUG)),debug))
-O    := $(BUILD)$(mode:%=/%)
+O    := $(BUILD)$(addprefix /,$(mode)$(if $(CROSS),$(ARCH)))
+ifneq ($(and $(mode),$(CROSS)),)
+$(error DEBUG=$(DEBUG) is for the machine that builds, ARCH=$(HOST_ARCH))
+endif
 ifneq ($(filter-out coverage,$(mode)),)
 DEPS     := $(DEPS_BUILD)/debug/deps
 CC       := gcc
 LD_MODE  := -pie
 OPTIMISE := -O1 -fno-omit-frame-pointer $(sanitize_$(mode))
 else
-DEPS     := $(DEPS_BUILD)/deps
+DEPS     := $(DEPS_BUILD)$(addprefix /,$(if $(CROSS),$(ARCH)))/deps
 CC       := $(DEPS)/bin/musl-gcc
 LD_MODE  := -static-pie
 # gdb reads .debug_frame, and nobody else unwinds: .eh_frame was a tenth of the binary.
@@ -47,8 +61,10 @@ third     = -isystem $(1)/include -isystem $(1)/include/fuse3 -isystem $(1)/incl
 DIALECT  := -std=c11 -D_GNU_SOURCE -DAMLSHIM_VERSION='"$(VERSION)"' -Ishim
 HARDEN   := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections
 CFLAGS   := $(DIALECT) $(call third,$(DEPS)) $(WARNINGS) -Werror $(OPTIMISE) $(HARDEN) -g \
-            -ffile-prefix-map=$(CURDIR)/=
-LDFLAGS  := $(LD_MODE) -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--gc-sections -L$(DEPS)/lib
+            -ffile-prefix-map=$(CURDIR)=.
+# The linkers of arm64 learn it after Debian 12.
+relr_amd64 := -Wl,-z,pack-relative-relocs
+LDFLAGS  := $(LD_MODE) -Wl,-z,relro,-z,now $(relr_$(ARCH)) -Wl,--gc-sections -L$(DEPS)/lib
 LIBS     := -lcurl -lbearssl -lyaml -lcjson -lfuse3 -lexpat -lpthread
 
 FUZZ        := $(BUILD)/fuzz
@@ -58,6 +74,7 @@ FUZZ_CFLAGS := $(DIALECT) $(call third,$(FUZZ_DEPS)) $(WARNINGS) $(FUZZ_MODE)
 
 HOST_PACKAGES := gcc libc6-dev linux-libc-dev make dpkg-dev patch xz-utils meson ninja-build \
                  python3 ca-certificates debian-archive-keyring
+CROSS_PACKAGES := gcc-$(subst _,-,$(CROSS)) linux-libc-dev-$(ARCH)-cross
 LINT_PACKAGES := clang-tidy shellcheck
 FUZZ_PACKAGES := clang libclang-rt-dev llvm
 BATS_PACKAGES := bats zsh groff-base
@@ -139,11 +156,18 @@ fuzz: $(fuzz_names:%=fuzz-%)  ## each fuzzer for FUZZ_SECONDS
 man: $(O)/amlshim.1  ## the man page, build/amlshim.1
 completions: $(O)/completion-bash $(O)/completion-zsh  ## what completes its words in bash and zsh
 
+ifdef CROSS
+# They are the same for each machine, and this one runs its own.
+$(O)/amlshim.1 $(O)/completion-bash $(O)/completion-zsh: $(O)/amlshim
+	$(Q)$(MAKE) ARCH=$(HOST_ARCH) $(BUILD)/$(@F)
+	$(Q)cp $(BUILD)/$(@F) $@
+else
 $(O)/amlshim.1: $(O)/amlshim
 	$(Q)$< help man >$@
 
 $(O)/completion-%: $(O)/amlshim
 	$(Q)$< help $(@F) >$@
+endif
 
 install: $(O)/amlshim man completions  ## amlshim, man page and completions into $(DESTDIR)$(prefix)
 	install -D -m 755 $< $(DESTDIR)$(prefix)/bin/amlshim
@@ -153,13 +177,13 @@ install: $(O)/amlshim man completions  ## amlshim, man page and completions into
 	install -D -m 644 $(O)/completion-zsh $(DESTDIR)$(prefix)/share/zsh/site-functions/_amlshim
 
 clean:  ## remove what was built, but for the libraries
-	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind coverage),$(addprefix $(d)/,obj tidy tests amlshim \
-	    amlshim.debug azsim libamlshim.a amlshim.1 completion-bash completion-zsh flags \
-	    members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
+	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind coverage amd64 arm64),$(addprefix $(d)/,\
+	    obj tidy tests amlshim amlshim.debug amlshim.debug.map azsim libamlshim.a amlshim.1 \
+	    completion-bash completion-zsh flags members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well
-	$(Q)rm -rf $(addprefix $(BUILD)/,deps src debug thread valgrind coverage)
+	$(Q)rm -rf $(addprefix $(BUILD)/,deps src debug thread valgrind coverage amd64 arm64)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1	\2/p' Makefile $(wildcard scripts/*.mk) | expand -t 14
@@ -170,9 +194,9 @@ $(BUILD)/%-packages: Makefile scripts/apt-install.sh
 	$(Q)scripts/apt-install.sh $($(shell echo $* | tr a-z A-Z)_PACKAGES)
 	$(Q)mkdir -p $(@D) && touch $@
 
-%/deps/versions: scripts/deps.sh scripts/deps-fetch.sh $(wildcard scripts/patches/*) | $(BUILD)/host-packages
+%/deps/versions: scripts/deps.sh scripts/deps-fetch.sh $(wildcard scripts/patches/*) | $(BUILD)/host-packages $(if $(CROSS),$(BUILD)/cross-packages)
 	$(Q)DEPS_SRC=$(DEPS_BUILD)/src scripts/deps.sh \
-	    $(if $(filter %/debug/deps,$(@D)),debug,release) $(@D)
+	    $(if $(filter %/debug/deps,$(@D)),debug $(@D),release $(@D) $(CROSS))
 
 # Written only when they would change: objects depend on the flags, the archive on its members.
 # Where the tree lies changes no object (-ffile-prefix-map): one that was copied with its objects is built.
@@ -200,7 +224,7 @@ $(O)/obj/ca_bundle.o: $(BUILD)/ca_bundle.c $(O)/flags $(DEPS)/versions
 
 $(O)/libamlshim.a: $(call objects,$(sources)) $(O)/obj/ca_bundle.o $(O)/members
 	$(say) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+	$(Q)rm -f $@ && $(TOOL)ar rcs $@ $(filter %.o,$^)
 
 link = $(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
 
@@ -217,7 +241,7 @@ $(O)/amlshim.debug: $(first) $(O)/libamlshim.a scripts/check-shed.sh
 
 $(O)/amlshim: $(O)/amlshim.debug
 	$(say) STRIP $@
-	$(Q)$(if $(DEBUG),cp $< $@,strip -o $@ $<)
+	$(Q)$(if $(DEBUG),cp $< $@,$(TOOL)strip -o $@ $<)
 	$(Q)$(if $(DEBUG),,! readelf -ldW $@ | grep -E 'INTERP|NEEDED' || { rm $@; exit 1; })
 
 $(O)/azsim: $(call objects,$(azsim)) $(O)/libamlshim.a

@@ -4,7 +4,9 @@
 # apt does the fetching and the authentication, in a state of its own under DIR/apt: the machine's
 # proxies and credentials are used, its package lists are not touched. The archive's address is the
 # one that this machine already has configured. PIN is a glob for the upstream version; any Debian
-# revision of it will do, the newest in trixie first. DIR/NAME.version records what was taken.
+# revision of it will do, the newest in trixie first. DIR/NAME.version records what was taken,
+# DIR/NAME.dsc is Debian's signed list of its files and their sums; DIR/NAME.suite says "trixie" if
+# it came from there.
 #
 # DEPS_MIRROR, DEPS_SECURITY_MIRROR: addresses of archives to use instead (machines that are no
 # Debian); DEPS_KEYRING: the keyring that signs them.
@@ -95,12 +97,15 @@ listed()
 
 unpack()
 {
-	local name=$1 version=$2 dsc
+	local tier=$1 name=$2 version=$3 dsc
 	dsc=$(echo "$dir/download/$name"/*.dsc)
 	rm -rf "${dir:?}/$name" "$dir/$name.tmp"
 	dpkg-source --no-copy -x "$dsc" "$dir/$name.tmp" >>"$apt/fetch.log" 2>&1 ||
 	    die "$name $version does not unpack, see $apt/fetch.log"
 	mv "$dir/$name.tmp" "$dir/$name"
+	cp "$dsc" "$dir/$name.dsc"
+	rm -f "$dir/$name.suite"
+	[ "$tier" != trixie ] || echo trixie >"$dir/$name.suite"
 	echo "$version" >"$dir/$name.version"
 }
 
@@ -118,7 +123,7 @@ fetch_from()
 		    --download-only "$name=$version") >>"$apt/fetch.log" 2>&1; then
 			[ -z "$skipped$warn" ] || echo "  WARN    $name:$warn$skipped is listed" \
 			    "by the mirror but not to be had from it; using $version"
-			unpack "$name" "$version"
+			unpack "$tier" "$name" "$version"
 			return 0
 		fi
 		skipped+=" $version"
@@ -142,7 +147,7 @@ for arg in "$@"; do
 	name=${arg%%=*}
 	version=$(cat "$dir/$name.version" 2>/dev/null || true)
 	# shellcheck disable=SC2053 # the pin is a glob
-	[[ -n $version && $(upstream "$version") == ${arg#*=} ]] || wanted+=("$arg")
+	[[ -n $version && $(upstream "$version") == ${arg#*=} && -e $dir/$name.dsc ]] || wanted+=("$arg")
 done
 [ ${#wanted[@]} -gt 0 ] || exit 0
 

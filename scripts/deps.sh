@@ -1,11 +1,17 @@
 #!/bin/bash
-# deps.sh release|debug OUT: build the third-party libraries, once, as static archives into OUT.
+# deps.sh release|debug OUT [TRIPLET]: build the third-party libraries, once, as static archives into OUT.
 #
 # release: musl first, then everything else with the wrapper that comes out of it, OUT/bin/musl-gcc;
-# debug: the same sources with the host's gcc and libc. Sources are unpacked in $DEPS_SRC (default
+# debug: the same sources with the host's gcc and libc. With a TRIPLET (aarch64-linux-gnu) Debian's
+# cross compiler for it takes the place of gcc. Sources are unpacked in $DEPS_SRC (default
 # build/src) by deps-fetch.sh. A library is rebuilt when this file or the compiler changes; logs are
 # in OUT/log, versions in OUT/versions.
+#
+# Two trees in different places come to the same code: no path of the build gets into it, and what
+# is a list of files has an order that no locale changes.
 set -euo pipefail
+export LC_ALL=C
+umask 022
 # What make was called with is not meant for the makes of others.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL BUILD DEBUG V CFLAGS CPPFLAGS
 
@@ -15,6 +21,8 @@ pins=(musl=1.2.5 bearssl=0.6 curl=8.14.1 cjson=1.7.18 libyaml=0.2.5 'fuse3=3.17.
     'expat=2.@([7-9]|[1-9][0-9]).*')
 
 kind=$1
+triplet=${3-}
+tool=${triplet:+$triplet-}
 if [ -L "$2" ]; then
 	echo "deps.sh: $2 is a link: these libraries are made in the tree that owns them" >&2
 	exit 1
@@ -26,6 +34,7 @@ src=$(cd "$DEPS_SRC" && pwd)
 jobs=${JOBS:-$(nproc)}
 
 common='-ffunction-sections -fdata-sections -fPIC -fstack-protector-strong'
+common+=" -ffile-prefix-map=$src/= -ffile-prefix-map=$out/="
 case $kind in
 release)
 	# Nothing unwinds a stack: the tables for it would be a twentieth of the program.
@@ -33,20 +42,22 @@ release)
 	CC=$out/bin/musl-gcc LDFLAGS=-static
 	speed="-O3 $common" fast="-O2 $common" small="-Os $common" ;;
 debug)
-	CC=gcc LDFLAGS=
+	CC=${tool}gcc LDFLAGS=
 	speed="-O1 -g $common" fast=$speed small=$speed ;;
 *)
-	echo "usage: deps.sh release|debug OUT" >&2
+	echo "usage: deps.sh release|debug OUT [TRIPLET]" >&2
 	exit 2 ;;
 esac
-export CC LDFLAGS
+AR=${tool}ar RANLIB=${tool}ranlib
+export CC LDFLAGS AR RANLIB
 
 build_musl()
 {
 	mkdir build
 	cd build
-	CC=gcc LDFLAGS='' CFLAGS='-fPIC -fstack-protector-strong' "$src/musl/configure" \
-	    --prefix="$out/musl" --bindir="$out/bin" --syslibdir="$out/musl/lib" \
+	CC=${tool}gcc CROSS_COMPILE=$tool LDFLAGS='' CFLAGS='-fPIC -fstack-protector-strong' \
+	    "$src/musl/configure" --prefix="$out/musl" --bindir="$out/bin" \
+	    --syslibdir="$out/musl/lib" ${triplet:+--target="$triplet"} \
 	    --disable-shared --enable-wrapper=gcc
 	make -j"$jobs"
 	make install
@@ -55,7 +66,9 @@ build_musl()
 	for dir in linux asm-generic; do
 		ln -sfn "/usr/include/$dir" "$out/musl/include/$dir"
 	done
-	ln -sfn "/usr/include/$(gcc -print-multiarch)/asm" "$out/musl/include/asm"
+	dir=/usr/include/$(gcc -print-multiarch)/asm
+	[ -z "$triplet" ] || dir=/usr/$triplet/include/asm
+	ln -sfn "$dir" "$out/musl/include/asm"
 }
 
 # musl has getentropy(), BearSSL only knows it of glibc; it needs no /dev, unlike /dev/urandom.
@@ -63,7 +76,7 @@ build_bearssl()
 {
 	cp -a "$src/bearssl/." .
 	rm -rf build
-	make -j"$jobs" lib CC="$CC" CFLAGS="$speed -DBR_USE_GETENTROPY=1"
+	make -j"$jobs" lib CC="$CC" AR="$AR" CFLAGS="$speed -DBR_USE_GETENTROPY=1"
 	cp inc/*.h "$out/include/"
 	cp build/libbearssl.a "$out/lib/"
 }
@@ -75,7 +88,7 @@ build_curl()
 	cp -a "$src/curl" patched
 	patch -p1 -d patched <"$scripts/patches/curl-bearssl-batch.patch"
 	CFLAGS=$small CPPFLAGS="-I$out/include" LDFLAGS="$LDFLAGS -L$out/lib" patched/configure \
-	    --prefix="$out" --libdir="$out/lib" --quiet \
+	    --prefix="$out" --libdir="$out/lib" --quiet ${triplet:+--host="$triplet"} \
 	    --disable-shared --enable-static --disable-dependency-tracking \
 	    --with-bearssl="$out" --without-ca-bundle --without-ca-path \
 	    --enable-threaded-resolver --enable-ipv6 --enable-unix-sockets --enable-proxy \
@@ -103,9 +116,24 @@ build_curl()
 # reaches no source file.
 build_fuse3()
 {
-	CFLAGS="$fast -DIGNORE_MTAB" meson setup build "$src/fuse3" --prefix="$out" --libdir=lib \
-	    --buildtype=plain -Ddefault_library=static -Dutils=false -Dexamples=false -Dtests=false \
-	    -Duseroot=false -Dinitscriptdir= -Ddisable-libc-symbol-version=true
+	local cross=()
+	if [ -n "$triplet" ]; then
+		cat >cross.ini <<-EOF
+		[binaries]
+		c = '$CC'
+		ar = '$AR'
+		[host_machine]
+		system = 'linux'
+		cpu_family = '${triplet%%-*}'
+		cpu = '${triplet%%-*}'
+		endian = 'little'
+		EOF
+		cross=(--cross-file cross.ini)
+	fi
+	CFLAGS="$fast -DIGNORE_MTAB" meson setup build "$src/fuse3" "${cross[@]}" --prefix="$out" \
+	    --libdir=lib --buildtype=plain -Ddefault_library=static -Dutils=false \
+	    -Dexamples=false -Dtests=false -Duseroot=false -Dinitscriptdir= \
+	    -Ddisable-libc-symbol-version=true
 	ninja -C build -j"$jobs" -v
 	meson install -C build --no-rebuild
 }
@@ -120,7 +148,7 @@ archive()
 		"$CC" $flags -I. -c "$file" -o "$(basename "$file" .c).o"
 	done
 	rm -f "$out/lib/lib$name.a"
-	ar rcs "$out/lib/lib$name.a" ./*.o
+	"$AR" rcs "$out/lib/lib$name.a" ./*.o
 }
 
 build_cjson()
@@ -155,7 +183,7 @@ build_expat()
 	install -m644 "$lib/expat.h" "$lib/expat_external.h" "$out/include/"
 }
 
-compiler=$(gcc -dumpfullversion -dumpmachine | tr '\n' ' ')
+compiler=$("${tool}gcc" -dumpfullversion -dumpmachine | tr '\n' ' ')
 key=$({ grep -v '^[[:blank:]]*# ' "$scripts/deps.sh"; cat "$scripts"/patches/*; echo "$kind $out $compiler"; } | sha256sum | cut -d' ' -f1)
 
 is_built()

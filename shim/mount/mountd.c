@@ -20,7 +20,6 @@
 #define TTL_READ_ONLY_MS	(60 * 60 * 1000)	/* inputs stand still while a job runs */
 #define TTL_WRITABLE_MS		(30 * 1000)		/* other nodes may write there as well */
 #define NEVER_MS		(10LL * 365 * 24 * 3600 * 1000)
-#define TELL_MS		1000	/* a request that fails says why before its reader gives up */
 #define FIRST_TIMEOUT_MS	(30 * 1000)	/* of the first listing: init waits for it */
 #define LAST_FLUSH_MS		(60 * 1000)	/* when nobody said how long it may take */
 #define HIDDEN_TOLD		10
@@ -385,7 +384,7 @@ make_reader(struct mountd *m, struct err *err)
 	int64_t rest = m->opt->memory_bytes / REST_PART;
 	struct blocks_options blocks = { .store = m->store,
 	    .memory_bytes = m->opt->memory_bytes - rest,
-	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms) + TELL_MS,
+	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms),
 	    .user_bytes = sizeof(struct reader_streams) };
 	struct session_options session = { .fuse_fd = m->opt->fuse_fd, .report = m->report,
 	    .timeout_ms = or_never(m->opt->tuning->io_timeout_ms), .ready = tell_ready, .arg = m };

@@ -11,7 +11,7 @@
  *                       which flips a bit
  *   rate N              kilobytes a second, each way; 0: any
  *   mtu N               longer packets vanish, and nobody is told; 0: any
- *   cut                 nothing gets through; "after N": once N bytes have come from here to there
+ *   cut                 nothing gets through; "after N": once N bytes have come through
  *   forget              TCP flows that are known now get through no more, new ones do: a load balancer's
  *                       or a NAT's table was emptied
  *   heal                all of that ends
@@ -184,7 +184,7 @@ is_lost(const struct packet *p, int from)
 {
 	int forgotten = is_forgotten(p, from);
 
-	if (now_is.cut_after > 0 && from == 0 && (now_is.cut_after -= (int64_t)p->len) <= 0) {
+	if (now_is.cut_after > 0 && (now_is.cut_after -= (int64_t)p->len) <= 0) {
 		now_is.cut_after = 0;
 		now_is.cut = 1;
 	}

@@ -28,13 +28,15 @@ import time
 import warnings
 
 COLUMNS = ("token", "start", "read", "write", "doctor")
-SLOTS = 16
+SLOTS = 20
 # The bounds that a cell may name, in seconds; a run takes at least PART of its own, and at most SLACK more.
 BOUNDS = {"--start-timeout": 5, "--io-timeout": 4, "--flush-timeout": 4}
 PART, SLACK = 0.2, 20
 AT_ONCE = 20		# where the bounds are minutes
 PAUSE = 3		# a fault that passes
-STORE, STORE6, LOGIN = "acct.blob.test.local", "acct.blob.test.local", "login.test.local"
+STALL = 15		# at least, of a request without an answer: it is sent again after 20
+FDS, THREADS = 8, 3	# more than before the fault: connections and a name being looked up
+STORE, LOGIN = "acct.blob.test.local", "login.test.local"
 TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
 APP, APP_OID = "bbbbbbbb-0000-4000-8000-00000000000b", "bbbbbbbb-1111-4000-8000-00000000000b"
 VM, VM_OID = "55555555-0000-4000-8000-000000000005", "55555555-1111-4000-8000-000000000005"
@@ -147,9 +149,9 @@ class Front:
         self.mode, self.left = ["pass"], -1
         self.live, self.served, self.listeners = set(), 0, []
 
-    async def listen(self, *addresses, port=443):
+    async def listen(self, *addresses, port=443, **how):
         for address in addresses:
-            self.listeners.append(await asyncio.start_server(self.serve, address, port))
+            self.listeners.append(await asyncio.start_server(self.serve, address, port, **how))
 
     def set(self, *mode, times=-1):
         self.mode, self.left = list(mode), times
@@ -247,16 +249,16 @@ class Proxy(Front):
 
     def __init__(self, lab, world):
         super().__init__(lab, None)
-        self.world, self.need_auth, self.log = world, False, []
+        self.world, self.log = world, []
 
-    async def do_pass(self, reader, writer, limit=None):
+    async def do_pass(self, reader, writer, limit=None, auth=False):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target = head.split(" ")[:2]
         self.log.append((method, target))
         wanted = base64.b64encode(PROXY_USER.replace("%40", "@").encode()).decode()
         if method != "CONNECT":
             return await self.refuse(writer, "405 CONNECT only")
-        if self.need_auth and f"\r\nproxy-authorization: basic {wanted}\r\n".lower() not in head.lower():
+        if auth and f"\r\nproxy-authorization: basic {wanted}\r\n".lower() not in head.lower():
             return await self.refuse(writer, "407 Proxy Authentication Required",
                 'Proxy-Authenticate: Basic realm="proxy"\r\n')
         front = self.world.front_of(target.rpartition(":")[0])
@@ -275,9 +277,8 @@ class Proxy(Front):
         self.log.append(("CONNECT", (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()))
         await self.refuse(writer, "403 Forbidden")
 
-    async def do_wrong_auth(self, reader, writer):
-        self.need_auth = True
-        await self.do_pass(reader, writer)
+    async def do_auth(self, reader, writer):
+        await self.do_pass(reader, writer, auth=True)
 
 
 # ---- a slot: a job's namespace and the world as it sees it ----------------------
@@ -311,6 +312,9 @@ class World:
         await self.store.listen(self.store_ip, self.moved_ip, f"{self.six}10")
         await self.login.listen(self.login_ip)
         await self.proxy.listen(self.proxy_ip, port=3128)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{lab.certs}/server.pem", f"{lab.certs}/server.key")
+        await self.tls_proxy.listen(self.proxy_ip, port=3129, ssl=context)
         loop = asyncio.get_running_loop()
         _, self.names = await loop.create_datagram_endpoint(lambda: Names(self), (self.dns_ip, 53))
         await asyncio.start_server(self.names.serve_tcp, self.dns_ip, 53)
@@ -332,13 +336,15 @@ class World:
     async def reset(self):
         """All is well."""
         await self.ask_wire("heal")
+        self.ip("route", "flush", "type", "blackhole")
+        self.link_up()
         self.names.mode, self.names.name = "ok", None
         for front in (self.store, self.login, self.proxy, self.tls_proxy):
             front.set("pass")
             front.cut()
             front.served = 0
         for proxy in (self.proxy, self.tls_proxy):
-            proxy.need_auth, proxy.log = False, []
+            proxy.log = []
 
     async def ask_wire(self, line):
         self.wire.stdin.write(line.encode() + b"\n")
@@ -349,13 +355,15 @@ class World:
 
     def addresses(self, name, kind, mode):
         """Of a name: a list of packed addresses; None: it is not known."""
+        if name == "proxy.test.local":
+            return [socket.inet_aton(self.proxy_ip)] if kind == 1 else []
         if name == LOGIN:
             return [socket.inet_aton(self.login_ip)] if kind == 1 else []
         if name != STORE:
             return None
         six = socket.inet_pton(socket.AF_INET6, f"{self.six}10")
         hole = socket.inet_pton(socket.AF_INET6, "fd66::10")
-        if mode == "v6_only":
+        if mode == "v6_only" and kind in (1, 28):
             return [six] if kind == 28 else []
         if mode == "v6_broken":
             return [hole] if kind == 28 else [socket.inet_aton(self.store_ip)]
@@ -370,16 +378,21 @@ class World:
 
 class Row:
     """apply(world, login): the fault; login: towards Entra ID rather than storage.  end(world): it passes,
-    PAUSE seconds later.  env(world): variables of the job.  cut: open connections are reset, too."""
+    PAUSE seconds later.  env(world): variables of the job.  cut: open connections are reset, too.  hold: so
+    many seconds pass before it, in the middle of the job.  check(cell, world): what else has to hold.  pause: a
+    wait of STALL seconds is to be expected.  metadata: the token comes from the VM's metadata service."""
 
-    def __init__(self, apply, end=None, env=None, cut=True, before=None, check=None, columns=COLUMNS):
+    def __init__(self, apply, end=None, env=None, cut=True, hold=0, check=None, pause=False, metadata=False,
+            columns=COLUMNS):
         self.apply, self.end, self.env, self.cut = apply, end, env or (lambda world: {}), cut
-        self.before, self.check, self.columns = before, check, columns
+        self.hold, self.check, self.pause, self.metadata, self.columns = hold, check, pause, metadata, columns
 
 
-def names(mode, **more):
+def names(mode, dead_ip=False, **more):
     async def apply(world, login):
         world.names.name, world.names.mode = LOGIN if login else STORE, mode
+        if dead_ip:
+            world.ip("route", "add", "blackhole", world.store_ip)
     return Row(apply, **more)
 
 
@@ -400,28 +413,76 @@ async def heal_wire(world):
     await world.ask_wire("heal")
 
 
-def through_proxy(*mode, times=-1, user="", name="HTTPS_PROXY", port=3128, scheme="http", more=None, **row):
+def through_proxy(*mode, times=-1, user="", name="HTTPS_PROXY", port=3128, scheme="http", host=None, more=None,
+        login_mode=None, **row):
     async def apply(world, login):
-        world.proxy.set(*mode, times=times)
-        if mode[0] == "wrong_auth":
-            world.proxy.need_auth = True
+        for proxy in (world.proxy, world.tls_proxy):
+            proxy.set(*(login_mode if login and login_mode else mode), times=times)
 
     def env(world):
-        return {name: f"{scheme}://{user}{world.proxy_ip}:{port}", **(more or {})}
+        return {name: f"{scheme}://{user}{host or world.proxy_ip}:{port}", **(more(world) if more else {})}
     return Row(apply, env=env, **row)
 
 
+def link(down, up=None, **more):
+    """Words of ip for the job's namespace; up: they pass."""
+    async def apply(world, login):
+        world.ip(*down.split())
+    return Row(apply, end=up, cut=False, **more)
+
+
+async def link_up(world):
+    world.link_up()
+
+
+def blackhole(**more):
+    async def apply(world, login):
+        world.ip("route", "add", "blackhole", world.login_ip if login else world.store_ip)
+    return Row(apply, **more)
+
+
+async def unroute(world):
+    world.ip("route", "flush", "type", "blackhole")
+
+
+def seen_by_proxy(*hosts):
+    def check(cell, world):
+        got = {target for _, target in world.proxy.log}
+        if cell.column == "start" and got != set(hosts):
+            cell.wrong.append(f"the proxy was asked for {got}, not {set(hosts)}")
+    return check
+
+
+def not_by_proxy(cell, world):
+    """Neither the metadata service nor the job's own endpoint, nor what NO_PROXY names."""
+    if world.proxy.log:
+        cell.wrong.append(f"the proxy was asked for {world.proxy.log}")
+
+
+def no_proxy(value, name="NO_PROXY"):
+    """What is named there does not go through a proxy that would refuse it."""
+    return through_proxy("forbid", more=lambda world: {name: value.format(store=world.store_ip)},
+        check=not_by_proxy, columns=("start",))
+
+
 ROWS = {
+    # names
     "dns_nxdomain": names("nxdomain"),
     "dns_servfail": names("servfail"),
     "dns_refused": names("refused"),
     "dns_silent": names("silent"),
-    "dns_slow": names("slow"),
     "dns_wrong_id": names("wrong_id"),
     "dns_garbage": names("garbage"),
-    "dns_truncated": names("truncated"),
     "dns_no_tcp": names("deaf_tcp"),
+    "dns_slow": names("slow"),
+    "dns_truncated": names("truncated"),
     "dns_huge": names("huge"),
+    "dns_later": names("nxdomain", hold=63, columns=("read", "write")),
+    "dns_moved": names("moved", hold=63, columns=("read", "write"), dead_ip=True),
+    "v6_only": names("v6_only"),
+    "v6_broken": names("v6_broken"),
+    "one_address_dead": names("some_dead"),
+    # TLS
     "tls_expired": front("tls", "expired"),
     "tls_future": front("tls", "future"),
     "tls_other_name": front("tls", "elsewhere"),
@@ -433,20 +494,44 @@ ROWS = {
     "tls_garbage": front("garbage"),
     "tls_silent": front("silent"),
     "reset_in_body": front("reset", 700_000, login_mode=("reset", 1400), times=3),
+    # proxies
+    "proxy_plain": through_proxy("pass", check=seen_by_proxy(f"{STORE}:443")),
+    "proxy_auth": through_proxy("auth", user=PROXY_USER + "@"),
+    "proxy_lower": through_proxy("pass", name="https_proxy", check=seen_by_proxy(f"{STORE}:443"),
+        columns=("start",)),
+    "proxy_all": through_proxy("pass", name="ALL_PROXY", check=seen_by_proxy(f"{STORE}:443"), columns=("start",)),
+    "proxy_tls": through_proxy("pass", scheme="https", port=3129, host="proxy.test.local"),
+    "proxy_407": through_proxy("auth"),
+    "proxy_wrong": through_proxy("auth", user="user:wrong@"),
+    "proxy_403": through_proxy("forbid"),
+    "proxy_silent": through_proxy("silent"),
+    "proxy_gone": through_proxy("pass", port=1, columns=("token", "start", "doctor")),
+    "proxy_no_name": through_proxy("pass", host="proxy.invalid", columns=("token", "start", "doctor")),
+    "proxy_dies": through_proxy("reset", 700_000, times=3, login_mode=("reset", 1400)),
+    "no_proxy_host": no_proxy(STORE),
+    "no_proxy_suffix": no_proxy(".test.local"),
+    "no_proxy_domain": no_proxy("other.invalid, test.local"),
+    "no_proxy_lower": no_proxy(STORE, name="no_proxy"),
+    "no_proxy_all": no_proxy("*"),
+    "no_proxy_metadata": through_proxy("forbid", name="ALL_PROXY", more=lambda world: {"NO_PROXY": STORE,
+        "http_proxy": f"http://{world.proxy_ip}:3128"}, check=not_by_proxy, metadata=True, columns=("token",)),
+    # partitions
     "cut_stays": wire("cut", cut=False),
     "cut_heals": wire("cut", cut=False, end=heal_wire),
+    "cut_in_body": wire("rate 2000", "after 1000000", cut=False, end=heal_wire, columns=("start", "read", "write")),
+    "link_stays": link("link set w down"),
+    "link_heals": link("link set w down", link_up),
+    "blackhole_stays": blackhole(),
+    "blackhole_heals": blackhole(end=unroute),
+    "flows_forgotten": wire("forget", cut=False, pause=True),
+    "mtu_hole": wire("mtu 1300", cut=False),
+    # a bad line
     "wire_delay": wire("delay 50 30", cut=False),
     "wire_loss": wire("loss 300", "delay 5 0", cut=False),
     "wire_reorder": wire("delay 10 0", "reorder 2500", cut=False),
     "wire_duplicate": wire("duplicate 500", cut=False),
     "wire_corrupt": wire("corrupt 50", cut=False),
-    "wire_rate": wire("rate 500", cut=False),
-    "wire_forgets": wire("forget", cut=False),
-    "mtu_hole": wire("mtu 1300", cut=False),
-    "proxy_plain": through_proxy("pass"),
-    "proxy_403": through_proxy("forbid"),
-    "proxy_407": through_proxy("wrong_auth"),
-    "proxy_silent": through_proxy("silent"),
+    "wire_rate": wire("rate 1000", cut=False),
 }
 
 
@@ -514,9 +599,11 @@ class Lab:
         return run(self.azsim, "ctl", str(self.http), *words)
 
 
-def datastore(login):
+def datastore(column):
     credentials = f'{{account_key: "{KEY}"}}'
-    if login:
+    if column == "metadata":
+        credentials = "{}"
+    if column == "token":
         credentials = (f"{{tenant_id: {TENANT}, client_id: {APP}, client_secret: '{SECRET}', "
             f"authority_url: 'https://{LOGIN}'}}")
     return (f"name: store\ntype: azure_blob\naccount_name: acct\ncontainer_name: data\nendpoint: test.local\n"
@@ -526,9 +613,9 @@ def datastore(login):
 class Cell:
     """One run of amlshim in a world."""
 
-    def __init__(self, lab, key, row, column, words):
-        self.lab, self.key, self.row, self.column, self.words = lab, key, row, column, words
-        self.wrong = []
+    def __init__(self, lab, key, column, words, remedy):
+        self.lab, self.key, self.row, self.column, self.words = lab, key, ROWS[key], column, words
+        self.remedy, self.wrong = remedy, []
         self.short = [b for b in BOUNDS if b in words] if words is not None else list(BOUNDS)
 
     def files(self, world):
@@ -549,13 +636,13 @@ class Cell:
         with open(here + "/job.yml", "w") as f:
             f.write(f"command: {steps} {command}\n{given}:\n  {got}\n")
         with open(here + "/store.yml", "w") as f:
-            f.write(datastore(self.column == "token"))
+            f.write(datastore("metadata" if self.row.metadata else self.column))
 
     def argv(self, world):
         env = {"PATH": os.environ["PATH"], "HOME": self.dir, "LANG": "C.UTF-8",
-            "SSL_CERT_FILE": self.lab.certs + "/ca.pem", "AMLSHIM_FACTS": "", **self.row.env(world)}
-        if not env["AMLSHIM_FACTS"]:
-            del env["AMLSHIM_FACTS"]
+            "SSL_CERT_FILE": self.lab.certs + "/ca.pem", **self.row.env(world)}
+        if self.row.metadata:
+            env["AMLSHIM_COMPUTE"] = "system_assigned"
         flags = [word for b in self.short for word in (b, f"{BOUNDS[b]}s")]
         return ["env", "-i", *(f"{k}={v}" for k, v in env.items()), "nsenter", "--net=" + world.netns,
             "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation",
@@ -566,7 +653,7 @@ class Cell:
     async def fault(self, world):
         await self.row.apply(world, self.column == "token")
         if self.row.cut:
-            for one in (world.store, world.login, world.proxy):
+            for one in (world.store, world.login, world.proxy, world.tls_proxy):
                 one.cut()
         if self.row.end:
             async def later():
@@ -577,12 +664,8 @@ class Cell:
     async def run(self, world):
         await world.reset()
         self.later = None
-        for stale in ("left",):
-            if os.path.exists(f"{world.dir}/{stale}"):
-                os.unlink(f"{world.dir}/{stale}")
+        open(f"{world.dir}/left", "w").close()
         self.files(world)
-        if self.row.before:
-            await self.row.before(world)
         in_middle = self.column in ("read", "write")
         if not in_middle:
             await self.fault(world)
@@ -594,6 +677,7 @@ class Cell:
         try:
             if in_middle:
                 await self.until_ready(job)
+                await asyncio.sleep(self.row.hold)
                 await self.fault(world)
                 began = time.monotonic()
                 open(self.dir + "/step.go", "w").close()
@@ -627,12 +711,20 @@ class Cell:
                 self.wrong.append(f"wrong bytes in {name}")
         if self.column == "write" and self.status == 0:
             for name, data in (("first", FIRST), ("second", SECOND)):
+                if f"/{name}: ok" not in self.out and f"/{name}: close" not in self.out:
+                    continue
                 got = subprocess.run([self.lab.azsim, "ctl", str(self.lab.http), "GET",
                     f"/_azsim/blob/acct/data/{self.key}/{name}"], capture_output=True).stdout
                 if got != data:
                     self.wrong.append(f"wrong bytes in the output {name}")
         if self.status == 123 and "second" not in self.err:
             self.wrong.append("the file that was not uploaded is not named")
+        counts = [(int(f), int(t)) for f, t in re.findall(r"^fds (\d+) threads (\d+)$", self.out, re.M)]
+        if self.column == "read" and len(counts) == 2 and (counts[1][0] > counts[0][0] + FDS or
+                counts[1][1] > counts[0][1] + THREADS):
+            self.wrong.append(f"the mount had {counts[0]} descriptors and threads, and has {counts[1]}")
+        if self.status != 0 and self.remedy and not any(text in self.out + self.err for text in self.remedy):
+            self.wrong.append(f"nothing says {self.remedy}")
         if self.row.check:
             self.row.check(self, world)
 
@@ -647,9 +739,8 @@ class Cell:
         return "at once" if took < AT_ONCE and not self.short else f"after {took:.1f} s"
 
     def fine(self, took):
-        if not self.row.end:
-            return "nothing is noticed"
-        return "a pause" if took >= PAUSE * 0.9 else "nothing is noticed"
+        least = PAUSE * 0.9 if self.row.end else STALL if self.row.pause else None
+        return "a pause" if least and took >= least else "nothing is noticed"
 
     def see(self):
         if self.status == "hangs":
@@ -672,9 +763,22 @@ class Cell:
         return "; ".join(parts) if parts else self.fine(took)
 
 
+def read_table(path):
+    """{key: {column: words}} and {key: texts of which a failure has one}."""
+    cells, remedies = {}, {}
+    for line in open(path):
+        key = re.search(r"<!-- ([a-z0-9_]+) -->", line)
+        if key:
+            fields = [field.strip() for field in line.split("|")[2:]]
+            cells[key[1]] = dict(zip(COLUMNS, fields))
+            remedies[key[1]] = re.findall('"([^"]*)"', fields[len(COLUMNS)])
+    return cells, remedies
+
+
 async def main():
     lab = Lab(*(os.path.abspath(a) for a in sys.argv[1:7]))
     wanted = sys.argv[7:] or list(ROWS)
+    cells, remedies = read_table(lab.table)
     await lab.begin()
     began = time.monotonic()
 
@@ -690,12 +794,24 @@ async def main():
         return cell
 
     async def whole(key):
-        row = ROWS[key]
-        cells = await asyncio.gather(*(one(Cell(lab, key, row, c, None)) for c in row.columns))
-        for c in cells:
-            print(key, c.column, "|", c.seen, "|", f"{getattr(c, 'took', 0):.1f}", c.wrong or "", flush=True)
+        done = await asyncio.gather(*(one(Cell(lab, key, c, cells.get(key, {}).get(c), remedies.get(key)))
+            for c in ROWS[key].columns))
+        with open(f"{lab.out}/{key}.new", "w") as f:
+            for c in COLUMNS:
+                f.write(c + "|" + "".join(cell.seen for cell in done if cell.column == c) + "\n")
+        with open(f"{lab.out}/{key}.wrong", "w") as f:
+            for cell in done:
+                if cell.wrong or cell.seen != cell.words:
+                    f.write(f"{cell.column}, {getattr(cell, 'took', 0):.1f} s: {' '.join(cell.wrong)}\n")
+                    f.write("".join(f"    {line}\n" for line in
+                        (getattr(cell, "out", "") + getattr(cell, "err", "")).splitlines()))
+        os.rename(f"{lab.out}/{key}.new", f"{lab.out}/{key}")
+        for cell in done:
+            print(key, cell.column, "|", cell.seen, "|", f"{getattr(cell, 'took', 0):.1f}", " ".join(cell.wrong),
+                flush=True)
 
-    await asyncio.gather(*(whole(key) for key in wanted))
+    # Those that wait a minute begin first.
+    await asyncio.gather(*(whole(key) for key in sorted(wanted, key=lambda key: -ROWS[key].hold)))
     print(f"{time.monotonic() - began:.1f} s", resource_line())
     lab.sim.kill()
 

@@ -125,7 +125,8 @@ static const char *const remedies[REMEDIES] = {
 	    "TLS): the one that answers has a certificate for other names",
 	[REMEDY_CHECK_HANDSHAKE] =
 	    "check what is between this container and %r: a firewall that filters by name, a "
-	    "proxy, or a server without TLS 1.2 lets the connection begin, but no TLS handshake end",
+	    "proxy, or a server without TLS 1.2 lets the connection begin, but no TLS "
+	    "handshake end",
 	[REMEDY_CHECK_ENDPOINT] =
 	    "check that %r is the right endpoint and that a firewall or proxy (HTTPS_PROXY, "
 	    "NO_PROXY) lets it through",

@@ -81,7 +81,7 @@ struct workers_options {
 	struct facts	*facts;
 	struct spec	*spec;			/* secrets are moved out of it: safe.h */
 	const char	*audit_file;		/* NULL: none */
-	int64_t		 start_ms;		/* init waits so long without progress; <= 0: no bound */
+	int64_t		 start_ms;	/* init waits so long without progress; <= 0: no bound */
 };
 
 struct workers {
@@ -108,7 +108,7 @@ struct workers {
  */
 void	worker_become(const char *name, enum confine_kind, uint64_t caps, const int *keep,
 	    size_t nkeep, pid_t init_pid);
-/* What may be waited for longest at the start, so that who failed tells why before init gives up. */
+/* A worker at the start: how long it may wait, to fail before init gives up; 0: any time. */
 int64_t	workers_first_wait_ms(const struct workers *);
 /*
  * Attach the mounts and fork all: the agent first, then one worker an access

@@ -15,7 +15,7 @@
 #include "mount/mountd.h"
 #include "mount/transfer.h"
 
-#define TELL_MS		1000	/* from a failure to its line in the log */
+#define TELL_MS		2000	/* from a failure to its line in the log */
 
 static int64_t
 memory_share(const struct plan *plan)

@@ -1,8 +1,8 @@
 /*
  * steps STEP...: a job whose every call is told, with what it gave and how long it took.
  *
- *   copy FROM TO     "copy TO: ok 812 ms", or "copy TO: close EIO 4011 ms": which call failed; opens, reads and
- *                    writes in pieces of 64 KiB
+ *   copy FROM TO     "copy TO: ok 812 ms", or "copy TO: close EIO 4011 ms": which call failed;
+ *                    reads and writes pieces of 64 KiB
  *   wait FILE        writes FILE.ready, and goes on when there is FILE.go
  *   fds COMM         "fds N threads N": of the one process called COMM
  *

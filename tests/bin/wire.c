@@ -1,19 +1,20 @@
 /*
- * wire NETNS HERE THERE [SEED] -- a network cable between this network namespace and another one, and what can
- * be wrong with it.
+ * wire NETNS HERE THERE [SEED] -- a network cable between this network namespace and another
+ * one, and what can be wrong with it.
  *
- * Two tun devices, HERE in this namespace and THERE in the one that the file NETNS stands for, and this
- * program between them, as tc's netem would stand there: not every kernel has that one.  What happens to
- * packets is drawn from SEED.  Commands are lines on stdin; each is answered by "ok" once it holds:
+ * Two tun devices, HERE in this namespace and THERE in the one that the file NETNS stands for,
+ * and this program between them, as tc's netem would stand there: not every kernel has that one.
+ * What happens to packets is drawn from SEED.  Commands are lines on stdin; each is answered by
+ * "ok" once it holds:
  *
  *   delay MS JITTER     each packet is late by so much, more or less
- *   loss N              of 10,000 packets get lost; as netem does, reorder N, duplicate N and corrupt N,
- *                       which flips a bit
+ *   loss N              of 10,000 packets get lost; as netem does, reorder N, duplicate N and
+ *                       corrupt N, which flips a bit
  *   rate N              kilobytes a second, each way; 0: any
  *   mtu N               longer packets vanish, and nobody is told; 0: any
  *   cut                 nothing gets through; "after N": once N bytes have come through
- *   forget              TCP flows that are known now get through no more, new ones do: a load balancer's
- *                       or a NAT's table was emptied
+ *   forget              TCP flows that are known now get through no more, new ones do: the table
+ *                       of a load balancer or NAT was emptied
  *   heal                all of that ends
  */
 

@@ -26,6 +26,7 @@ static char pattern[PATTERN_SIZE];
 static atomic_int tries_seen[16];	/* by the digit behind a path: /x/N */
 static atomic_int order_next;
 static atomic_int body_faults;
+static atomic_int deaf;		/* requests to /deaf that got no answer */
 static atomic_int busy, busy_max;	/* requests being worked on */
 
 /* ---- the server -------------------------------------------------------- */
@@ -160,6 +161,13 @@ serve(struct origin_conn *c)
 		return (httpd_reply(&c->http, 200, NULL, pattern, PATTERN_SIZE) == 0 ?
 		    ORIGIN_KEEP : ORIGIN_CLOSE);
 	if (str_starts(path, "/hold")) {
+		origin_hold(c);
+		return (ORIGIN_CLOSE);
+	}
+	if (str_starts(path, "/deaf")) {	/* to what comes over a kept connection */
+		if (c->nth == 1)
+			return (reply(c, 200, NULL, "hello"));
+		atomic_fetch_add(&deaf, 1);
 		origin_hold(c);
 		return (ORIGIN_CLOSE);
 	}
@@ -426,6 +434,7 @@ test_unreachable(struct http *h)
 	get(h, &a);
 	check_int(a.err.kind, ERR_UNREACHABLE);
 	check_int(a.err.remedy, REMEDY_CHECK_DNS);
+	check_int(a.call.response.stage, HTTP_AT_NAME);
 	http_call_done(&a.call);
 
 	/* Bound, but nobody listens. */
@@ -440,8 +449,34 @@ test_unreachable(struct http *h)
 	check_int(a.err.kind, ERR_UNREACHABLE);
 	check_int(a.err.remedy, REMEDY_CHECK_ENDPOINT);
 	check_int(a.call.tries, 3);
+	check_int(a.call.response.stage, HTTP_AT_CONNECT);
 	check(strstr(a.err.resource, "SECRET") == NULL && strstr(a.err.cause, "SECRET") == NULL);
 	http_call_done(&a.call);
+
+	/* The kernel connects, and nobody says anything. */
+	if (listen(fd, 8) != 0)
+		exit(1);
+	snprintf(url, sizeof(url), "https://localhost:%d", ntohs(at.sin_port));
+	ask_init(&a, NULL, "/");
+	a.base = url;
+	a.call.max_tries = 1;
+	get(h, &a);
+	check_int(a.err.remedy, REMEDY_CHECK_HANDSHAKE);
+	check_int(a.call.response.stage, HTTP_AT_TLS);
+	check(strstr(a.err.cause, "no end of the TLS handshake for ") != NULL);
+	http_call_done(&a.call);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(at.sin_port));
+	setenv("http_proxy", url, 1);
+	ask_init(&a, NULL, "/");
+	a.base = "https://127.0.0.2:1";
+	setenv("https_proxy", url, 1);
+	a.call.max_tries = 1;
+	get(h, &a);
+	check_int(a.err.remedy, REMEDY_CHECK_PROXY);
+	check_int(a.call.response.stage, HTTP_AT_PROXY);
+	http_call_done(&a.call);
+	unsetenv("http_proxy");
+	unsetenv("https_proxy");
 	close(fd);
 }
 
@@ -590,6 +625,32 @@ test_stalls(struct http *h, struct origin *o)
 	check(a.call.tries >= 2);
 	check(clock_ms() - t < 5000);
 	http_call_done(&a.call);
+}
+
+/*
+ * All kept connections are dead without a word, as when a load balancer has forgotten them: that
+ * costs one stall, not one for each.
+ */
+static void
+test_deaf(struct origin *o)
+{
+	struct http *h = engine(4);
+	struct ask asks[4], a;
+	size_t i;
+
+	for (i = 0; i < LENGTH(asks); i++) {
+		ask_init(&asks[i], o, "/slow");
+		http_submit(h, &asks[i].call);
+	}
+	for (i = 0; i < LENGTH(asks); i++) {
+		check_int(wait_over(&asks[i]), 1);
+		http_call_done(&asks[i].call);
+	}
+	ask_init(&a, o, "/deaf");
+	check_str(get(h, &a), "hello");
+	check_int(atomic_load(&deaf), 1);
+	http_call_done(&a.call);
+	http_free(h);
 }
 
 static void
@@ -1081,6 +1142,7 @@ main(void)
 	test_judge(h, &o);
 	test_stale(h, &o);
 	test_stalls(h, &o);
+	test_deaf(&o);
 	test_body_stall(&o);
 	test_slow_hurried(&o);
 	test_resume(h, &o);

@@ -34,6 +34,7 @@ BOUNDS = {"--start-timeout": 6, "--io-timeout": 4, "--flush-timeout": 4}
 PART, SLACK = 0.2, 20
 AT_ONCE = 20		# where the bounds are minutes
 PAUSE = 3		# a fault that passes
+TRIES = 3		# of a job that did not get as far as the fault: the bounds are short, the machine is busy
 STALL = 15		# at least, of a request without an answer: it is sent again after 20
 FDS, THREADS = 8, 3	# more than before the fault: connections and a name being looked up
 STORE, LOGIN = "acct.blob.test.local", "login.test.local"
@@ -620,7 +621,9 @@ class Cell:
 
     def files(self, world):
         self.dir = f"{world.dir}/{self.key}.{self.column}"
+        shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir + "/cache")
+        self.wrong = []
         steps, work, here = self.lab.tools + "/steps", self.lab.work, self.dir
         place = "azureml://datastores/store/paths/"
         given, got = "inputs", f"data: {{type: uri_folder, path: {place}in/, mode: ro_mount}}"
@@ -663,7 +666,7 @@ class Cell:
 
     async def run(self, world):
         await world.reset()
-        self.later = None
+        self.later, self.reached = None, True
         open(f"{world.dir}/left", "w").close()
         self.files(world)
         in_middle = self.column in ("read", "write")
@@ -676,8 +679,8 @@ class Cell:
                 stderr=err, start_new_session=True)
         try:
             if in_middle:
-                await self.until_ready(job)
-                await asyncio.sleep(self.row.hold)
+                self.reached = await self.until_ready(job)
+                await asyncio.sleep(self.row.hold if self.reached else 0)
                 await self.fault(world)
                 began = time.monotonic()
                 open(self.dir + "/step.go", "w").close()
@@ -697,6 +700,7 @@ class Cell:
         until = time.monotonic() + 60
         while not os.path.exists(self.dir + "/step.ready") and job.returncode is None and time.monotonic() < until:
             await asyncio.sleep(0.02)
+        return os.path.exists(self.dir + "/step.ready")
 
     def look(self, world):
         """What has to hold whatever the fault."""
@@ -789,7 +793,10 @@ async def main():
     async def one(cell):
         world = await lab.free.get()
         try:
-            await cell.run(world)
+            for _ in range(TRIES):
+                await cell.run(world)
+                if cell.reached:
+                    break
         except Exception as e:
             cell.seen = f"{type(e).__name__}: {e}"
             cell.wrong.append(cell.seen)

@@ -72,7 +72,7 @@ compare_headers(const void *a, const void *b)
 static void
 add_ms_headers(const struct http_request *q, struct buf *to)
 {
-	const struct http_header *sorted[HTTP_HEADERS_MAX];
+	const struct http_header *sorted[HTTP_HEADERS_MAX] = { NULL };
 	const char *p;
 	size_t i, n = 0, len;
 

@@ -46,7 +46,7 @@ struct gen1_op {
 };
 
 void	gen1_op_init(struct gen1_op *, struct store *, const char *what, const char *method,
-	    const char *op, const char *name);
+	    const char *name_of_op, const char *name);
 /* Runs it and waits.  On failure err is explained.  Call gen1_op_done in any case. */
 int	gen1_op_run(struct gen1_op *, struct err *);
 void	gen1_op_done(struct gen1_op *);
@@ -73,8 +73,8 @@ int	gen1_read_attr(const struct json *, struct store_attr *ret);
  * fails  ERR_PROTOCOL
  */
 typedef int gen1_entry_fn(void *arg, const char *suffix, const struct store_attr *);
-int	gen1_read_page(const char *text, size_t len, int64_t asked, gen1_entry_fn *, void *arg,
-	    struct buf *next, int *ret_more, struct err *);
+int	gen1_read_page(const char *text, size_t len, int64_t asked, gen1_entry_fn *fn, void *arg,
+	    struct buf *next, int *ret_more, struct err *err);
 
 /* The operations of gen1_backend; as in store.h. */
 int	gen1_list(struct store *, const char *prefix, int delimited, int max_results,

@@ -686,9 +686,9 @@ wait_ms(const struct http_lib *lib, int timeout_ms)
 static void
 act(struct http_lib *lib, const struct epoll_event *ev)
 {
-	int running, what = (ev->events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-	    (ev->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-	    (ev->events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+	int running, what = ((ev->events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
+	    ((ev->events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
+	    ((ev->events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
 	uint64_t n;
 
 	if (ev->data.fd != lib->wake_fd)

@@ -245,7 +245,7 @@ find_certificate(struct signer *s, const struct found *f, struct err *err)
 static int
 check_thumbprint(const struct signer *s, const char *wanted, struct err *err)
 {
-	char want[2 * THUMBPRINT + 1] = "", got[2 * THUMBPRINT + 1];
+	char want[2 * THUMBPRINT + 1] = "", got[2 * THUMBPRINT + 1] = "";
 	size_t i, n = 0;
 
 	if (wanted == NULL)
@@ -413,13 +413,14 @@ assertion_make(const struct assertion_request *req,
     const unsigned char random[ASSERTION_RANDOM_SIZE], struct secret *ret, struct err *err)
 {
 	struct found *f = mem_zalloc(sizeof(*f));
-	struct signer s;
+	struct signer s = { .key = NULL };
 	int failed = -1;
 
 	if (read_pem(f, req->pem, req->pem_len, err) == 0 &&
 	    check_found(f, req->pem, req->pem_len, err) == 0) {
 		s.key = br_skey_decoder_get_rsa(&f->key);
-		failed = find_certificate(&s, f, err);
+		if (s.key != NULL)	/* check_found() has seen to it */
+			failed = find_certificate(&s, f, err);
 		if (failed == 0)
 			failed = check_thumbprint(&s, req->thumbprint, err);
 		if (failed == 0)

@@ -36,7 +36,7 @@ put_health(const struct answer_view *v, struct control_head *head)
 static void
 put_head(const struct answer_view *v, struct control_head *head)
 {
-	PUT(head->program, AMLSHIM_VERSION);
+	(void)str_format(head->program, sizeof(head->program), "%s", AMLSHIM_VERSION);
 	PUT(head->phase, supervise_state_name(v->phase));
 	PUT(head->job, v->command);
 	head->pid = getpid();

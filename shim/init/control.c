@@ -42,17 +42,19 @@ control_open(struct control *c, control_answerer *answerer, void *arg, struct er
 {
 	struct sockaddr_un address;
 	socklen_t len;
+	int fd;
 
 	c->answerer = answerer;
 	c->arg = arg;
 	if (control_address(getpid(), &address, &len) != 0)
 		return (err_errno(err, "make the control socket", "/proc/self/ns/pid"));
-	c->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->listen_fd >= 0 && bind(c->listen_fd, (const void *)&address, len) == 0 &&
-	    listen(c->listen_fd, BACKLOG) == 0)
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && bind(fd, (const void *)&address, len) == 0 && listen(fd, BACKLOG) == 0) {
+		c->listen_fd = fd;
 		return (0);
+	}
 	err_errno(err, "make the control socket", address.sun_path + 1);
-	mem_close_fd(&c->listen_fd);
+	mem_close_fd(&fd);
 	return (-1);
 }
 

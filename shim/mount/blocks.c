@@ -628,17 +628,20 @@ fetch_instead(struct blocks *b, struct blocks_file *f, struct chunk *c, struct b
 	struct err why = ERR_EMPTY;
 	struct fetch *x;
 
-	while (b->idle_fetches == NULL)
-		if (sleep_in(b, &b->room_waiters, w, &why) != 0) {
-			c->pending &= ~all;
-			remember(f, &why);
-			wake(c);
-			if (err != NULL)
-				*err = why;
-			return (-1);
-		}
-	c->pending &= ~all;
-	x = fetch_new(b, f, first, end, end);
+	for (;;) {
+		c->pending &= ~all;
+		if ((x = fetch_new(b, f, first, end, end)) != NULL)
+			break;
+		c->pending |= all;	/* nobody else fetches them meanwhile */
+		if (sleep_in(b, &b->room_waiters, w, &why) == 0)
+			continue;
+		c->pending &= ~all;
+		remember(f, &why);
+		wake(c);
+		if (err != NULL)
+			*err = why;
+		return (-1);
+	}
 	x->next = *list;
 	*list = x;
 	return (0);
@@ -694,6 +697,8 @@ fetch_missing(struct blocks *b, const struct blocks_range *r, struct blocks_span
 		if (page == s->offset / BLOCKS_PAGE)
 			first = stretch_back(b, s->file, page, r->from / BLOCKS_PAGE);
 		x = fetch_new(b, s->file, first, until > end ? until : end, end);
+		if (x == NULL)
+			return (-1);
 		x->next = *list;
 		*list = x;
 		page = first + x->npages - 1;

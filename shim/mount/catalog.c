@@ -88,8 +88,11 @@ static void
 index_add(struct catalog *c, size_t ordinal)
 {
 	const struct entry *e = entry_at(c, ordinal);
-	size_t i = hash_bytes(name_of(c, e), e->len) & (c->index_size - 1);
+	size_t i;
 
+	if (e == NULL)			/* dropped */
+		return;
+	i = hash_bytes(name_of(c, e), e->len) & (c->index_size - 1);
 	while (c->index[i] != 0)
 		i = (i + 1) & (c->index_size - 1);
 	c->index[i] = (uint32_t)ordinal + 1;
@@ -120,7 +123,7 @@ catalog_find(const struct catalog *c, const char *name)
 	i = hash_bytes(name, len) & (c->index_size - 1);
 	for (; c->index[i] != 0; i = (i + 1) & (c->index_size - 1)) {
 		e = entry_at(c, c->index[i] - 1);
-		if (e->len == len && memcmp(name_of(c, e), name, len) == 0)
+		if (e != NULL && e->len == len && memcmp(name_of(c, e), name, len) == 0)
 			return ((long)c->index[i] - 1);
 	}
 	return (-1);

@@ -156,7 +156,7 @@ static void
 put_in_order(struct open_dir *d, struct place *p, size_t n)
 {
 	char *is_given = mem_zalloc(n + 1);
-	struct place key, *found;
+	struct place key = { .hash = 0 }, *found;
 	size_t k;
 
 	d->order = mem_alloc((d->given.given + n + 1) * sizeof(*d->order));

@@ -416,8 +416,8 @@ sort_offer(const struct spec_compute *c)
 static unsigned
 sort_reach(const struct policy_question *q, const struct sorted *s)
 {
-	unsigned by_other = issuer_find(q->facts)->by & (ISSUER_BY_OBJECT | ISSUER_BY_RESOURCE) ?
-	    REACH_OTHER : REACH_NOT;
+	const unsigned other = ISSUER_BY_OBJECT | ISSUER_BY_RESOURCE;
+	unsigned by_other = (issuer_find(q->facts)->by & other) != 0 ? REACH_OTHER : REACH_NOT;
 
 	switch (s->named) {
 	case NAMED_UAI:

@@ -126,13 +126,13 @@ is_asset_word(const char *s)
 }
 
 static void
-set_asset(struct reading *r, const char *name, const char *version, const char *label)
+set_asset(struct reading *r, const char *name, const char *which, int is_label)
 {
-	if (!is_asset_word(name) || !is_asset_word(version != NULL ? version : label))
+	if (!is_asset_word(name) || !is_asset_word(which))
 		return;
 	r->u->asset_name = name;
-	r->u->asset_version = version;
-	r->u->asset_label = label;
+	r->u->asset_version = is_label ? NULL : which;
+	r->u->asset_label = is_label ? which : NULL;
 }
 
 /* NAME:VERSION or NAME@LABEL. */
@@ -143,7 +143,7 @@ parse_short_asset(struct reading *r, const char *s)
 	const char *name = arena_strndup(r->arena, s, len);
 	const char *rest = s[len] != '\0' ? s + len + 1 : s + len;
 
-	set_asset(r, name, s[len] == ':' ? rest : NULL, s[len] == ':' ? NULL : rest);
+	set_asset(r, name, rest, s[len] != ':');
 }
 
 /* data/NAME/versions/V or data/NAME/labels/L, models too; of anything else nothing is known. */
@@ -157,10 +157,8 @@ parse_long_asset(struct reading *r, const char *s)
 	    (!str_same(kind, "data") && !str_same(kind, "models")))
 		return;
 	r->u->is_model = str_same(kind, "models");
-	if (str_same(by, "versions"))
-		set_asset(r, name, which, NULL);
-	else if (str_same(by, "labels"))
-		set_asset(r, name, NULL, which);
+	if (str_same(by, "versions") || str_same(by, "labels"))
+		set_asset(r, name, which, str_same(by, "labels"));
 }
 
 /* S/resourcegroups/G[/providers/P]/workspaces/W/...: *s moves behind it.  -1: it is not so. */
@@ -499,7 +497,7 @@ dsuri_parse_in(const struct cloud *cloud, struct dsuri *ret, const char *text,
 	size_t len;
 	int status;
 
-	r.text = text = dsuri_bare(text);
+	text = dsuri_bare(text);
 	len = scheme_length(text);
 	r.text = arena_strdup(arena, text);
 	if (has_scheme(text, len, "azureml"))

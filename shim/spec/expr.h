@@ -32,7 +32,8 @@ typedef enum expr_found expr_lookup(void *arg, int is_output, const char *name,
  * fails    ERR_USAGE with cause naming the expression; naming the names that
  *          exist is left to the caller; resource is not set
  */
-int	expr_expand(const char *text, expr_lookup *, void *arg, struct buf *ret, struct err *);
+int	expr_expand(const char *text, expr_lookup *lookup, void *arg, struct buf *ret,
+	    struct err *err);
 int	expr_has(const char *text);	/* 1: contains ${{ or $[[ */
 
 #endif

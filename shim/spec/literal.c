@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,10 +106,10 @@ is_float_11(const char *s)
 static const char *
 repr(const char *scientific, struct arena *arena)
 {
-	char digits[32];
+	char digits[32] = "";
 	size_t n = 0;
 	long long exponent = 0;
-	const char *s = scientific, *sign = "", *e = strchr(scientific, 'e');
+	const char *s = scientific, *sign = "", *e = scientific + strcspn(scientific, "e");
 
 	if (*s == '-') {
 		sign = "-";
@@ -150,7 +151,7 @@ float_text(const char *text, struct arena *arena)
 			plain[n++] = text[i];
 	plain[n] = '\0';
 	v = strtod(plain, NULL);
-	if (v > 1.7976931348623157e308 || v < -1.7976931348623157e308)
+	if (isinf(v))
 		return (v > 0 ? "inf" : "-inf");
 	for (precision = 0; precision < 17; precision++) {
 		(void)str_format(shortest, sizeof(shortest), "%.*e", precision, v);

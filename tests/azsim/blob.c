@@ -139,6 +139,13 @@ blob_account_of_host(struct exchange *ex, const char *service)
 	return (name);
 }
 
+/* Both are not there, or both say the same. */
+static int
+is_param(const char *wanted, const char *given)
+{
+	return (wanted == NULL || given == NULL ? wanted == given : strcasecmp(wanted, given) == 0);
+}
+
 static const struct blob_op *
 find_op(const struct exchange *ex)
 {
@@ -153,10 +160,7 @@ find_op(const struct exchange *ex)
 
 		if (op->level != level || strcmp(op->method, ex->req->method) != 0 ||
 		    (op->is_copy != -1 && op->is_copy != is_copy) ||
-		    (op->restype == NULL) != (restype == NULL) ||
-		    (op->comp == NULL) != (comp == NULL) ||
-		    (restype != NULL && strcasecmp(op->restype, restype) != 0) ||
-		    (comp != NULL && strcasecmp(op->comp, comp) != 0))
+		    !is_param(op->restype, restype) || !is_param(op->comp, comp))
 			continue;
 		return (op);
 	}

@@ -79,7 +79,7 @@ by_header_name(const void *a, const void *b)
 static void
 add_canonical_headers(const struct exchange *ex, struct buf *to)
 {
-	const struct httpd_header *sorted[HTTPD_HEADERS_MAX];
+	const struct httpd_header *sorted[HTTPD_HEADERS_MAX] = { NULL };
 	size_t n = 0, i;
 
 	for (i = 0; i < ex->req->nheaders; i++)

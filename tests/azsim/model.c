@@ -421,7 +421,7 @@ model_insert(struct model *m, struct container *c, const char *name)
 void
 model_remove(struct model *m, struct container *c, const char *name)
 {
-	struct blob *path[MODEL_LEVELS], *b;
+	struct blob *path[MODEL_LEVELS] = { NULL }, *b;
 	int i;
 
 	find_path(c, name, path);
@@ -484,8 +484,11 @@ static void
 move_one(struct model *m, struct container *c, const char *name, const char *to)
 {
 	struct blob *b = model_find(c, name);
-	struct version *v = b->now;
+	struct version *v;
 
+	if (b == NULL)
+		return;
+	v = b->now;
 	b->now = NULL;
 	model_remove(m, c, name);
 	b = model_insert(m, c, to);

@@ -623,7 +623,7 @@ op_rename(struct worker *w, struct file *f)
 {
 	struct file *to = chance(w, 40) ? any(w, 1) : f;
 	char path[PATH_SIZE], new_path[PATH_SIZE];
-	struct file place = *f, was = *f;
+	struct file place = *f, was;
 
 	if (to == f) {
 		place.dir = (int)below(w, DIRS);

@@ -83,6 +83,10 @@ BENCH_PACKAGES := python3 curl openssl procps psmisc util-linux
 main       := $(wildcard shim/main.c)
 sources    := $(wildcard shim/*/*.c shim/*/*/*.c)
 azsim      := $(wildcard tests/azsim/*.c)
+comma      := ,
+# Static: as two libraries each has a place of its own for reports.
+one_runtime_debug := -static-libasan -static-libubsan
+reports    := $(if $(filter debug thread,$(mode)),tests/sanitized/reports.c)
 unit       := $(wildcard tests/unit/test_*.c)
 unit_aid   := $(filter-out $(unit),$(wildcard tests/unit/*.c))
 bats       := $(wildcard tests/*.bats)
@@ -102,14 +106,12 @@ Q   = @
 say = @printf '  %-7s %s\n'
 endif
 
-.PHONY: all deps check check-unit check-bats units valgrind-units test run bench lint lint-layers lint-style \
+.PHONY: all deps check-unit check-bats units valgrind-units test run bench lint lint-layers lint-style \
         lint-scripts lint-tidy fuzz man completions install clean distclean help FORCE
 
 all: $(O)/libamlshim.a $(programs) $(tests_bin)  ## amlshim, azsim and the tests' small programs (the default)
 
 deps: $(DEPS)/versions  ## the third-party libraries, once, from Debian's sources
-
-check: check-unit check-bats lint  ## all that needs no privilege
 
 check-unit: $(tests_unit)  ## unit tests (DEBUG=1: under sanitizers)
 	$(Q)scripts/check-unit.sh $(tests_unit)
@@ -133,7 +135,7 @@ bench: all  ## measurements, as ratios, in under 20 minutes (not part of the tes
 	$(Q)scripts/apt-install.sh $(BENCH_PACKAGES)
 	$(Q)bench/run.sh
 
-lint: lint-layers lint-style lint-scripts lint-tidy  ## layers, style, shellcheck, clang-tidy
+lint: lint-layers lint-style lint-scripts lint-tidy check-cppcheck  ## layers, style, shellcheck, clang-tidy, cppcheck
 
 lint-layers lint-style:
 	$(say) LINT $(@:lint-%=%)
@@ -226,6 +228,7 @@ $(O)/libamlshim.a: $(call objects,$(sources)) $(O)/obj/ca_bundle.o $(O)/members
 	$(say) AR $@
 	$(Q)rm -f $@ && $(TOOL)ar rcs $@ $(filter %.o,$^)
 
+wrap = $(if $(reports),-Wl$(comma)--wrap=_exit $(one_runtime_$(mode)))
 link = $(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
 
 # What init needs without a plan comes first: shim/init/shed.h says why, the script looks.
@@ -233,10 +236,10 @@ shed  := shim/init/shed.c
 first  = $(call objects,$(main) $(filter-out $(shed) shim/base/xml.c,$(filter shim/base/% \
              shim/init/%,$(sources))))
 
-$(O)/amlshim.debug: $(first) $(O)/libamlshim.a scripts/check-shed.sh
+$(O)/amlshim.debug: $(first) $(O)/libamlshim.a $(call objects,$(reports)) scripts/check-shed.sh
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map -Wl,-u,pthread_create,-u,pthread_key_create $(first) -lc $(call objects,$(shed)) \
-	    $(O)/libamlshim.a $(LIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map -Wl,-u,pthread_create,-u,pthread_key_create $(wrap) $(first) -lc \
+	    $(call objects,$(shed) $(reports)) $(O)/libamlshim.a $(LIBS) -o $@
 	$(Q)$(if $(DEBUG),,scripts/check-shed.sh $@.map || { rm $@; exit 1; })
 
 $(O)/amlshim: $(O)/amlshim.debug
@@ -244,9 +247,9 @@ $(O)/amlshim: $(O)/amlshim.debug
 	$(Q)$(if $(DEBUG),cp $< $@,$(TOOL)strip -o $@ $<)
 	$(Q)$(if $(DEBUG),,! readelf -ldW $@ | grep -E 'INTERP|NEEDED' || { rm $@; exit 1; })
 
-$(O)/azsim: $(call objects,$(azsim)) $(O)/libamlshim.a
+$(O)/azsim: $(call objects,$(azsim) $(reports)) $(O)/libamlshim.a
 	$(say) LD $@
-	$(Q)$(link)
+	$(Q)$(link) $(wrap)
 
 $(tests_unit): $(O)/%: $(O)/obj/%.o $(call objects,$(unit_aid)) $(O)/libamlshim.a
 	$(say) LD $@

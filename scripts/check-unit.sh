@@ -35,6 +35,8 @@ for program in "$@"; do
 	status=0
 	number=$((number + 1))
 	timeout -k 5 180 "$program" >"$output" 2>&1 </dev/null || status=$?
+	# A report of a child that the test did not look at counts, too.
+	! grep -qE '^==[0-9]+==ERROR|^WARNING: ThreadSanitizer|: runtime error: ' "$output" || status=99
 	ok=$(count '^ok\b')
 	not_ok=$(count '^not ok\b')
 	skip=$(count '^ok\b.*# *[Ss][Kk][Ii][Pp]')

@@ -105,6 +105,7 @@ bash_offers() {
 	amlshim 0 version
 }
 
+# bats test_tags=release
 @test "the binary is static, position independent, hardened, without glibc" {
 	file -b "$AMLSHIM" | grep -q 'static-pie linked'
 	refute_in "$(readelf -lW "$AMLSHIM")" INTERP

@@ -85,7 +85,7 @@ $BIG_SIZE"
 	peak=$(tail -n 1 <<<"$out")
 	echo "resident at most: $peak KiB"
 	[ "$peak" -gt 0 ]
-	[ "$peak" -le $(((64 + 40) * 1024)) ]
+	[ "$peak" -le $(((64 + ${USAGE_REST_MIB:-40}) * 1024)) ]
 	silent
 	job_left_nothing
 }
@@ -349,7 +349,7 @@ True True"
 	done < <(head -n 8 "$T/places")
 	peak=$(tail -n 1 <<<"$out")
 	echo "resident at most: $peak KiB"
-	[ "$peak" -le $(((16 + 40) * 1024)) ]
+	[ "$peak" -le $(((16 + ${USAGE_REST_MIB:-40}) * 1024)) ]
 }
 
 # ---- one version

@@ -433,7 +433,7 @@ $JOB/mnt/outputs/out"
 11 regular file
 11"
 	echo "resident at most: $(tail -n 1 <<<"$out") KiB"
-	[ "$(tail -n 1 <<<"$out")" -le $(((16 + 16 + 40) * 1024)) ]
+	[ "$(tail -n 1 <<<"$out")" -le $(((16 + 16 + ${USAGE_REST_MIB:-40}) * 1024)) ]
 	out_of large <<-END
 		ls -U \$1 | wc -l
 		echo new >\$1/new

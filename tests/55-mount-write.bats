@@ -150,7 +150,7 @@ every_operation() {
 	END
 	job_to "sh $T/script.sh \${{outputs.out}}"
 	job_run 0 pid1 --memory 64M
-	[ "$out" -le $(((64 + 40) * 1024)) ]
+	[ "$out" -le $(((64 + ${USAGE_REST_MIB:-40}) * 1024)) ]
 	"$TOOLS/writefile" "$T/large" 314572801 >/dev/null
 	store_has "$PREFIX/large" "$T/large"
 	azsim_assert 1 op=PutBlockList

@@ -464,6 +464,7 @@ secret_job() {
 	export MSI_ENDPOINT=http://127.0.0.1:9/MSI/auth MSI_SECRET=$header
 }
 
+# bats test_tags=release
 @test "secrets: once the agent is forked, init has none left in any memory" {
 	local pid flags
 	secret_job
@@ -515,6 +516,7 @@ secret_job() {
 	refute pgrep -f "sleep $mark"
 }
 
+# bats test_tags=release
 @test "an exec'd binary that is static and alone: no /proc, no /dev, no shell" {
 	local root=$BATS_TEST_TMPDIR/root
 	mkdir "$root"

@@ -454,6 +454,7 @@ see_inherited() {
 	[ "$(grep -E '^(blocked|ignored)' <<<"$out")" = "$direct" ] && echo unchanged || echo changed
 }
 
+# bats test_tags=release
 @test "signals: the command inherits mask and dispositions (tini: sigconf)" {
 	row inherited
 }
@@ -682,6 +683,7 @@ private_kib() {
 	echo "$least"
 }
 
+# bats test_tags=release
 @test "cost: no heap, no thread, and no more memory of its own than tini-static" {
 	sync "$AMLSHIM"		# pages of a file that is still to be written count as dirty
 	start pid1 amlshim '' sh -c 'echo ready; exec sleep 100'

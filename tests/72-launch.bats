@@ -71,6 +71,7 @@ $(getent passwd nobody | cut -d: -f6)"
 /home/job"
 }
 
+# bats test_tags=release
 @test "--user: who is not there is refused before anything runs; who we are already needs no right" {
 	amlshim 2 --user no-such-user -- touch "$T/ran"
 	assert_in "$err" no-such-user

@@ -226,6 +226,7 @@ assert e["size"] == 20000000 and e["type"] == "file" and e["modified"].endswith(
 	assert_in "$(cat "$BATS_TEST_TMPDIR/err")" "cannot write standard output: No space left on device"
 }
 
+# bats test_tags=release
 @test "cat: memory stays small beside what is read" {
 	job_as key
 	a_job

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Containers: amlshim as the entry point of an image that holds nothing else but the job, and of a
 # Debian one; all it needs to know comes in AMLSHIM_ variables.  The store is azsim, over HTTPS.
-# bats file_tags=root
+# bats file_tags=root, release
 
 load helpers
 load lib/jobs

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The images of images/ in real containers: a model is trained on mounts and served; and the same job
 # under every restriction that people run containers with.  The store is azsim, over HTTPS.
-# bats file_tags=root
+# bats file_tags=root, release
 
 load helpers
 load lib/jobs

@@ -285,6 +285,7 @@ caps_are() { # PID CAPS
 	end_many
 }
 
+# bats test_tags=release
 @test "memory: a token is in the agent once, and once in each mount that has it" {
 	local part
 	job_as managed

@@ -1,0 +1,60 @@
+#!/bin/bash
+# check-suite.sh sanitized|valgrind SUITE SECONDS: one .bats suite with another build of the programs.
+#
+# build/check/KIND/SUITE has amlshim and azsim, what bats said (log), and in reports/ what the
+# runtimes found in any process: one report there and the suite has failed, whatever the tests say.
+#
+# sanitized: tests/sanitized/reports.c says where reports go. What is about the release binary itself
+# (static, its memory, its filters of system calls) has the tag "release" and is left out.
+# valgrind: a test that fails because amlshim is some twenty times slower and valgrind's process has
+# valgrind's name does not count here; but most of them have to succeed, else nothing was looked at.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=$1 suite=$2 seconds=$3
+name=$(basename "$suite" .bats)
+dir=$PWD/build/check/$kind/$name
+rm -rf "$dir"
+mkdir -p "$dir/reports"
+chmod 1777 "$dir/reports"
+
+case $kind in
+sanitized)
+	cp build/debug/amlshim build/debug/azsim "$dir"
+	export AMLSHIM=$dir/amlshim AZSIM=$dir/azsim USAGE_REST_MIB=600
+	;;
+valgrind)
+	cp build/valgrind/amlshim "$dir/program"
+	cat >"$dir/amlshim" <<-END
+		#!/bin/sh
+		exec valgrind -q --leak-check=no --log-file='$dir/reports/report.%p' '$dir/program' "\$@"
+	END
+	chmod +x "$dir/amlshim"
+	export AMLSHIM=$dir/amlshim LIMIT=600
+	;;
+esac
+
+began=$SECONDS status=0
+timeout -k 20 "$seconds" nice bats --tap --filter-tags '!release' "$suite" >"$dir/log" 2>&1 </dev/null ||
+    status=$?
+ok=$(grep -cE '^ok [0-9]' "$dir/log") || true
+not_ok=$(grep -cE '^not ok [0-9]' "$dir/log") || true
+find "$dir/reports" -type f -size 0 -delete
+[ "$kind" != valgrind ] || [ "$status" -ge 124 ] || [ "$ok" -lt "$not_ok" ] || status=0
+# valgrind's "--PID--": a call that it does not know.
+wanted=.
+[ "$kind" = sanitized ] || wanted='^=='
+if reports=$(grep -rlE "$wanted" "$dir/reports"); then
+	status=1
+fi
+printf '  %-7s %s %s: %s ok, %s not, %s s\n' "$([ $status -eq 0 ] && echo CLEAN || echo FAILED)" \
+    "$kind" "$name" "$ok" "$not_ok" $((SECONDS - began))
+rm -f "$dir/program" "$dir/azsim"
+[ "$kind" = valgrind ] || rm -f "$dir/amlshim"
+[ $status -ne 0 ] || exit 0
+grep -A30 '^not ok' "$dir/log" | head -100 || tail -30 "$dir/log"
+for report in $reports; do
+	echo "$report:"
+	head -60 "$report"
+done
+exit 1

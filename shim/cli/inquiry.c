@@ -131,14 +131,82 @@ inquiry_find(struct inquiry *r, pid_t pid, struct err *err)
 	return (search_all(r, err));
 }
 
+/* ---- answers ----------------------------------------------------------- */
+
+#define TIME_MAX	(INT64_C(1) << 40)	/* Unix seconds */
+#define SEAL(field)	seal_text((field), sizeof(field))
+
+static void
+seal_text(char *text, size_t size)
+{
+	size_t left, n;
+
+	text[size - 1] = '\0';
+	for (left = strlen(text); left > 0; text += n, left -= n)
+		if ((n = str_utf8_printable(text, left)) == 0) {
+			*text = '?';
+			n = 1;
+		}
+}
+
+static void
+seal_number(int64_t *number, int64_t max)
+{
+	if (*number < 0 || *number > max)
+		*number = 0;
+}
+
+static void
+seal_head(struct control_head *h)
+{
+	int64_t *const times[] = { &h->started_unix_s, &h->job_started_unix_s, &h->now_unix_s };
+	size_t i;
+
+	SEAL(h->program);
+	SEAL(h->phase);
+	SEAL(h->job);
+	SEAL(h->live_flaw);
+	SEAL(h->ready_flaw);
+	SEAL(h->live_path);
+	SEAL(h->ready_path);
+	for (i = 0; i < LENGTH(times); i++)
+		seal_number(times[i], TIME_MAX);
+	seal_number(&h->orphans, INT64_MAX);
+}
+
+void
+inquiry_seal(struct control_answer *a)
+{
+	switch (a->part) {
+	case CONTROL_HEAD:
+		seal_head(&a->head);
+		break;
+	case CONTROL_WORKER:
+		SEAL(a->worker.name);
+		SEAL(a->worker.state);
+		break;
+	case CONTROL_ACCESS:
+		SEAL(a->access.name);
+		SEAL(a->access.action);
+		SEAL(a->access.target);
+		SEAL(a->access.uri);
+		SEAL(a->access.identity);
+		seal_number(&a->access.token_expiry_s, TIME_MAX);
+		break;
+	}
+}
+
 static int
 ask_once(struct inquiry *r, const struct control_request *request, struct control_answer *ret)
 {
 	if (r->fd < 0 || wire_send(r->fd, request, sizeof(*request)) != 0 ||
 	    wire_recv(r->fd, ret, sizeof(*ret), PATIENCE_MS) != 1)
 		return (-1);
-	return (ret->version == CONTROL_VERSION && ret->part == request->part &&
-	    ret->index == request->index ? 0 : -1);
+	if (ret->version != CONTROL_VERSION || ret->part != request->part ||
+	    ret->index != request->index)
+		return (-1);
+	inquiry_seal(ret);
+	return (0);
 }
 
 /* Many others may be asking, too: then we are cut off before our turn comes. */

@@ -25,9 +25,17 @@ int	inquiry_read_pid(char *const *argv, pid_t *ret, struct err *);
  * fails  ERR_NOT_FOUND: none answers; ERR_USAGE: several do, and none is pid 1 or a parent
  */
 int	inquiry_find(struct inquiry *, pid_t, struct err *);
-/* Asks once more over a new connection if this one is cut.  Fails: ERR_UNREACHABLE. */
+/*
+ * Asks once more over a new connection if this one is cut.  *ret is sealed.
+ * fails  ERR_UNREACHABLE
+ */
 int	inquiry_ask(struct inquiry *, enum control_part, uint32_t index, struct control_answer *,
 	    struct err *);
 void	inquiry_end(struct inquiry *);
+/*
+ * Any process can have a socket of such a name: whatever it answers, texts end in their fields
+ * and do not speak to the terminal, counts and times can be reckoned with.
+ */
+void	inquiry_seal(struct control_answer *);
 
 #endif

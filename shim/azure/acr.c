@@ -197,7 +197,8 @@ explain(const struct http_response *res, struct err *err)
 		err->remedy = REMEDY_GRANT_ACR_PULL;
 	}
 	/* A service that repeats what it was sent must not put a token into a log. */
-	if (code != NULL && (text == NULL || strstr(text, "eyJ") == NULL))
+	if (code != NULL && strstr(code, "eyJ") == NULL &&
+	    (text == NULL || strstr(text, "eyJ") == NULL))
 		str_format(err->cause, sizeof(err->cause), "%s%s%.200s", code,
 		    text != NULL ? ": " : "", text != NULL ? text : "");
 	json_free(answer);
@@ -210,7 +211,7 @@ take_refresh_token(const struct http_response *res, struct secret *ret, struct e
 	const char *text = json_string(json_get(answer, "refresh_token"));
 	int failed;
 
-	if (text == NULL || text[0] == '\0')
+	if (text == NULL || !str_is_visible(text, strlen(text)))
 		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_NAME, "sign in to",
 		    "there is no refresh_token in its answer");
 	else

@@ -6,6 +6,7 @@
 
 #include "azure/cred.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/secret.h"
 
 #define FIRST_ANSWER_MS		(120 * 1000)	/* IMDS alone may be away for 70 s */
@@ -19,6 +20,7 @@
 #define EARLY_MAX_S		60		/* refresh up to so much earlier, not all at once */
 #define THREAD_STACK		(256 * 1024)
 #define NEVER			INT64_MAX
+#define TIME_MAX		(INT64_C(1) << 40)	/* Unix seconds */
 #define NO_ANSWER		(-2)
 
 struct cred {
@@ -41,6 +43,13 @@ struct cred {
 	int64_t		 hopeless_until_ms;
 	int		 stopping;
 };
+
+/* Far enough off that sums of it in ms have room. */
+static int
+is_time(int64_t unix_s)
+{
+	return (unix_s >= 0 && unix_s < TIME_MAX);
+}
 
 /* No newer one was to be had: again in a fifth of what is left of its life. */
 static int64_t
@@ -78,7 +87,9 @@ same_as_now(const struct cred *c, const struct wire_cred *w)
 static int
 take(struct cred *c, const struct wire_cred *w, struct err *err)
 {
-	if (w->len > WIRE_CRED_TEXT_MAX || w->kind > WIRE_CRED_ANONYMOUS)
+	if (w->len > WIRE_CRED_TEXT_MAX || w->kind > WIRE_CRED_ANONYMOUS ||
+	    !is_time(w->expires_unix_s) || !is_time(w->refresh_unix_s) ||
+	    (w->len > 0 && !str_is_visible(w->text, w->len)))
 		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, "get credential",
 		    "the agent's message is malformed"));
 	c->agent_generation = w->generation;
@@ -94,6 +105,18 @@ take(struct cred *c, const struct wire_cred *w, struct err *err)
 	return (0);
 }
 
+/* 0: there is a credential in it; -1: it tells why there is none. */
+static int
+told(struct wire_cred *answer, struct err *err)
+{
+	if (answer->kind != WIRE_CRED_NONE)
+		return (0);
+	err_seal(&answer->err);
+	if (err != NULL)
+		*err = answer->err;
+	return (-1);
+}
+
 /* One question and its answer.  Without the lock.  NO_ANSWER: in time; its agent may have died. */
 static int
 ask(struct cred *c, uint64_t refused_generation, int refresh, int timeout_ms,
@@ -104,7 +127,7 @@ ask(struct cred *c, uint64_t refused_generation, int refresh, int timeout_ms,
 
 	switch (wire_question(c->agent_fd, &question, answer, timeout_ms)) {
 	case 1:
-		break;
+		return (told(answer, err));
 	case 0:
 		return (err_set(err, ERR_NO_IDENTITY, REMEDY_NONE, "get credential",
 		    "the agent is gone"));
@@ -112,12 +135,6 @@ ask(struct cred *c, uint64_t refused_generation, int refresh, int timeout_ms,
 		err_errno(err, "get credential", NULL);
 		return (errno == ETIMEDOUT ? NO_ANSWER : -1);
 	}
-	if (answer->kind == WIRE_CRED_NONE) {
-		if (err != NULL)
-			*err = answer->err;
-		return (-1);
-	}
-	return (0);
 }
 
 static void

@@ -333,6 +333,16 @@ str_to_i64(const char *s, long long min, long long max, long long *ret)
 }
 
 int
+str_is_visible(const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && (unsigned char)s[i] > ' ' && (unsigned char)s[i] < 0x7f; i++)
+		continue;
+	return (len > 0 && i == len);
+}
+
+int
 str_is_guid(const char *s)
 {
 	size_t i;

@@ -73,6 +73,8 @@ int	str_same_loose(const char *, const char *);
 int	str_to_i64(const char *, long long min, long long max, long long *ret);
 /* "1.2 GiB"; lives in buf. */
 const char *str_bytes(long long bytes, char buf[24]);
+/* 1: visible ASCII alone, no blank, at least one: fit for a header, as tokens and keys are. */
+int	str_is_visible(const char *, size_t len);
 /* 8-4-4-4-12 hexadecimal digits. */
 int	str_is_guid(const char *);
 /*

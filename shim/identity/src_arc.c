@@ -91,16 +91,14 @@ arc_read_key(const char *dir, const char *name, struct secret *ret, struct err *
 	auto_close int fd = open_key(dir, name, err);
 	char key[ARC_KEY_MAX + 1];
 	int failed = -1;
-	ssize_t n, i;
+	ssize_t n;
 
 	if (fd < 0)
 		return (-1);
 	n = fd_pread_full(fd, key, sizeof(key), 0);
 	while (n > 0 && strchr(" \t\r\n", key[n - 1]) != NULL)
 		n--;
-	for (i = 0; i < n && (unsigned char)key[i] > ' ' && (unsigned char)key[i] < 0x7f; i++)
-		continue;
-	if (n <= 0 || n > ARC_KEY_MAX || i < n)
+	if (n <= 0 || n > ARC_KEY_MAX || !str_is_visible(key, (size_t)n))
 		bad_key(err, dir, name, "it is no key: empty, too long, or with blanks");
 	else
 		failed = secret_set(ret, key, (size_t)n, err);

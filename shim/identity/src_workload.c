@@ -34,7 +34,6 @@ read_token(void *arg, const char *audience, struct secret *ret, struct err *err)
 	auto_buf struct buf text = BUF_EMPTY;
 	struct err why = ERR_EMPTY;
 	struct stat st;
-	size_t i;
 
 	(void)audience;
 	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))	/* a pipe would keep us waiting */
@@ -43,11 +42,10 @@ read_token(void *arg, const char *audience, struct secret *ret, struct err *err)
 		return (complain(err, file, why.cause));
 	while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]) != NULL)
 		text.data[--text.len] = '\0';
-	for (i = 0; i < text.len; i++)
-		if ((unsigned char)text.data[i] <= ' ' || (unsigned char)text.data[i] >= 0x7f)
-			return (complain(err, file, "it holds something else than a token"));
 	if (text.len == 0)
 		return (complain(err, file, "it is empty"));
+	if (!str_is_visible(text.data, text.len))
+		return (complain(err, file, "it holds something else than a token"));
 	return (secret_set(ret, text.data, text.len, err));
 }
 

@@ -82,12 +82,10 @@ renew_at(const struct json *answer, int64_t now, int64_t expires)
 static void
 first_line(const char *body, size_t len, char *out, size_t size)
 {
-	size_t n = strcspn(body, "\r\n");
+	size_t n = 0;
 
-	if (n > len)
-		n = len;
-	if (n > 120)
-		n = 120;
+	while (n < len && n < 120 && body[n] != '\0' && body[n] != '\r' && body[n] != '\n')
+		n++;
 	str_format(out, size, "%.*s", (int)n, body);
 	if (strstr(out, "eyJ") != NULL)		/* how every JWT begins */
 		str_format(out, size, "(not shown: it may hold a token)");
@@ -118,6 +116,9 @@ token_parse_answer(const char *body, size_t len, int64_t now, struct token *ret,
 	if (text == NULL || text[0] == '\0') {
 		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
 		    "there is no access_token in it");
+	} else if (!str_is_visible(text, strlen(text))) {
+		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
+		    "its access_token is no token: it holds blanks or control characters");
 	} else if (find_expiry(answer, now, &t.expires_unix_s) != 0) {
 		failed = err_set(err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, op,
 		    "there is no usable expires_on or expires_in in it");

@@ -19,6 +19,8 @@ struct step {
 	int		 wait_ms;
 };
 
+static const char unended[] = "a refusal whose texts do not end";
+
 struct agent {
 	int		 fds[2];	/* [0] the agent's, [1] the mount's */
 	const struct step *steps;
@@ -41,6 +43,10 @@ answer(struct agent *a, int n)
 	if (s->kind == WIRE_CRED_NONE)
 		err_set(&c.err, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, "get token", "%s",
 		    s->text);
+	if (s->text == unended) {
+		memset(&c.err, 'x', sizeof(c.err));
+		c.err.kind = ERR_DENIED;
+	}
 	c.len = (uint32_t)strlen(s->text);
 	memcpy(c.text, s->text, c.len);
 	if (s->refresh_in_s != 0)
@@ -126,6 +132,30 @@ test_fixed(void)
 	c = cred_fixed(WIRE_CRED_ANONYMOUS, "");
 	check_str(text_of(c, &g), "4 ");
 	cred_free(c);
+}
+
+/* What a header cannot hold is no credential, and a refusal ends in its fields. */
+static void
+test_malformed(void)
+{
+	static const struct step bad[][1] = {
+		{ { WIRE_CRED_BEARER, "one\r\nX: y", 0, 0 } },
+		{ { WIRE_CRED_BEARER, "one", INT64_MAX / 2, 0 } },
+		{ { WIRE_CRED_NONE, unended, 0, 0 } },
+	};
+	struct agent a;
+	struct cred *c;
+	struct err err;
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		err = ERR_EMPTY;
+		c = start(&a, bad[i], 1, &err);
+		check(c == NULL && err.kind == (i < 2 ? ERR_BUG : ERR_DENIED));
+		check(memchr(err.cause, '\0', sizeof(err.cause)) != NULL);
+		check(memchr(err.op, '\0', sizeof(err.op)) != NULL);
+		stop(&a, c);
+	}
 }
 
 static void
@@ -408,6 +438,7 @@ int
 main(void)
 {
 	test_fixed();
+	test_malformed();
 	test_refusal();
 	test_no_better_one();
 	test_whims();

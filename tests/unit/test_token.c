@@ -68,6 +68,8 @@ test_bad_answers(void)
 		{ "{\"access_token\":\"t\",\"expires_in\":-5}", "expires_on" },
 		{ "{\"access_token\":\"t\",\"expires_on\":1600000000}", "expired" },
 		{ "{\"access_token\":\"t\",\"expires_in\":5} x", "not a JSON object" },
+		{ "{\"access_token\":\"t\\r\\nX: y\",\"expires_in\":5}", "blanks or control" },
+		{ "{\"access_token\":\"two words\",\"expires_in\":5}", "blanks or control" },
 		{ "oops eyJhbGciOi.eyJz.c2ln", "not shown" },
 	};
 	struct token t = { .generation = 0 };
@@ -80,6 +82,9 @@ test_bad_answers(void)
 		check(strstr(err.cause, "eyJ") == NULL);
 		check(t.text.text == NULL);
 	}
+	/* No more of it is read than there is. */
+	check_int(token_parse_answer("shortlonger", 5, NOW, &t, &err), -1);
+	check(strstr(err.cause, "\"short\"") != NULL);
 }
 
 static void

@@ -31,6 +31,7 @@ struct page {
 	size_t		 n, size;
 	int		 has_self;	/* the prefix "dir/" itself is a blob: a marker */
 	int		 is_listing;	/* the root element was there */
+	int		 has_bad_length;	/* of a blob: to show it as empty would be a lie */
 	struct buf	 next;		/* NextMarker */
 };
 
@@ -53,7 +54,7 @@ page_reset(struct page *p)
 {
 	arena_done(&p->names);
 	p->n = 0;
-	p->has_self = p->is_listing = 0;
+	p->has_self = p->is_listing = p->has_bad_length = 0;
 	buf_reset(&p->next);
 }
 
@@ -147,11 +148,12 @@ on_property(struct reader *r, const char *name, const char *text, size_t len)
 
 	switch (name[0]) {
 	case 'C':
-		if (strcmp(name, "Content-Length") == 0 &&
-		    str_to_i64(text, 0, INT64_MAX, &size) == 0)
+		if (strcmp(name, "Content-Length") != 0)
+			keep_property(r, name, text, len);
+		else if (str_to_i64(text, 0, HTTP_LENGTH_MAX, &size) == 0)
 			a->size = size;
 		else
-			keep_property(r, name, text, len);
+			r->page->has_bad_length |= len > 0;
 		break;
 	case 'A':
 		keep_property(r, name, text, len);
@@ -512,9 +514,10 @@ fetch_page(struct listing *l, struct fetch *f, struct err *err)
 		return (fetch_failed(l, f, err));
 	if (r.knows_type)		/* flat accounts have no such property */
 		atomic_store(&l->store->namespace, NAMESPACE_HIERARCHICAL);
-	if (!bad && !l->page.is_listing)
+	if (!bad && (!l->page.is_listing || l->page.has_bad_length))
 		bad = err_set(&parse_err, ERR_PROTOCOL, REMEDY_CHECK_ENDPOINT, "list",
-		    "the answer is no listing") != 0;
+		    !l->page.is_listing ? "the answer is no listing" :
+		    "a blob's length in it is none") != 0;
 	if (bad && err != NULL) {
 		*err = parse_err;
 		err_on(err, "%s/%s", l->store->root, l->store->container);

@@ -97,9 +97,10 @@ enum http_stage {
 };
 
 #define HTTP_ETAG_MAX	96
+#define HTTP_LENGTH_MAX	(INT64_C(1) << 53)	/* no service has more; sums of it have room */
 struct http_response {			/* of the last try */
 	int	 status;		/* 0: none arrived */
-	int64_t	 content_length;	/* -1: not told */
+	int64_t	 content_length;	/* -1: not told, or more than HTTP_LENGTH_MAX */
 	int64_t	 range_total;		/* of Content-Range, -1: none */
 	int64_t	 range_first;		/* -1: none */
 	int64_t	 date_unix_s;		/* Date header, 0: none */

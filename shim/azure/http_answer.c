@@ -56,7 +56,7 @@ to_number(struct value v, long long *ret)
 	if (v.len >= sizeof(text))
 		return (-1);
 	copy_cut(text, sizeof(text), v);
-	return (str_to_i64(text, 0, LLONG_MAX, ret));
+	return (str_to_i64(text, 0, HTTP_LENGTH_MAX, ret));
 }
 
 /* "bytes FIRST-LAST/TOTAL" or "bytes * /TOTAL"; TOTAL can be '*'. */
@@ -206,6 +206,18 @@ status_line(struct http_response *r, const char *line, size_t len)
 	return (1);
 }
 
+/* What no header may hold (RFC 9110, 5.5); some of these texts go out again. */
+static int
+has_control(struct value v)
+{
+	size_t i;
+
+	for (i = 0; i < v.len; i++)
+		if (((unsigned char)v.text[i] < ' ' && v.text[i] != '\t') || v.text[i] == 0x7f)
+			return (1);
+	return (0);
+}
+
 void
 http_answer_line(struct http_response *r, const char *line, size_t len)
 {
@@ -222,7 +234,7 @@ http_answer_line(struct http_response *r, const char *line, size_t len)
 		v.text++, v.len--;
 	while (v.len > 0 && is_space(v.text[v.len - 1]))
 		v.len--;
-	if (memchr(v.text, '\0', v.len) == NULL)
+	if (!has_control(v))
 		take(r, line, (size_t)(colon - line), v);
 }
 

@@ -224,7 +224,7 @@ disk_open(struct disk *d, const char *name, const char *etag, int64_t size)
 	e->disk = d;
 	e->refs = 1;
 	e->data_fd = e->sums_fd = -1;
-	if (etag[0] == '\0' || size <= 0)
+	if (etag[0] == '\0' || size <= 0 || size > DISK_SIZE_MAX)
 		return (e);
 	e->size = size;
 	e->nchunks = (size + DISK_CHUNK - 1) / DISK_CHUNK;

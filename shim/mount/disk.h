@@ -36,6 +36,7 @@
 #define DISK_CHUNK		(256 * 1024)
 #define DISK_SMALL		(1 << 20)	/* sums stand behind the data; no passthrough */
 #define DISK_CHECK_AT_ONCE	(64 << 20)	/* a whole file is checked by disk_whole itself */
+#define DISK_SIZE_MAX		(INT64_C(1) << 53)	/* offsets in it have room */
 #define DISK_QUEUE		128		/* chunks on their way to the disk */
 
 struct disk;
@@ -61,7 +62,7 @@ void	disk_drain(struct disk *, int64_t ms);
 /* After disk_drain(), and when all entries are closed. */
 void	disk_free(struct disk *);
 
-/* Never NULL.  A file without an ETag, or empty, is never kept. */
+/* Never NULL.  A file without an ETag, empty, or beyond DISK_SIZE_MAX is never kept. */
 struct disk_entry *disk_open(struct disk *, const char *name, const char *etag, int64_t size);
 void	disk_close(struct disk_entry *);
 /* 1: the chunk is there (its sum is not checked yet). */

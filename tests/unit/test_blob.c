@@ -261,6 +261,8 @@ one_bad_list(struct origin_conn *c)
 		return (answer(c, 200, NULL, "<EnumerationResults><Blobs>"));
 	if (which == 's')
 		return (answer(c, 200, NULL, PAGE("", "same")));
+	if (which == 'l')
+		return (answer(c, 200, NULL, PAGE(FILE_OF("l", "9223372036854775807"), "")));
 	if (which == 'd')
 		return (answer(c, 403, "x-ms-error-code: AuthorizationPermissionMismatch\r\n", ""));
 	return (answer(c, 404, "x-ms-error-code: ContainerNotFound\r\n", ""));
@@ -278,6 +280,8 @@ test_list_failures(void)
 	check_int(store_list(s, "c", 1, 0, note, &n, &err), -1);
 	check_int(err.kind, ERR_PROTOCOL);
 	check_int(store_list(s, "s", 1, 0, note, &n, &err), -1);
+	check_int(err.kind, ERR_PROTOCOL);
+	check_int(store_list(s, "l", 1, 0, note, &n, &err), -1);
 	check_int(err.kind, ERR_PROTOCOL);
 	check_int(store_list(s, "d", 1, 0, note, &n, &err), -1);
 	check_int(err.remedy, REMEDY_GRANT_DATA_READER);

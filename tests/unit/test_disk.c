@@ -610,6 +610,20 @@ test_descriptors(void)
 	clear();
 }
 
+/* A service may tell anything: offsets in the file are not to overflow. */
+static void
+test_too_large(void)
+{
+	struct disk *d = begin(16 * MIB);
+	struct disk_entry *e = disk_open(d, "f", "\"e\"", INT64_MAX);
+
+	check(!disk_has(e, 0) && disk_read(e, 0, got) != 0 && disk_whole(e) < 0);
+	check_int(disk_keep(e, 0, chunk, NULL), -1);
+	disk_close(e);
+	disk_free(d);
+	clear();
+}
+
 int
 main(void)
 {
@@ -626,5 +640,6 @@ main(void)
 	test_full();
 	test_queue();
 	test_descriptors();
+	test_too_large();
 	return (check_done());
 }

@@ -1095,6 +1095,10 @@ test_head(void)
 	check_int(r.retry_after_ms, -1);
 	line(&r, "Retry-After: 120000\r\n");
 	check_int(r.retry_after_ms, 3600000);
+	line(&r, "Content-Length: 9007199254740993\r\n");	/* more than any service has */
+	check_int(r.content_length, -1);
+	line(&r, "ETag: \"a\rX: y\"\r\n");
+	check_str(r.etag, "");
 	line(&r, "no colon\r\n");
 	line(&r, ":\r\n");
 	line(&r, "");

@@ -58,7 +58,7 @@ props_add(struct buf *to, char letter, const char *name, const char *value, size
 int
 props_next(const char **at, struct props_line *ret)
 {
-	const char *line = *at, *end = strchr(line, '\n'), *equal;
+	const char *line = *at + strspn(*at, "\n"), *end = strchr(line, '\n'), *equal;
 
 	if (end == NULL)
 		return (0);

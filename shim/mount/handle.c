@@ -6,6 +6,7 @@
 #include "base/uri.h"
 #include "mount/inflight.h"
 
+#define NAMES_MAX	(UINT64_C(1) << 26)	/* of one directory; more is damage */
 #define PENDING_MAX	16384	/* names of one answer: of half a MiB, if they are short */
 
 uint32_t
@@ -139,9 +140,9 @@ restore_one(struct handle_names *n, struct state *st, uint32_t fh, uint32_t id, 
 	if (!state_get(st, STATE_GIVEN, id, &b) || b.len < sizeof(g))
 		return (hashes);
 	memcpy(&g, b.data, sizeof(g));
-	if (g.fh != fh)
-		return (hashes);
 	count = (b.len - sizeof(g)) / sizeof(*hashes);
+	if (g.fh != fh || g.first > NAMES_MAX)
+		return (hashes);
 	n->ids = mem_grow(n->ids, (n->nids + 1) * sizeof(*n->ids));
 	n->ids[n->nids++] = id;
 	if (g.first + count > n->given) {

@@ -305,9 +305,9 @@ kernel_resends(const void *request, size_t len)
 {
 	const char *p = request;
 	struct fuse_init_in in = { .major = 0 };
-	size_t size = len - sizeof(struct fuse_in_header);
+	size_t skip = sizeof(struct fuse_in_header), size = len > skip ? len - skip : 0;
 
-	memcpy(&in, p + sizeof(struct fuse_in_header), size < sizeof(in) ? size : sizeof(in));
+	memcpy(&in, p + skip, size < sizeof(in) ? size : sizeof(in));
 	return (getenv("AMLSHIM_TEST_NO_RESEND") == NULL &&
 	    (in.flags & INIT_EXT) != 0 && (in.flags2 & HAS_RESEND2) != 0);
 }
@@ -319,7 +319,8 @@ read_init(struct inflight *f, void *buf, size_t len)
 	auto_buf struct buf saved = BUF_EMPTY;
 	ssize_t n;
 
-	if (state_get(f->state, STATE_META, STATE_INIT_REQUEST, &saved) && saved.len <= len) {
+	if (state_get(f->state, STATE_META, STATE_INIT_REQUEST, &saved) && saved.len <= len &&
+	    saved.len >= sizeof(struct fuse_in_header)) {
 		memcpy(buf, saved.data, saved.len);
 		n = (ssize_t)saved.len;
 	} else {
@@ -653,11 +654,21 @@ merge(struct call *old, struct call *c)
 	finish(c);
 }
 
+/* An answer that cannot be one, of a process that ran wild: the request had begun, no more. */
+static void
+check_reply(struct note *note)
+{
+	if (note->step == ANSWERED && (note->reply_len < sizeof(struct fuse_out_header) ||
+	    note->reply_len > REPLY_MAX))
+		atomic_store(&note->step, BEGUN);
+}
+
 static void
 adopt(struct inflight *f, struct call *c)
 {
 	struct call *old;
 
+	check_reply(c->note);
 	if (!is_left(f, c)) {
 		finish(c);
 		return;

@@ -171,8 +171,9 @@ split(const char *text, size_t len, const char *ret[3])
 	for (k = 0; k < 3; k++) {
 		ret[k] = text;
 		text = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
-		if (text++ == NULL)
+		if (text == NULL)
 			return (-1);
+		text++;
 	}
 	return (text == end ? 0 : -1);
 }

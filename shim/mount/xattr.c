@@ -87,6 +87,8 @@ list_line(const struct props_line *l, struct buf *ret)
 	size_t i;
 
 	if (l->letter == PROPS_META) {
+		if (l->name == NULL)
+			return;
 		buf_adds(ret, META);
 		buf_add(ret, l->name, l->name_len);
 		buf_addc(ret, '\0');

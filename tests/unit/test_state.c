@@ -421,6 +421,45 @@ test_agreed(void)
 	state_close(st);
 }
 
+/* A process that ran wild has written over an answer's length: it is not given again. */
+static void
+test_wild_answer(void)
+{
+	/* As inflight.c has them in the room. */
+	struct { _Atomic uint64_t unique; _Atomic uint32_t step; uint32_t len; } *note;
+	struct fuse_out_header out;
+	struct state *st;
+
+	new_kernel();
+	ask(FUSE_MKDIR, 2);
+	check_int(live(begins), 0);
+	check(told(&out) && out.unique == 1);
+	st = opened(memory);
+	note = state_room(st);
+	check_int(note->unique, 2);
+	note->step = 3;
+	note->len = 1 << 20;
+	state_close(st);
+	ask(FUSE_MKDIR, 2 | RESENT);
+	check_int(live(begins_again), 0);
+	check(told(&out) && out.error == 7 && told(&out) && out.error == -EEXIST && !told(&out));
+	end_kernel();
+}
+
+/* Records that no life of ours has written: their sums are right, their numbers are not. */
+static void
+test_wild_names(void)
+{
+	struct { uint32_t fh, unused; uint64_t first, hash; } given = { .fh = 1,
+	    .first = UINT64_MAX - 1, .hash = 7 };
+	struct handle_names n = { .given = 0 };
+	struct state *st = opened(-1);
+
+	check_int(state_put(st, STATE_GIVEN, 1, &given, sizeof(given)), 0);
+	check(handle_names_restore(&n, st, 1) == NULL && n.nids == 0 && n.given == 0);
+	state_close(st);
+}
+
 static void
 test_names(void)
 {
@@ -469,5 +508,7 @@ main(void)
 	test_replayed();
 	test_agreed();
 	test_names();
+	test_wild_answer();
+	test_wild_names();
 	return (check_done());
 }

@@ -316,6 +316,7 @@ job_start(struct job *job, const struct job_options *opt, struct err *err)
 	job->command = opt->argv[0];
 	job->cwd = opt->cwd;
 	job->tokens = opt->tokens;
+	job->ntokens = opt->ntokens;
 	return (0);
 }
 
@@ -343,7 +344,8 @@ job_read_report(struct job *job, struct err *err)
 	if (got.at == CHILD_AT_TOKEN) {
 		err_set(err, ERR_NO_IDENTITY, REMEDY_RETRY_LATER, "get the token for a variable",
 		    "the agent has none");
-		return (err_on(err, "%s", job->tokens[got.error].place));
+		return ((size_t)got.error < job->ntokens ?
+		    err_on(err, "%s", job->tokens[got.error].place) : -1);
 	}
 	err_set(err, got.error == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, REMEDY_CHECK_COMMAND,
 	    "run the command", "%s", got.error == ENOENT ?

@@ -43,6 +43,7 @@ struct job {
 	int	report_fd;		/* the child, until exec; -1: it has exec'd or ended */
 	const char *command, *cwd;	/* for messages: borrowed from the options */
 	const struct plan_token *tokens;
+	size_t	ntokens;
 	/* While a signal cannot be passed on since the queue is full; NULL: nobody can. */
 	void	(*make_room)(void *);
 	void	*room_arg;

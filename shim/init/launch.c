@@ -40,7 +40,7 @@ launch_step_flag(int step)
 {
 	const char *flag = step_flags;
 
-	for (; step > 0; step--)
+	for (; step > 0 && step <= AT_CWD; step--)
 		flag += strlen(flag) + 1;
 	return (flag);
 }

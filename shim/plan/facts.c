@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/uri.h"
 #include "base/userns.h"
 
 #define FUSE_DEVICE		"/dev/fuse"
@@ -88,9 +89,10 @@ read_arm(struct facts *f, char *const *envp, struct arena *mem, struct err *err)
 	const char *endpoint = look_up(envp, "AMLSHIM_ARM_ENDPOINT");
 	const char *version = look_up(envp, "AMLSHIM_ARM_API_VERSION");
 	size_t len = endpoint != NULL ? strlen(endpoint) : 0;
+	struct uri u;
 
-	if (endpoint != NULL && (!str_starts(endpoint, "https://") ||
-	    strpbrk(endpoint, "?#@ ") != NULL)) {
+	if (endpoint != NULL && (uri_parse(&u, endpoint, mem) != 0 || u.host[0] == '\0' ||
+	    strcmp(u.scheme, "https") != 0 || strpbrk(endpoint, "?#@ ") != NULL)) {
 		err_set(err, ERR_USAGE, REMEDY_USE_HTTPS, "use",
 		    "expected an https URL such as https://management.azure.com");
 		return (err_on(err, "AMLSHIM_ARM_ENDPOINT"));

@@ -72,6 +72,10 @@ test_workspace(void)
 	    &err), -1);
 	check_str(err.resource, "AMLSHIM_ARM_ENDPOINT");
 	err = ERR_EMPTY;
+	check_int(facts_from_environ(&f, env_of("AMLSHIM_ARM_ENDPOINT=https:///", &mem), &mem,
+	    &err), -1);
+	check_str(err.resource, "AMLSHIM_ARM_ENDPOINT");
+	err = ERR_EMPTY;
 	check_int(facts_from_environ(&f, env_of("AMLSHIM_ARM_API_VERSION=2024&x=1", &mem), &mem,
 	    &err), -1);
 	check_str(err.resource, "AMLSHIM_ARM_API_VERSION");

@@ -11,7 +11,7 @@
 VERSION      := 0.1.0
 BUILD        := build
 DEPS_BUILD   := build
-FUZZ_SECONDS := 20
+SECONDS      := 20
 DESTDIR      :=
 prefix       := /usr/local
 
@@ -69,7 +69,7 @@ LIBS     := -lcurl -lbearssl -lyaml -lcjson -lfuse3 -lexpat -lpthread
 
 FUZZ        := $(BUILD)/fuzz
 FUZZ_DEPS   := $(DEPS_BUILD)/debug/deps
-FUZZ_MODE   := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_MODE   := -O1 -g -fno-omit-frame-pointer -fno-inline -fno-sanitize-recover=all
 FUZZ_CFLAGS := $(DIALECT) $(call third,$(FUZZ_DEPS)) $(WARNINGS) $(FUZZ_MODE)
 
 HOST_PACKAGES := gcc libc6-dev linux-libc-dev make dpkg-dev patch xz-utils meson ninja-build \
@@ -152,7 +152,7 @@ lint-scripts: $(BUILD)/lint-packages
 
 lint-tidy: $(patsubst %.c,$(O)/tidy/%.ok,$(main) $(sources))
 
-fuzz: $(fuzz_names:%=fuzz-%)  ## each fuzzer for FUZZ_SECONDS
+fuzz: $(fuzz_names:%=fuzz-%)  ## each fuzzer for SECONDS=20, as many at a time as there are processors
 
 # Printed by the program from its table of flags.
 man: $(O)/amlshim.1  ## the man page, build/amlshim.1
@@ -290,14 +290,7 @@ $(FUZZ)/fuzz_%: $(FUZZ)/obj/tests/fuzz/fuzz_%.o $(FUZZ)/libamlshim.a
 
 # What it finds goes to build/fuzz; tests/fuzz/corpus is only read.
 fuzz-%: $(FUZZ)/fuzz_%
-	$(say) FUZZ '$* ($(FUZZ_SECONDS) s)'
-	@mkdir -p $(FUZZ)/corpus/$* $(FUZZ)/crash
-	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
-	    -print_final_stats=1 -artifact_prefix=$(FUZZ)/crash/$*- \
-	    $(addprefix -dict=,$(wildcard tests/fuzz/$*.dict)) $(FUZZ)/corpus/$* \
-	    $(wildcard tests/fuzz/corpus/$*) >$(FUZZ)/$*.log 2>&1 || \
-	    { tail -n 60 $(FUZZ)/$*.log; exit 1; }
-	@awk -v n=$* '/number_of_executed_units/ { print "  FUZZ    " n ": " $$2 " runs" }' $(FUZZ)/$*.log
+	$(Q)scripts/fuzz.sh $* $< $(SECONDS) $(FUZZ)
 
 # Targets with a page of their own: packages, analysis.
 -include $(wildcard scripts/*.mk)

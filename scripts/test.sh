@@ -61,7 +61,7 @@ tell_step() {
 
 step_unit() { make check-unit UNIT_TAP=1; }
 step_unit-sanitized() { make DEBUG=1 check-unit UNIT_TAP=1; }
-step_fuzz() { make -j2 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-6}"; }
+step_fuzz() { make fuzz SECONDS="${FUZZ_SECONDS:-1}"; }
 step_lint() { make lint; }
 # Three lanes: mounts; deaths, servers and containers; all others. They wait for servers more than they compute.
 step_bats() {

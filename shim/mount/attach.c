@@ -118,18 +118,14 @@ absolute(const char *target, char out[PATH_MAX])
 	    basename(two)));
 }
 
-/* "MAJOR:MINOR" of what was mounted last at target. */
+/* "MAJOR:MINOR" of what was mounted last at path, by the text of mountinfo, which is overwritten. */
 static int
-find_device(const char *target, char out[32])
+find_mount(char *text, const char *path, char out[32])
 {
-	auto_buf struct buf text = BUF_EMPTY;
-	char path[PATH_MAX], *line, *next, *field[5];
+	char *line, *next, *field[5];
 	int i, found = -1;
 
-	if (absolute(target, path) != 0 ||
-	    fd_read_file("/proc/self/mountinfo", 4 << 20, &text, NULL) != 0)
-		return (-1);
-	for (line = text.data; line != NULL && *line != '\0'; line = next) {
+	for (line = text; line != NULL && *line != '\0'; line = next) {
 		if ((next = strchr(line, '\n')) != NULL)
 			*next++ = '\0';
 		for (i = 0; i < 5 && line != NULL; i++)
@@ -141,6 +137,18 @@ find_device(const char *target, char out[32])
 			found = str_format(out, 32, "%s", field[2]);
 	}
 	return (found);
+}
+
+static int
+find_device(const char *target, char out[32])
+{
+	auto_buf struct buf text = BUF_EMPTY;
+	char path[PATH_MAX];
+
+	if (absolute(target, path) != 0 ||
+	    fd_read_file("/proc/self/mountinfo", 4 << 20, &text, NULL) != 0)
+		return (-1);
+	return (find_mount(text.data, path, out));
 }
 
 static int

@@ -2,14 +2,9 @@
  * Any text as Entra's refusal: it is explained in bounds and on one line.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "azure/http_answer.h"
 #include "identity/source.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,13 +1,7 @@
 /* A registry's challenge, a docker client's server URL, a list of registries. */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "azure/acr.h"
-#include "base/mem.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "azure/acr.c"
+#include "fuzz.h"
 
 static void
 server(const char *text)
@@ -36,6 +30,30 @@ names(const char *text)
 			abort();
 }
 
+/* What the registry says of a token: taken, or put in words that hold none. */
+static void
+answered(const char *body, size_t len)
+{
+	static const int statuses[] = { 200, 401, 404, 500 };
+	struct http_response r = { .status = 0 };
+	struct secret token = { NULL, 0 };
+	size_t i;
+
+	buf_add(&r.error_body, body, len);
+	for (i = 0; i < LENGTH(statuses); i++) {
+		struct err err = ERR_EMPTY;
+
+		r.status = statuses[i];
+		explain(&r, &err);
+		must(strstr(err.cause, "eyJ") == NULL);
+		must(memchr(err.cause, '\0', sizeof(err.cause)) != NULL);
+	}
+	if (take_refresh_token(&r, &token, NULL) == 0)
+		must(token.len > 0 && str_is_visible(token.text, token.len));
+	secret_done(&token);
+	buf_done(&r.error_body);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -48,6 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    memchr(c.realm, '\0', sizeof(c.realm)) == NULL))
 		abort();
 	server(text);
+	answered(text, size);
 	names(text);
 	free(text);
 	return (0);

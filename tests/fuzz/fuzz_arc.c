@@ -3,22 +3,10 @@
  * directory and ends in .key; what is refused has a complaint of one line.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "identity/arc.h"
+#include "fuzz.h"
 
 #define DIR	"/var/opt/azcmagent/tokens"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-static void
-must(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

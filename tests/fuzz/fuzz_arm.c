@@ -3,21 +3,9 @@
  * not has a cause.  A datastore that is taken is looked at as init does.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "azure/arm.h"
 #include "base/mem.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-static void
-must(int holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static void
 check_datastore(const struct wire_datastore *w)

@@ -1,12 +1,7 @@
 /* PEM text of a certificate credential: refused with a cause, or signed; in bounds. */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "identity/assertion.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

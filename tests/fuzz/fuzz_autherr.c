@@ -3,14 +3,9 @@
  * in bounds, with a kind, a cause and an errno.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "azure/http_answer.h"
 #include "azure/refusal.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static size_t
 read_head(struct http_response *r, const char *text, size_t size)

@@ -3,22 +3,10 @@
  * only for a parent of the URL's own host.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "azure/challenge.h"
 #include "azure/keyvault.h"
 #include "base/uri.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-static void
-must(int holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static void
 check_trusted(const struct keyvault_challenge *c, const char *url)

@@ -1,12 +1,8 @@
 /* The date parsers; what they accept, formatted, is accepted and the same time. */
 
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static void
 round_trip(int64_t s)

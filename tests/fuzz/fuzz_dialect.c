@@ -3,14 +3,9 @@
  * that it is well formed, and a selector is a text of the request or nothing.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/httpd.h"
 #include "identity/broker_dialect.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static void
 read_as(const struct httpd_request *req, enum plan_broker kind, const char *secret_text)

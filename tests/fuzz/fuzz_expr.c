@@ -4,13 +4,8 @@
  * unknown.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "spec/expr.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static enum expr_found
 look_up(void *arg, int is_output, const char *name, const char **ret_value)

@@ -3,13 +3,8 @@
  * where there is another page, the name it comes after differs from the last.
  */
 
-#include "azure/gen1.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "azure/gen1.c"
+#include "fuzz.h"
 
 static int
 on_entry(void *arg, const char *suffix, const struct store_attr *a)
@@ -20,6 +15,22 @@ on_entry(void *arg, const char *suffix, const struct store_attr *a)
 		abort();
 	++*(int *)arg;
 	return (0);
+}
+
+static void
+status(const char *body, size_t len)
+{
+	struct http_response r = { .status = 200 };
+	struct store_attr a;
+	int done;
+
+	buf_add(&r.error_body, body, len);
+	if (gen1_read_status(&r, &a) == 0)
+		must(a.size >= 0 && a.size <= HTTP_LENGTH_MAX && a.etag[0] == '"' &&
+		    (!a.is_dir || a.size == 0));
+	done = was_done(&r);
+	must(done == 0 || done == 1);
+	buf_done(&r.error_body);
 }
 
 int
@@ -34,5 +45,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (rc == 0 && more && strcmp(next.data, "last") == 0))
 		abort();
 	buf_done(&next);
+	status((const char *)data, size);
 	return (0);
 }

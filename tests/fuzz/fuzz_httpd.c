@@ -3,14 +3,9 @@
  * byte: both must see the same requests and the same bodies.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/httpd.h"
 #include "base/uri.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 struct peer {
 	const uint8_t *data;

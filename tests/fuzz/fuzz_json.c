@@ -1,12 +1,7 @@
 /* json_parse, and every reader on every value of what it accepts. */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/json.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static void
 copy(struct json_out *o, const struct json *j)

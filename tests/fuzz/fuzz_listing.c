@@ -4,11 +4,7 @@
  */
 
 #include "azure/blob_list.c"
-
-#include <stdint.h>
-#include <stdlib.h>
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static int
 parse(const char *text, size_t size, size_t first, const char *prefix, struct page *p)

@@ -3,14 +3,9 @@
  * and no path leads out of the folder.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "init/ignore.h"
 #include "init/manifest.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static void
 check_path(const char *path)

@@ -4,20 +4,8 @@
  * ERR_USAGE with a place and a cause of one line.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "spec/spec.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-static void
-must(int holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static void
 check_text(const char *text)
@@ -55,7 +43,9 @@ check_spec(const struct spec *spec)
 
 		must(ds->name != NULL && ds->protocol != NULL);
 		must(ds->account != NULL && spec_store_name(ds->type) != NULL);
-		must((ds->credential == SPEC_CRED_NONE) == (ds->secret.len == 0));
+		must((ds->credential == SPEC_CRED_NONE ||
+		    ds->secret_from == SPEC_SECRET_VAULT) == (ds->secret.len == 0));
+		must((ds->secret_from == SPEC_SECRET_VAULT) == (ds->secret_url != NULL));
 	}
 	for (i = 0; i < spec->compute.nuais; i++)
 		must(spec->compute.uais[i].client_id != NULL ||

@@ -1,12 +1,7 @@
 /* uri_parse, uri_decode, uri_query_get, the base64 decoders: what goes in comes out. */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/uri.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 static void
 url(const char *text, struct arena *mem)

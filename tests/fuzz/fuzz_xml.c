@@ -1,13 +1,8 @@
 /* xml_feed, whole and in two chunks: the events are the same, and within bounds. */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "base/xml.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "fuzz.h"
 
 struct seen {
 	uint64_t hash;

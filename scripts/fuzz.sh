@@ -15,7 +15,7 @@ arguments=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_fina
 [ ! -f "tests/fuzz/$name.dict" ] || arguments+=(-dict="tests/fuzz/$name.dict")
 
 if ! "$binary" "${arguments[@]}" >"$log" 2>&1; then
-	tail -n 60 "$log"
+	grep -vE '^( *UNCOVERED|COVERED_)|^stat::' "$log" | tail -n 60
 	artifact=$(sed -n 's/^.*Test unit written to //p' "$log" | tail -n 1)
 	echo "fuzz $name: failed; ${artifact:+to repeat it: $binary $artifact; }see $log"
 	exit 1

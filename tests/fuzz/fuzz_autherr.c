@@ -61,6 +61,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_add(&r.error_body, text + at, size - at);
 	for (i = 0; i < LENGTH(contexts); i++)
 		explain(&r, &contexts[i]);
+	buf_done(&r.continuation);
 	buf_done(&r.error_body);
 	return (0);
 }

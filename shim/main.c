@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/relro.h"
 #include "cli/data.h"
 #include "cli/docker_credential.h"
 #include "cli/doctor.h"
@@ -51,6 +52,7 @@ main(int argc, char **argv, char **envp)
 	struct init_inherited inherited;
 	static struct err err;
 
+	relro_protect();
 	if (init_take_over(&inherited) != 0)
 		return (125);
 	if (argc == 3 && strcmp(argv[1], WORKER_TAKE_OVER) == 0)

@@ -148,6 +148,46 @@ status_of() { # PID FIELD
 	done
 }
 
+# What has addresses that were written at the start: whole pages of PT_GNU_RELRO, as far as they are mapped.
+tables_are_read_only() { # PID
+	local exe range mode rest at size base='' begin end from to n=0
+	exe=$(readlink "/proc/$1/exe")
+	read -r at size < <(readelf -lW "$exe" | awk '$1 == "GNU_RELRO" { print $3, $6 }')
+	while read -r range mode rest; do
+		[ "${rest##* }" = "$exe" ] || continue
+		from=$((0x${range%-*})) to=$((0x${range#*-}))
+		base=${base:-$from}
+		begin=$(((base + at) / 4096 * 4096)) end=$(((base + at + size) / 4096 * 4096))
+		[ $to -gt $begin ] && [ $from -lt $end ] || continue
+		assert_equal "$mode" r--p
+		n=$((n + 1))
+	done <"/proc/$1/maps"
+	[ $n -gt 0 ]
+}
+
+@test "tables: what holds addresses is read-only, in init, in workers and in their successors" {
+	local pid n=0
+	job_as managed
+	many_job
+	start_many pid1
+	for pid in "$job_pid" $(workers); do
+		tables_are_read_only "$pid"
+		n=$((n + 1))
+	done
+	assert_equal $n 5
+	pid=$(worker "mount i")
+	kill -USR2 "$pid"
+	wait_for 30 eval '[ "$(worker "mount i")" -ne '"$pid"' ]'
+	tables_are_read_only "$(worker "mount i")"
+	end_many
+	"$AMLSHIM" -- sleep 60 &
+	pid=$!
+	wait_for 30 pgrep -P $pid sleep
+	tables_are_read_only $pid
+	kill $pid
+	wait $pid || true
+}
+
 # In hexadecimal: what of these capabilities this machine has.
 of_ours() { # NUMBER...
 	local mask=0 n

@@ -42,6 +42,7 @@ struct cred {
 	uint64_t	 hopeless;		/* no better one can be had than this generation */
 	int64_t		 hopeless_until_ms;
 	int		 stopping;
+	int		 patience_ms;		/* of one question */
 };
 
 /* Far enough off that sums of it in ms have room. */
@@ -170,10 +171,10 @@ refresh(struct cred *c)
 {
 	struct wire_cred answer __attribute__((cleanup(wipe)));
 	uint64_t asked_for = c->generation, agent_generation = c->agent_generation;
-	int was_refused = c->refused, failed;
+	int was_refused = c->refused, patience_ms = c->patience_ms, failed;
 
 	pthread_mutex_unlock(&c->lock);
-	failed = ask(c, agent_generation, was_refused, ANSWER_MS, &answer, NULL);
+	failed = ask(c, agent_generation, was_refused, patience_ms, &answer, NULL);
 	pthread_mutex_lock(&c->lock);
 	if (failed == NO_ANSWER && was_refused)
 		return;		/* nothing was decided: who reads waits on, and we ask again */
@@ -229,6 +230,7 @@ cred_alloc(int agent_fd)
 
 	c->agent_fd = agent_fd;
 	c->refresh_ms = NEVER;
+	c->patience_ms = ANSWER_MS;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -404,5 +406,13 @@ cred_accepted(struct cred *c, uint64_t generation)
 {
 	pthread_mutex_lock(&c->lock);
 	c->accepted = generation > c->accepted ? generation : c->accepted;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void
+cred_patience(struct cred *c, int ms)
+{
+	pthread_mutex_lock(&c->lock);
+	c->patience_ms = ms;
 	pthread_mutex_unlock(&c->lock);
 }

@@ -25,6 +25,8 @@ struct cred *cred_new(int agent_fd, struct err *);
  * until there is one.  Before that, requests end with ERR_NO_IDENTITY.
  */
 struct cred *cred_patient(int agent_fd, struct err *);
+/* So long without an answer the agent is asked again, from the next question on; else 30 s. */
+void	cred_patience(struct cred *, int ms);
 /* Waits for the first one, at most so long.  1: it is there. */
 int	cred_wait(struct cred *, int ms);
 /* Without an agent: a fixed one (tests, transfers with a key in hand).  Copies text. */

@@ -366,6 +366,52 @@ test_agent_gone(void)
 	stop(&a, c);
 }
 
+/* An agent that was killed with the question: its successor is asked the same, with another serial. */
+static void
+test_silence(void)
+{
+	static const struct step refusal[] = {
+		{ WIRE_CRED_BEARER, "one", 3600, 0 }, { WIRE_CRED_BEARER, NULL, 0, 0 },
+		{ WIRE_CRED_BEARER, NULL, 0, 0 }, { WIRE_CRED_BEARER, "two", 3600, 0 },
+	};
+	struct agent a;
+	struct err err;
+	struct cred *c = start(&a, refusal, 4, &err);
+	uint64_t g;
+
+	cred_patience(c, 50);
+	text_of(c, &g);
+	check_int(refused(c, g), 1);
+	check_str(text_of(c, &g), "1 two");
+	check_int(atomic_load(&a.asked), 4);
+	check_int(a.asks[3].refresh, 1);
+	check_int(a.asks[3].generation, 70);
+	check(a.asks[3].serial != a.asks[2].serial);
+	stop(&a, c);
+}
+
+/* One that is due and gets no answer: what is there stays in use, and it is asked for again later. */
+static void
+test_silence_when_due(void)
+{
+	static const struct step due[] = {
+		{ WIRE_CRED_SAS, "sv=1", 1, 0 }, { WIRE_CRED_SAS, NULL, 0, 0 },
+	};
+	struct agent a;
+	struct err err;
+	struct cred *c = start(&a, due, 2, &err);
+	int64_t until = clock_ms() + 5000;
+	uint64_t g;
+
+	cred_patience(c, 50);
+	while (atomic_load(&a.asked) < 2 && clock_ms() < until)
+		clock_sleep_ms(5);
+	clock_sleep_ms(300);		/* it would be asked six times by now */
+	check_int(atomic_load(&a.asked), 2);
+	check_str(text_of(c, &g), "3 sv=1");
+	stop(&a, c);
+}
+
 /* Ending it does not wait for an agent that does not answer. */
 static void
 test_free_while_asking(void)
@@ -447,6 +493,8 @@ main(void)
 	test_first();
 	test_patient();
 	test_agent_gone();
+	test_silence();
+	test_silence_when_due();
 	test_free_while_asking();
 	test_threads();
 	return (check_done());

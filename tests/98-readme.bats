@@ -345,3 +345,86 @@ environments() {
 	assert_in "$out" "accuracy 0.99"
 	assert_in "$out" '"status": 0'
 }
+
+# ---- docs/MIGRATION.md and the other pages
+
+# left_column NAME: the first column of the table that is marked so, its first word.
+left_column() {
+	marked "$1" docs/MIGRATION.md | sed -nE 's/^\| `([^` ]*).*/\1/p' | sort
+}
+
+@test "docs/MIGRATION.md: tini and dumb-init have these flags, amlshim has its own, and each spec plans" {
+	local words
+	assert_equal "$(left_column tini)" "$(tini -h 2>&1 | sed -nE 's/^  (-[-a-z]+|TINI_[A-Z_]+)[: ].*/\1/p' | sort)"
+	assert_equal "$(left_column dumb-init)" "$(dumb-init -h 2>&1 | sed -nE 's/^   (-[a-zA-Z]),.*/\1/p' | sort)"
+	# What stands beside a flag of theirs does something here: the command runs, or help is printed.
+	while read -r words; do
+		case $words in
+		-h | --version) run_status 0 "$AMLSHIM" "$words" ;;
+		*) run_status 0 "$AMLSHIM" $words -- true ;;
+		esac
+	done < <({ marked tini docs/MIGRATION.md; marked dumb-init docs/MIGRATION.md; } | sed -nE 's/^\| `[^`]*` \| `(-[^`]*)` .*/\1/p')
+	"$AMLSHIM" help man >"$T/man"
+	grep -q AMLSHIM_VERBOSE "$T/man"
+	grep -q AMLSHIM_GROUP "$T/man"
+	printf 'name: images\ntype: azure_blob\naccount_name: contosodata\ncontainer_name: images\n' >"$T/images.yml"
+	awk '/^<!-- spec -->$/ { n++ } { print > ("'"$T"'/part" n + 0) }' docs/MIGRATION.md
+	[ "$(ls "$T" | grep -c '^part')" = 3 ]
+	for words in "$T"/part[1-9]; do
+		fenced yaml <"$words" >"$words.yml"
+		run_status 0 env -i "PATH=$PATH" "$AMLSHIM" plan --fuse copy --job "$words.yml" --datastore "$T/images.yml"
+		assert_in "$out" "INPUT data"
+	done
+}
+
+@test "every flag and variable of amlshim's that a page names is one" {
+	local flag help known='' word
+	for word in '' init mount commands; do
+		known+=" $("$AMLSHIM" help $word)"
+	done
+	known+=" $("$AMLSHIM" help man)"
+	# Flags in code spans that begin with one, or with amlshim.
+	for flag in $(grep -ohE '`(amlshim [^`]*)?--[a-z][a-z-]+' README.md docs/[A-Z]*.md | grep -oE -- '--[a-z][a-z-]+' | sort -u); do
+		case $flag in
+		--device | --cap-add | --cap-drop | --security-opt | --init | --pid | --user | --network | --read-only | --tmpfs | --username | --help | --version)
+			continue ;;	# docker's, az's, everybody's
+		esac
+		case ${known//\\-/-} in
+		*"$flag"*) ;;
+		*) echo "no such flag: $flag"; return 1 ;;
+		esac
+	done
+	for word in $(grep -ohE 'AMLSHIM_[A-Z_]+[A-Z]' README.md docs/[A-Z]*.md images/*/* images/compose.yml | sort -u); do
+		grep -qaF "$word" "$AMLSHIM" || { echo "no such variable: $word"; return 1; }
+	done
+}
+
+@test "docs/CONTRIBUTING.md: its tree of folders is the tree there is, and the files that it names are there" {
+	local file
+	diff <(grep -oE '^\| `shim/[a-z]+`' docs/CONTRIBUTING.md | tr -d '|` ' | sort) <(find shim -mindepth 1 -maxdepth 1 -type d | sort)
+	for file in $(grep -ohE '`(shim|tests|scripts)/[a-z0-9_/.-]+`' README.md docs/[A-Z]*.md | tr -d '`' | sort -u); do
+		[ -e "$file" ] || [ -e "$file.h" ] || { echo "no such file: $file"; return 1; }
+	done
+}
+
+@test "links, pictures and anchors of the pages lead somewhere" {
+	# shellcheck disable=SC2086 # words
+	run_status 0 python3 tests/lib/check_links.py $PAGES
+	printf '[x](README.md#nowhere) [y](nothing.md)\n' >"$T/page.md"
+	run_status 1 python3 tests/lib/check_links.py "$T/page.md"
+}
+
+@test "docs/TROUBLESHOOTING.md: each message is the program's, each remedy its table's, each refusal has a row" {
+	run_status 0 python3 tests/lib/check_troubleshooting.py "$AMLSHIM"
+}
+
+@test "pictures of the terminal are what the program prints" {
+	scripts/pictures.sh "$T/pictures"
+	[ "$(find "$T/pictures" -name '*.svg' | wc -l)" -ge 2 ]
+	for picture in "$T"/pictures/*.svg; do
+		diff "docs/pictures/${picture##*/}" "$picture"
+	done
+	for picture in docs/pictures/*.svg; do
+		python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$picture"
+	done
+}

@@ -2,7 +2,8 @@
 columns and draws what it printed, under the PROMPT line that a person would have typed, as an SVG in FILE.
 
 SUBSTITUTIONS is a file with a line "REGEX<tab>TEXT" for each thing that differs from machine to machine.
-The picture has a background of its own, so it reads the same on light and dark pages.  A control
+The picture has a background of its own, so it reads the same on light and dark pages.  The words are the
+program's; that the first one of a line is coloured or bold is this script's, for the eye.  A control
 character that is not drawn here is an error, as is a command that ends by a signal or takes a minute.
 """
 import fcntl

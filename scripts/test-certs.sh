@@ -28,7 +28,7 @@ die()
 # All that openssl reads: a minimal system has no configuration of its own.
 write_config()
 {
-	local name n=5
+	local name n=10
 	cat >config <<-'END'
 		[req]
 		distinguished_name = dn
@@ -58,9 +58,8 @@ write_config()
 		subjectAltName = DNS:elsewhere.invalid
 	END
 	for name in "${names[@]}"; do
-		n=$((n + 1))
-		echo "DNS.$n = $name"
-	done >>config
+		sed -i "s/^\[names\]$/&\nDNS.$((n++)) = $name/" config
+	done
 }
 
 usable()

@@ -26,7 +26,7 @@ teardown_file() {
 		jobs_end
 	fi
 	docker_cleanup
-	[ ! -s "$README_TAGS" ] || sort -u "$README_TAGS" | xargs docker rmi -f >/dev/null
+	[ ! -s "$README_TAGS" ] || sort -u "$README_TAGS" | xargs docker rmi -f >/dev/null 2>&1 || true
 }
 
 setup() {

@@ -434,3 +434,13 @@ left_column() {
 		python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$picture"
 	done
 }
+
+@test "docs/GUIDE.md: the job plans with the datastore beside it, also when its key is in a vault" {
+	awk -v to="$T/part" '$0 == "```yaml" { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print > (to n ".yml") }' docs/GUIDE.md
+	run_status 0 env -i "PATH=$PATH" OBO_ENDPOINT=http://127.0.0.1:9/OBO/token "$AMLSHIM" plan --fuse copy --job "$T/part1.yml" --datastore "$T/part2.yml"
+	assert_in "$out" "to       https://contosodata.blob.core.windows.net/images/models/run1/"
+	assert_in "$out" "as       the submitting user (OBO_ENDPOINT)"
+	cat "$T/part2.yml" "$T/part3.yml" >"$T/vault.yml"
+	run_status 0 env -i "PATH=$PATH" OBO_ENDPOINT=http://127.0.0.1:9/OBO/token "$AMLSHIM" plan --fuse copy --job "$T/part1.yml" --datastore "$T/vault.yml"
+	assert_in "$out" "https://contoso.vault.azure.net/secrets/images-key"
+}

@@ -1,13 +1,17 @@
 # What the tests run of shim/ (docs/COVERAGE.md): scripts/coverage.sh counts by gcov, and tests/coverage/counters.c
 # says how it comes to know of processes that are killed, confined or another user's.
 
-.PHONY: coverage coverage-units
+.PHONY: coverage coverage-units lint-coverage
 
-coverage:  ## what the tests run of shim/: docs/COVERAGE.md, from an hour of suites
+coverage:  ## what the tests run of shim/: docs/COVERAGE.md, from all suites, in the time of two `make test`
 	$(Q)scripts/coverage.sh
 
 coverage-units:  ## the same of the unit tests alone, on the terminal
 	$(Q)scripts/coverage.sh --units
+
+lint-coverage:
+	$(say) LINT docs/COVERAGE.md
+	$(Q)scripts/coverage.py --check docs/COVERAGE.md
 
 ifeq ($(mode),coverage)
 # gcc would have fork() and exec write files and start anew.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""coverage.py OBJECTS REPORT: what gcov counted below OBJECTS, of the files in shim/, as a page.
-coverage.py OBJECTS -: the tables alone, on the terminal.
+"""coverage.py OBJECTS... REPORT: what gcov counted below OBJECTS, of the files in shim/, as a page.
+coverage.py OBJECTS... -: the tables alone, on the terminal.
 coverage.py --check REPORT: is the page as it was generated?
 
 The page has, by folder and by file, the lines that were run, those of them that are error paths, and the
@@ -150,10 +150,11 @@ def percent(part, whole):
 def gcov(objects):
     """{file: {line number: Line}} from all objects of shim/."""
     files = collections.defaultdict(lambda: collections.defaultdict(Line))
-    notes = sorted(os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(objects, "shim"))
+    notes = sorted(os.path.join(folder, name) for top in objects
+                   for folder, _, names in os.walk(os.path.join(top, "shim"))
                    for name in names if name.endswith(".gcno"))
     if not notes:
-        sys.exit(f"coverage: no objects below {objects}")
+        sys.exit(f"coverage: no objects below {' '.join(objects)}")
     for at in range(0, len(notes), 20):
         out = subprocess.run(["gcov", "--json-format", "--branch-probabilities", "--stdout"] + notes[at:at + 20],
                              check=True, capture_output=True, text=True).stdout
@@ -209,7 +210,7 @@ def table(rows):
 
 def page(folders, files, total, missing, excused):
     out = ["# Coverage", "",
-           "What the unit tests and the bats suites run of `shim/`. `make coverage` generates this page (an hour);",
+           "What the unit tests and the bats suites run of `shim/`. `make coverage` generates this page;",
            "do not edit it. Counted are processes that were killed and those of other users as well, but not those in",
            "containers and chroots (see `tests/coverage/counters.c`).", "",
            "*Error paths* are lines in a branch that ends in giving an error. *Excused* lines have a comment in the source that says",
@@ -248,10 +249,11 @@ def check(report):
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--check":
         return check(sys.argv[2])
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
+    objects, report = sys.argv[1:-1], sys.argv[-1]
     folders, total, files, missing, excused, complaints = {}, Figures(), [], [], [], []
-    for path, lines in sorted(gcov(sys.argv[1]).items()):
+    for path, lines in sorted(gcov(objects).items()):
         figures, not_run, excuses, stale = judge(path, lines)
         folder = "shim/" + path.split("/")[1] if path.count("/") > 1 else path
         files.append((f"`{path}`", figures))
@@ -268,11 +270,11 @@ def main():
     if 100 * total.run < TOTAL_MIN * total.lines:
         complaints.append(f"{percent(total.run, total.lines)} of all lines were run, wanted {TOTAL_MIN} %")
     rows = [(f"`{name}`", f) for name, f in sorted(folders.items())]
-    if sys.argv[2] == "-":
+    if report == "-":
         print("\n".join(table(rows + [("all", total)]) + [""] + table(files)))
         return None
     text = page(rows, files, total, missing, excused)
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
+    with open(report, "w", encoding="utf-8") as file:
         file.write(text + "\n" + DIGEST + digest(text) + "\n")
     print("\n".join(table(rows + [("all", total)])))
     if complaints:

@@ -500,3 +500,26 @@ golden() { # CASE
 	run -2 "$AMLSHIM" plan
 	[[ $output == *"no command"* ]]
 }
+
+# bats test_tags=root
+@test "plan: what this machine has is seen by itself: memory of the container, FUSE, the right to mount" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	local blank=(env -i unshare --mount --propagation private sh -c)
+	cat >"$BATS_TEST_TMPDIR/job.yml" <<-'END'
+		type: command
+		command: train
+		inputs: {d: {path: "https://acct.blob.core.windows.net/box/p/"}}
+	END
+	cd "$BATS_TEST_TMPDIR"
+	run -0 "${blank[@]}" 'mount -t tmpfs none /sys/fs/cgroup && echo 209715200 >/sys/fs/cgroup/memory.max && exec "$0" "$@"' \
+	    "$AMLSHIM" plan --job job.yml
+	[[ $output == *"memory     50 MiB"* ]]
+	run -0 "${blank[@]}" 'mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory &&
+	    echo 104857600 >/sys/fs/cgroup/memory/memory.limit_in_bytes && exec "$0" "$@"' "$AMLSHIM" plan --job job.yml
+	[[ $output == *"memory     25 MiB"* ]]
+	run -125 "${blank[@]}" 'mount -t tmpfs none /dev && exec "$0" "$@"' "$AMLSHIM" plan --job job.yml
+	[[ $output == *"/dev/fuse cannot be opened"* ]]
+	run -125 "${blank[@]}" 'mount -t tmpfs none /dev && mknod -m 600 /dev/fuse c 10 229 && exec setpriv --reuid 65534 \
+	    --regid 65534 --clear-groups "$0" "$@"' "$AMLSHIM" plan --job job.yml
+	[[ $output == *"/dev/fuse is not open to this user"* ]]
+}

@@ -193,9 +193,8 @@ has_sys_admin(void)
 	struct { uint32_t version; int32_t pid; } head = { CAPABILITY_VERSION_3, 0 };
 	struct { uint32_t effective, permitted, inheritable; } sets[2] = { { 0, 0, 0 } };
 
-	if (syscall(SYS_capget, &head, sets) != 0)
-		return (0);
-	return ((sets[0].effective >> CAPABILITY_SYS_ADMIN & 1) != 0);
+	return (syscall(SYS_capget, &head, sets) == 0 &&
+	    (sets[0].effective >> CAPABILITY_SYS_ADMIN & 1) != 0);
 }
 
 static enum facts_fuse

@@ -723,7 +723,7 @@ apply(struct plan_identity *ret, enum use use, const struct policy_question *q, 
 	case USE_PLAIN:
 		ret->label = arena_printf(mem, "managed identity of %s", compute_name(q));
 		break;
-	case USE_NOTHING:
+	case USE_NOTHING:	/* uncovered: policy_choose() has complained already */
 		break;
 	}
 	if (ret->audience == NULL && ret->kind != PLAN_ID_ACCOUNT_KEY && ret->kind != PLAN_ID_SAS)
@@ -741,7 +741,7 @@ policy_choose(struct plan_identity *ret, const struct policy_question *q,
 
 	while (row < rows + LENGTH(rows) && !fits(&row->when, &s))
 		row++;
-	if (row == rows + LENGTH(rows))
+	if (row == rows + LENGTH(rows))	/* uncovered: a unit test asks for all, each has a row */
 		return (err_set(err, ERR_BUG, REMEDY_REPORT_BUG, "choose an identity for",
 		    "no row of the policy fits"));
 	if (row->use == USE_NOTHING)

@@ -1105,6 +1105,153 @@ test_print_fails(void)
 	arena_done(&w.mem);
 }
 
+/* Complaints of a part of the plan that names no path, or another workspace's. */
+static void
+test_complaints(void)
+{
+	struct world w;
+
+	world_init(&w);
+	add_datastore(&w, "d", SPEC_BLOB);
+	add_output(&w, "o", "azureml://datastores/d/paths/${{compute}}/");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:9:11: outputs.o.path",
+	    "${{compute}} has no value here");
+	world_init(&w);
+	workspace_is(&w, "ws");
+	w.facts.workspace_id = "bbbbbbbb-0000-4000-8000-00000000000b";
+	add_input(&w, "i", "azureml://locations/westeurope/workspaces/" GUID "/data/n/versions/1");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path",
+	    "another workspace than this one");
+	world_init(&w);
+	add_input(&w, "i", "azureml://datastores");
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "job.yml:5:11: inputs.i.path", "azureml:");
+	/* A default output's own URI cannot be the user's mistake: the output is named. */
+	world_init(&w);
+	add_output(&w, "o", NULL);
+	w.spec.job.default_datastore = "elsewhere";
+	check_refused(&w, ERR_USAGE, REMEDY_DATASTORE_FILE, "job.yml:8:3: outputs.o",
+	    "\"elsewhere\"; described are: none");
+	/* A token over http, at a place that no datastore describes. */
+	world_init(&w);
+	add_input(&w, "i", "http://127.0.0.1:10000/acct/box/p");
+	check_refused(&w, ERR_USAGE, REMEDY_USE_HTTPS, "job.yml:5:11: inputs.i.path",
+	    "tokens are sent over https only");
+	/* A deployment has one model, and no name for it. */
+	world_init(&w);
+	add_datastore(&w, "d", SPEC_BLOB);
+	add_input(&w, "model", "azureml://datastores/d/paths/m/")->is_model = 1;
+	w.spec.job.deployment.given = 1;
+	w.facts.fuse = FACTS_FUSE_NO_ACCESS;
+	w.opt.mount_model = 1;
+	check_refused(&w, ERR_SYSTEM, REMEDY_GIVE_FUSE, "job.yml:4:3: model", "/dev/fuse");
+	/* Told by a workspace that nobody can have asked. */
+	world_init(&w);
+	workspace_is(&w, "ws");
+	add_datastore(&w, "d", SPEC_BLOB)->workspace = (struct spec_workspace){ "sub", "rg", "ws" };
+	w.datastores[0].credential = SPEC_CRED_SAS;
+	w.spec.compute.has_system = 0;
+	add_input(&w, "i", "azureml://datastores/d/paths/p");
+	check_refused(&w, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY,
+	    "the workspace, which knows the datastores", "identity");
+	/* Nobody wants to know why. */
+	world_init(&w);
+	w.spec.job.command = "a ${{inputs.nope}}";
+	check_int(plan_decide(&w.plan, &w.spec, &w.facts, &w.opt, &w.mem, NULL), -1);
+	arena_done(&w.mem);
+	check_int(plan_is_path_style("[::1]:10000"), 1);
+	check_int(plan_is_path_style("[::1"), 0);
+	check_int(plan_is_path_style("core.windows.net"), 0);
+}
+
+static void
+test_tokens(void)
+{
+	static const char *const good[] = { "https://a.test=A_1", "api://b=B" };
+	static const char *const files[] = { "https://a.test=run/token", "c=/t" };
+	static const char *const bad[] = { "https://a.test", "=A", "a=", "a=1A", "a=B-C" };
+	struct world w;
+	size_t i;
+
+	world_init(&w);
+	w.opt.export_tokens = good;
+	w.opt.nexport_tokens = 2;
+	w.opt.token_files = files;
+	w.opt.ntoken_files = 2;
+	check_int(decide(&w), 0);
+	if (check_int(w.plan.nvariables_with_token, 2) && check_int(w.plan.nfiles_with_token, 2)) {
+		check_str(w.plan.variables_with_token[0].audience, "https://a.test");
+		check_str(w.plan.variables_with_token[0].place, "A_1");
+		check_str(w.plan.files_with_token[0].place, "/home/me/run/token");
+		check_str(w.plan.files_with_token[1].place, "/t");
+	}
+	arena_done(&w.mem);
+	for (i = 0; i < LENGTH(bad); i++) {
+		world_init(&w);
+		w.opt.export_tokens = &bad[i];
+		w.opt.nexport_tokens = 1;
+		check_refused(&w, ERR_USAGE, REMEDY_SEE_HELP, "--export-token",
+		    "expected AUDIENCE=VARIABLE");
+	}
+	world_init(&w);
+	w.opt.token_files = bad;
+	w.opt.ntoken_files = 1;
+	check_refused(&w, ERR_USAGE, REMEDY_SEE_HELP, "--token-file", "expected AUDIENCE=PATH");
+	world_init(&w);
+	w.spec.compute.has_system = 0;
+	w.opt.export_tokens = good;
+	w.opt.nexport_tokens = 2;
+	check_refused(&w, ERR_NO_IDENTITY, REMEDY_ASSIGN_IDENTITY, "",
+	    "no identity that could have one");
+}
+
+/* More words than a command's first table has room for; one that cannot be expanded; no shell. */
+static void
+test_given_command(void)
+{
+	static char env[] = "/usr/bin/env", dash_c[] = "-ic", unknown[] = "${{inputs.n}}";
+	static char *const argv[] = { env, dash_c, NULL }, *const bad[] = { env, unknown, NULL };
+	struct world w;
+	size_t n = 0;
+
+	world_init(&w);
+	w.spec.job.command = "w 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 last";
+	check_int(decide(&w), 0);
+	while (w.plan.argv[n] != NULL)
+		n++;
+	check_int(n, 21);
+	check_str(w.plan.argv[0], "w");
+	check_str(w.plan.argv[20], "last");
+	w.opt.argv = argv;
+	check_int(decide(&w), 0);
+	check_int(w.plan.through_shell, 0);
+	arena_done(&w.mem);
+	world_init(&w);
+	w.opt.argv = bad;
+	check_refused(&w, ERR_USAGE, REMEDY_FIX_SPEC, "argument 2 of the command",
+	    "neither inputs nor outputs");
+}
+
+static void
+test_print_disk_cache(void)
+{
+	struct world w;
+	struct json *tree;
+	const char *text;
+	int64_t bytes = 0;
+
+	world_init(&w);
+	w.opt.cache_dir = "/scratch";
+	w.opt.tuning.disk_cache_bytes = INT64_C(64) << 20;
+	check_int(decide(&w), 0);
+	check(strstr(printed(&w.plan, 0, &w.mem), "disk cache 64 MiB in /scratch/.blocks\n") != NULL);
+	text = printed(&w.plan, 1, &w.mem);
+	tree = json_parse(text, strlen(text));
+	check_int(json_int(json_get(tree, "disk_cache_bytes"), &bytes), 0);
+	check_int(bytes, INT64_C(64) << 20);
+	json_free(tree);
+	arena_done(&w.mem);
+}
+
 int
 main(void)
 {
@@ -1137,5 +1284,9 @@ main(void)
 	test_pure();
 	test_print_is_safe();
 	test_print_fails();
+	test_complaints();
+	test_tokens();
+	test_given_command();
+	test_print_disk_cache();
 	return (check_done());
 }

@@ -200,6 +200,29 @@ test_bad_stand_in(void)
 	arena_done(&mem);
 }
 
+/* A secret that is longer than any is told by its variable's name, not kept in part. */
+static void
+test_endless_secret(void)
+{
+	static const char *const names[] = { "MSI_SECRET", "IDENTITY_HEADER" };
+	static char value[SECRET_MAX + 2];
+	struct arena mem = ARENA_EMPTY;
+	struct facts f;
+	struct err err;
+	size_t i;
+
+	memset(value, 'x', sizeof(value) - 1);
+	for (i = 0; i < LENGTH(names); i++) {
+		char *envp[] = { arena_printf(&mem, "%s=%s", names[i], value), NULL };
+
+		err = ERR_EMPTY;
+		check_int(facts_gather(&f, envp, &mem, &err), -1);
+		check_str(err.resource, names[i]);
+		check(strstr(err.cause, "65537 bytes, more than 65536") != NULL);
+	}
+	arena_done(&mem);
+}
+
 static void
 test_certificate_alg(void)
 {
@@ -251,6 +274,7 @@ int
 main(void)
 {
 	test_arc_and_cloud();
+	test_endless_secret();
 	test_certificate_alg();
 	test_nothing_set();
 	test_workspace();

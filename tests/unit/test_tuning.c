@@ -184,6 +184,48 @@ test_docs(void)
 	check(i > 10);
 }
 
+/* As the plan shows them: in the unit that has no remainder. */
+static void
+test_text(void)
+{
+	static const struct { enum plan_knob knob; int64_t value; const char *text; } rows[] = {
+		{ KNOB_ATTR_TTL, -1, "never" }, { KNOB_ATTR_TTL, 5000, "5 s" },
+		{ KNOB_ATTR_TTL, 1500, "1500 ms" }, { KNOB_MEMORY, 3 * MIB, "3 MiB" },
+		{ KNOB_MEMORY, 3 * MIB + 1, "3145729 bytes" }, { KNOB_UMASK, 027, "0027" },
+		{ KNOB_UID, 1000, "1000" },
+	};
+	struct plan_tuning t;
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		t = (struct plan_tuning)PLAN_TUNING_UNSAID;
+		if (rows[i].knob == KNOB_ATTR_TTL)
+			t.attr_ttl_ms = rows[i].value;
+		else if (rows[i].knob == KNOB_MEMORY)
+			t.memory_bytes = rows[i].value;
+		else if (rows[i].knob == KNOB_UMASK)
+			t.umask = rows[i].value;
+		else
+			t.uid = rows[i].value;
+		check_int(plan_tuning_text(&t, rows[i].knob, text, sizeof(text)), 1);
+		check_str(text, rows[i].text);
+	}
+}
+
+/* Blocks that nobody has: as much as can be said, and no overflow. */
+static void
+test_endless(void)
+{
+	struct plan_tuning t = PLAN_TUNING_UNSAID;
+
+	limit = 0;
+	settle(&t, WITH("DATASET_MOUNT_READ_BLOCK_SIZE", "1048576 GB",
+	    "DATASET_MOUNT_READ_BUFFER_BLOCK_COUNT", "1000"));
+	check_int(bad, 0);
+	check_int(t.read_ahead_bytes, INT64_C(1) << 50);
+}
+
 int
 main(void)
 {
@@ -194,5 +236,7 @@ main(void)
 	test_flags_win();
 	test_refused();
 	test_docs();
+	test_text();
+	test_endless();
 	return (check_done());
 }

@@ -6,6 +6,7 @@
 
 #include "azure/cred.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "base/secret.h"
 
@@ -187,7 +188,6 @@ static void
 wait_until(struct cred *c, int64_t when_ms)
 {
 	int64_t left_ms = when_ms - clock_ms();
-	struct timespec at;
 
 	if (when_ms == NEVER) {
 		pthread_cond_wait(&c->changed, &c->lock);
@@ -196,14 +196,7 @@ wait_until(struct cred *c, int64_t when_ms)
 	/* The condition's clock stands still in a suspended machine. */
 	if (left_ms > RETRY_MS)
 		left_ms = RETRY_MS;
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += left_ms / 1000;
-	at.tv_nsec += left_ms % 1000 * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	pthread_cond_timedwait(&c->changed, &c->lock, &at);
+	cond_wait_ms(&c->changed, &c->lock, left_ms);
 }
 
 static void *
@@ -226,16 +219,12 @@ static struct cred *
 cred_alloc(int agent_fd)
 {
 	struct cred *c = mem_zalloc(sizeof(*c));
-	pthread_condattr_t attr;
 
 	c->agent_fd = agent_fd;
 	c->refresh_ms = NEVER;
 	c->patience_ms = ANSWER_MS;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&c->changed);
 	return (c);
 }
 

@@ -173,37 +173,23 @@ found_done(struct found *f)
 
 /* --- the certificate of the key ------------------------------------------------- */
 
-static void
-skip_zeros(const unsigned char **n, size_t *len)
-{
-	while (*len > 0 && **n == 0) {
-		(*n)++;
-		(*len)--;
-	}
-}
-
-/* 1: this certificate is for that modulus; its key is then in s->public. */
+/* 1: this certificate is for that modulus (both without zeros before); its key is then in s->public. */
 static int
 is_certificate_of(struct signer *s, const struct buf *der, const unsigned char *n, size_t nlen)
 {
 	br_x509_decoder_context dc;
 	const br_x509_pkey *key;
-	const unsigned char *theirs;
-	size_t len;
-
 	br_x509_decoder_init(&dc, NULL, NULL);
 	br_x509_decoder_push(&dc, der->data, der->len);
 	key = br_x509_decoder_get_pkey(&dc);
 	if (key == NULL || key->key_type != BR_KEYTYPE_RSA)
 		return (0);
-	theirs = key->key.rsa.n;
-	len = key->key.rsa.nlen;
-	skip_zeros(&theirs, &len);
-	if (len != nlen || memcmp(theirs, n, len) != 0 || key->key.rsa.elen > sizeof(s->e))
+	if (key->key.rsa.nlen != nlen || memcmp(key->key.rsa.n, n, nlen) != 0 ||
+	    key->key.rsa.elen > sizeof(s->e))
 		return (0);
-	memcpy(s->n, theirs, len);
+	memcpy(s->n, n, nlen);
 	memcpy(s->e, key->key.rsa.e, key->key.rsa.elen);
-	s->public = (br_rsa_public_key){ s->n, len, s->e, key->key.rsa.elen };
+	s->public = (br_rsa_public_key){ s->n, nlen, s->e, key->key.rsa.elen };
 	return (1);
 }
 
@@ -225,7 +211,6 @@ static int
 find_certificate(struct signer *s, const struct found *f, struct err *err)
 {
 	unsigned char modulus[KEY_MAX];
-	const unsigned char *n = modulus;
 	br_rsa_compute_modulus compute = br_rsa_compute_modulus_get_default();
 	size_t len, i;
 
@@ -233,9 +218,8 @@ find_certificate(struct signer *s, const struct found *f, struct err *err)
 		return (refuse(err, "its private key has %u bits: Entra ID takes RSA keys of "
 		    "%d to %d bits", (unsigned)s->key->n_bitlen, KEY_BITS_MIN, 8 * KEY_MAX));
 	len = compute(modulus, s->key);
-	skip_zeros(&n, &len);
 	for (i = 0; len > 0 && i < f->ncertificates; i++)
-		if (is_certificate_of(s, &f->certificates[i], n, len)) {
+		if (is_certificate_of(s, &f->certificates[i], modulus, len)) {
 			hash_certificate(s, &f->certificates[i]);
 			return (0);
 		}
@@ -320,13 +304,13 @@ sign_pss(const struct signer *s, const unsigned char hash[HASH], const unsigned 
 	br_rsa_public public_op = br_rsa_public_get_default();
 	unsigned char encoded[KEY_MAX], again[KEY_MAX];
 	size_t k = (s->key->n_bitlen + 7) / 8;
+	uint32_t made;
 
 	pss_encode(hash, salt, s->key->n_bitlen, encoded);
 	memcpy(sig, encoded, k);
-	if (!private_op(sig, s->key))
-		return (-1);
+	made = private_op(sig, s->key);
 	memcpy(again, sig, k);
-	return (public_op(again, k, &s->public) && memcmp(again, encoded, k) == 0 ? 0 : -1);
+	return (made && public_op(again, k, &s->public) && memcmp(again, encoded, k) == 0 ? 0 : -1);
 }
 
 static int
@@ -337,9 +321,8 @@ sign_pkcs1(const struct signer *s, const unsigned char hash[HASH], unsigned char
 	unsigned char again[HASH];
 	size_t k = (s->key->n_bitlen + 7) / 8;
 
-	if (!sign(BR_HASH_OID_SHA256, hash, HASH, s->key, sig))
-		return (-1);
-	return (verify(sig, k, BR_HASH_OID_SHA256, HASH, &s->public, again) &&
+	return (sign(BR_HASH_OID_SHA256, hash, HASH, s->key, sig) &&
+	    verify(sig, k, BR_HASH_OID_SHA256, HASH, &s->public, again) &&
 	    memcmp(again, hash, HASH) == 0 ? 0 : -1);
 }
 

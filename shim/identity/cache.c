@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/trace.h"
 
 #define REFUSAL_KEPT_MS	60000
@@ -96,12 +96,12 @@ drop_oldest(struct cache *c)
 		if ((*at)->users == 0 && !(*at)->fetching &&
 		    (oldest == NULL || (*at)->last_used_ms < (*oldest)->last_used_ms))
 			oldest = at;
-	if (oldest == NULL)
-		return;
-	e = *oldest;
-	*oldest = e->next;
-	c->counts.entries--;
-	free_entry(e);
+	if (oldest != NULL) {
+		e = *oldest;
+		*oldest = e->next;
+		c->counts.entries--;
+		free_entry(e);
+	}
 }
 
 /* NULL: no memory for its secret. */
@@ -217,19 +217,7 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 static void
 wait_until(struct cache *c, int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - clock_ms();
-	struct timespec at;
-
-	if (left < 0)
-		left = 0;
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(left / 1000);
-	at.tv_nsec += (long)(left % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	pthread_cond_timedwait(&c->changed, &c->lock, &at);
+	cond_wait_ms(&c->changed, &c->lock, deadline_ms - clock_ms());
 }
 
 /* The attempt that failed had less time than this caller has. */
@@ -358,15 +346,11 @@ struct cache *
 cache_new(const struct facts *facts, struct http *http, struct err *err)
 {
 	struct cache *c = mem_zalloc(sizeof(*c));
-	pthread_condattr_t attr;
 
 	c->facts = facts;
 	c->http = http;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&c->changed);
 	errno = pthread_create(&c->keeper, NULL, keep, c);
 	if (errno != 0) {
 		err_errno(err, "start a thread", "token keeper");

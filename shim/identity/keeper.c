@@ -8,6 +8,7 @@
 #include "azure/auth.h"
 #include "azure/keyvault.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "identity/caller.h"
@@ -48,7 +49,6 @@ keeper_new(const struct plan *plan, const struct facts *facts, struct http *http
     struct cache *cache)
 {
 	struct keeper *k = mem_zalloc(sizeof(*k));
-	pthread_condattr_t attr;
 	int from;
 
 	k->facts = facts;
@@ -56,10 +56,7 @@ keeper_new(const struct plan *plan, const struct facts *facts, struct http *http
 	for (from = SPEC_SECRET_HERE; from <= SPEC_SECRET_VAULT; from++)
 		caller_init(&k->callers[from], cache, &plan->readers[from]);
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&k->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&k->changed);
 	return (k);
 }
 
@@ -286,19 +283,7 @@ is_due(const struct entry *e)
 static void
 wait_until(struct keeper *k, int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - clock_ms();
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	if (left > 0) {
-		at.tv_sec += (time_t)(left / 1000);
-		at.tv_nsec += (long)(left % 1000) * 1000000;
-	}
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	pthread_cond_timedwait(&k->changed, &k->lock, &at);
+	cond_wait_ms(&k->changed, &k->lock, deadline_ms - clock_ms());
 }
 
 /* With the lock held: until there is one to give, or none can be had for now. */

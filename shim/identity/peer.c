@@ -239,19 +239,17 @@ by_pid(const void *a, const void *b)
 static int
 seems_in_tree(const struct peers *p, const struct family *f, pid_t pid)
 {
-	const struct relative *at;
+	const struct relative *at = NULL;
 	struct relative key = { pid, 0 };
 	int hops;
 
 	for (hops = 0; hops < CHAIN_MAX; hops++) {
 		at = bsearch(&key, f->list, f->n, sizeof(*f->list), by_pid);
-		if (at == NULL)
-			return (0);
-		if (at->parent == p->init)
-			return (1);
+		if (at == NULL || at->parent == p->init)
+			break;
 		key.pid = at->parent;
 	}
-	return (0);
+	return (at != NULL && at->parent == p->init);
 }
 
 static pid_t

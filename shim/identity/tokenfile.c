@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -114,18 +114,10 @@ keep(void *arg)
 {
 	struct tokenfiles *t = arg;
 	int64_t ms = LOOK_MIN_MS;
-	struct timespec at;
 
 	pthread_mutex_lock(&t->lock);
 	while (!t->stopping) {
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		at.tv_sec += (time_t)(ms / 1000);
-		at.tv_nsec += (long)(ms % 1000) * 1000000;
-		if (at.tv_nsec >= 1000000000) {
-			at.tv_sec++;
-			at.tv_nsec -= 1000000000;
-		}
-		if (pthread_cond_timedwait(&t->changed, &t->lock, &at) != ETIMEDOUT)
+		if (cond_wait_ms(&t->changed, &t->lock, ms) == 0)
 			continue;
 		pthread_mutex_unlock(&t->lock);
 		ms = update_all(t);
@@ -171,7 +163,6 @@ tokenfiles_new(const struct plan *plan, const struct facts *facts, const struct 
     struct cache *cache, struct audit *audit, int64_t deadline_ms, struct err *err)
 {
 	struct tokenfiles *t = mem_zalloc(sizeof(*t));
-	pthread_condattr_t attr;
 	size_t i;
 
 	t->plan = plan;
@@ -185,10 +176,7 @@ tokenfiles_new(const struct plan *plan, const struct facts *facts, const struct 
 		t->files[i].home = homes != NULL ? &homes[i] : NULL;
 	}
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&t->changed);
 	if (start(t, deadline_ms, err) != 0) {
 		for (i = 0; i < t->n; i++)
 			if (t->files[i].generation != 0)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "mount/chunks.h"
-#include "mount/cond.h"
 
 #define FETCHES		128	/* GETs under way */
 #define FETCHES_AHEAD	64	/* of those, nobody waits for */

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
-#include "mount/cond.h"
 #include "mount/crew.h"
 
 #define STACK	(256 * 1024)

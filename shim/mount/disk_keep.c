@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "mount/cond.h"
 #include "mount/disk_parts.h"
 #include "plan/tuning.h"
 

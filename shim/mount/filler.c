@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/fd.h"
-#include "mount/cond.h"
 #include "mount/filler.h"
 
 #define SMALL		(1 << 20)

@@ -4,8 +4,8 @@
 
 #include "azure/props.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/uri.h"
-#include "mount/cond.h"
 #include "mount/catalog.h"
 #include "mount/inode_state.h"
 #include "mount/listing.h"

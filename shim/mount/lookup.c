@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "mount/cond.h"
+#include "base/cond.h"
 #include "mount/listing.h"
 #include "mount/stats.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
-#include "mount/cond.h"
 #include "mount/ops.h"
 #include "mount/session.h"
 

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/fd.h"
 #include "mount/access.h"
 #include "mount/behind.h"
-#include "mount/cond.h"
 #include "mount/place.h"
 #include "mount/staged.h"
 #include "plan/tuning.h"

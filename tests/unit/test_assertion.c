@@ -44,6 +44,13 @@ static const char make_keys[] =
 	"cat a.crt cut.key >cut.pem; cat b.crt b.key >big.pem; "
 	"printf %%s \"$(cat pkcs8.pem)\" >bare.pem; "
 	"sed '/BEGIN PRIVATE/{n;s/^...../AAAAA/}' pkcs8.pem >broken.pem; "
+	"sed '/BEGIN CERT/{n;s/^...../AAAAA/}' pkcs8.pem >noise.pem; "
+	"cat e.crt a.key >mixed.pem; cat e.crt a.crt a.key >both.pem; "
+	/* The last number of a key, which a signature is made with, in its last bytes. */
+	"openssl rsa -in a.key -traditional -outform DER -out a.der; "
+	"{ head -c -8 a.der; printf abcdefgh; } >d.der; "
+	"{ cat a.crt; echo '-----BEGIN RSA PRIVATE KEY-----'; base64 d.der; "
+	"echo '-----END RSA PRIVATE KEY-----'; } >damaged.pem; "
 	"sed '/BEGIN PRIVATE/{n;s/^...../!!!!!/}' pkcs8.pem >odd.pem";
 
 static int
@@ -251,6 +258,9 @@ test_refused(void)
 		{ "ec8.pem", "is an EC key" },
 		{ "ec1.pem", "is an EC key" },
 		{ "short.pem", "has 1024 bits" },
+		{ "mixed.pem", "do not belong together" },
+		{ "noise.pem", "do not belong together" },
+		{ "damaged.pem", "is damaged: it makes no valid signature" },
 		{ "a.b64", "is no PEM text" },
 		{ "a.p12", "is no PEM text" },
 		{ "cut.pem", "is cut off" },
@@ -270,6 +280,10 @@ test_refused(void)
 			printf("# %s: %s\n", rows[i].file, err.cause);
 		check(jwt.text == NULL);
 	}
+	check_int(make("damaged.pem", ASSERTION_RS256, NULL, &jwt, &err), -1);
+	check(strstr(err.cause, "is damaged: it makes no valid signature") != NULL);
+	check_int(make("both.pem", ASSERTION_PS256, NULL, &jwt, &err), 0);
+	secret_done(&jwt);
 }
 
 int

@@ -425,6 +425,31 @@ test_renewal(void)
 	secret_done(&aml.msi_secret);
 }
 
+/* Nobody to ask, and an answer for another object than was asked for. */
+static void
+test_no_source(void)
+{
+	static const struct plan_identity sas = { .kind = PLAN_ID_SAS, .label = "the SAS" };
+	struct facts none = { .cwd = "/" }, aml = facts_for('a');
+	struct token t = { .generation = 0 };
+	struct err err;
+
+	check_int(ask(&none, &user, 1000, &t, &err), -1);
+	check_int(err.kind, ERR_NO_IDENTITY);
+	check_int(err.remedy, REMEDY_SUBMIT_WITH_USER_IDENTITY);
+	check_str(err.identity, "the submitter");
+	check_str(err.cause, "OBO_ENDPOINT is not set");
+	check_int(ask(&none, &sas, 1000, &t, &err), -1);
+	check_int(err.remedy, REMEDY_ASSIGN_IDENTITY);
+	check(strstr(err.cause, "there is no source for a ") != NULL);
+	endpoint_reset();
+	check_int(ask(&aml, &(struct plan_identity){ .kind = PLAN_ID_MANAGED, .object_id = OBJECT_A,
+	    .label = "A" }, 5000, &t, &err), -1);
+	check_int(err.remedy, REMEDY_NAME_ASSIGNED_IDENTITY);
+	check_str(err.cause, "asked for object id " OBJECT_A ", got o");
+	secret_done(&aml.identity_header);
+}
+
 int
 main(void)
 {
@@ -439,6 +464,7 @@ main(void)
 	test_requests();
 	test_whose_token();
 	test_answers();
+	test_no_source();
 	test_cache();
 	test_cache_patience();
 	test_cache_bounds();

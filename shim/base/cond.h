@@ -1,5 +1,5 @@
-#ifndef MOUNT_COND_H
-#define MOUNT_COND_H
+#ifndef BASE_COND_H
+#define BASE_COND_H
 
 /*
  * cond -- condition variables that wait for so many milliseconds, by a clock that

@@ -1,5 +1,5 @@
 /*
- * What the agent's parts do where the machine has no more threads, descriptors or memory: the error
+ * What the agent's parts do where there are no more threads, descriptors or memory: the error
  * says what could not be had, nothing hangs, and what can go on does.
  */
 
@@ -32,18 +32,24 @@
 
 static const struct plan_identity managed = { .kind = PLAN_ID_MANAGED,
 	.label = "managed identity A" };
-static _Atomic int token_size = 6, requests;
+static _Atomic int token_size = 6, token_life_s = 3600, hang_ms, is_refusing, requests;
 
-/* The platform's endpoint: a token of that many bytes, an hour of life. */
+/* The platform's endpoint: a token of that many bytes, to be renewed after a second. */
 static int
 upstream(struct httpd_conn *conn)
 {
-	static char body[LONG + 64];
+	static char body[LONG + 128];
+
+	static const char refusal[] = "{\"error\":\"invalid_request\"}";
 
 	requests++;
+	clock_sleep_ms(hang_ms);
+	if (is_refusing)
+		return (httpd_reply(conn, 400, "", refusal, strlen(refusal)));
 	memset(body, 'x', sizeof(body));
 	memcpy(body, "{\"access_token\":\"", 17);
-	str_format(body + 17 + token_size, 32, "\",\"expires_in\":3600}");
+	str_format(body + 17 + token_size, 64, "\",\"expires_in\":%d,\"refresh_in\":1}",
+	    token_life_s);
 	return (httpd_reply(conn, 200, "", body, strlen(body)));
 }
 
@@ -106,6 +112,62 @@ test_cache(void)
 	deny_nothing();
 	token_done(&t);
 	token_size = 6;
+	cache_free(cache);
+}
+
+static void *
+ask_for_long(void *arg)
+{
+	struct token t = { .generation = 0 };
+	struct err err = ERR_EMPTY;
+
+	check_int(cache_get(arg, &managed, STORAGE, 0, soon(), &t, &err), 0);
+	token_done(&t);
+	return (NULL);
+}
+
+/* until: 1, or the time is over. */
+static int
+have_been_asked(int n)
+{
+	int64_t until = soon();
+
+	while (requests < n && clock_ms() < until)
+		clock_sleep_ms(5);
+	return (requests >= n);
+}
+
+/* What is told meanwhile to those who have less time, and to those who ask again. */
+static void
+test_waiting(void)
+{
+	struct cache *cache = cache_new(&facts, http, NULL);
+	struct token t = { .generation = 0 };
+	struct err err = ERR_EMPTY;
+	pthread_t thread;
+	uint64_t first;
+
+	requests = 0;
+	hang_ms = 300;
+	check_int(pthread_create(&thread, NULL, ask_for_long, cache), 0);
+	check(have_been_asked(1));
+	check_int(cache_get(cache, &managed, STORAGE, 0, clock_ms() + 20, &t, &err), -1);
+	check_int(err.kind, ERR_UNREACHABLE);
+	check_str(err.cause, "no answer in time");
+	check_str(err.identity, "managed identity A");
+	pthread_join(thread, NULL);
+	hang_ms = 0;
+	/* A renewal that is refused: what is there serves on, and is not asked for once more. */
+	is_refusing = 1;
+	check(have_been_asked(2));
+	check_int(cache_get(cache, &managed, STORAGE, 0, soon(), &t, &err), 0);
+	first = t.generation;
+	check_int(cache_get(cache, &managed, STORAGE, first, soon(), &t, &err), -1);
+	check_int(err.kind, ERR_NO_IDENTITY);
+	check_int(cache_get(cache, &managed, STORAGE, first, soon(), &t, &err), -1);
+	check_int(requests, 2);
+	is_refusing = 0;
+	token_done(&t);
 	cache_free(cache);
 }
 
@@ -254,6 +316,36 @@ test_broker(void)
 	cache_free(cache);
 }
 
+/* Room for one, who is being served: the next one waits its turn. */
+static void
+test_full_broker(void)
+{
+	struct cache *cache = cache_new(&facts, http, NULL);
+	struct broker *broker;
+	struct err err = ERR_EMPTY;
+	int one, two;
+
+	opt = (struct broker_options){ .audit = audit_new(-1), .plan = &plan, .cache = cache,
+	    .secret = &sesame, .connections_max = 1, .unix_fd = -1,
+	    .listen_fd = broker_listen(&port, &err) };
+	broker = broker_new(&opt, &err);
+	requests = 0;
+	hang_ms = 200;
+	one = connect_tcp();
+	check(write(one, AML, strlen(AML)) > 0);
+	check(have_been_asked(1));
+	two = connect_tcp();
+	check(write(two, AML, strlen(AML)) > 0);
+	check_int(answer_of(one), 200);
+	check_int(answer_of(two), 200);
+	hang_ms = 0;
+	close(one);
+	close(two);
+	broker_free(broker);
+	audit_free(opt.audit);
+	cache_free(cache);
+}
+
 /* --- who asks --- */
 
 static void
@@ -381,6 +473,34 @@ test_audit(void)
 
 /* --- token files --- */
 
+static char log_path[64];
+
+static void
+listen_to_log(void)
+{
+	int fd;
+
+	str_format(log_path, sizeof(log_path), "/tmp/test_denied.log.%d", (int)getpid());
+	fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	check(dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+	close(fd);
+}
+
+static int
+has_said(const char *words)
+{
+	auto_buf struct buf text = BUF_EMPTY;
+	int64_t until = soon();
+
+	while (clock_ms() < until && (fd_read_file(log_path, 1 << 16, &text, NULL) != 0 ||
+	    strstr(buf_str(&text), words) == NULL)) {
+		buf_reset(&text);
+		clock_sleep_ms(10);
+	}
+	unlink(log_path);
+	return (clock_ms() < until);
+}
+
 static void
 test_token_files(void)
 {
@@ -389,6 +509,7 @@ test_token_files(void)
 	struct cache *cache = cache_new(&facts, http, NULL);
 	struct audit *audit = audit_new(-1);
 	struct tokenfiles *kept;
+	int64_t until;
 	struct err err = ERR_EMPTY;
 	struct stat st;
 
@@ -410,6 +531,24 @@ test_token_files(void)
 	check_int(st.st_size, 6);
 	tokenfiles_free(kept);
 	tokenfiles_free(NULL);
+	/* Its place is gone when the next token comes, and is there again later. */
+	check_int(mkdir("/tmp/denied.nowhere", 0700), 0);
+	plan.files_with_token = &files[1];
+	cache_free(cache);
+	cache = cache_new(&facts, http, NULL);
+	kept = tokenfiles_new(&plan, &facts, NULL, cache, audit, soon(), &err);
+	listen_to_log();
+	check_int(unlink(files[1].place), 0);
+	check_int(rmdir("/tmp/denied.nowhere"), 0);
+	check(has_said("/tmp/denied.nowhere"));
+	check_int(mkdir("/tmp/denied.nowhere", 0700), 0);
+	for (until = soon(); stat(files[1].place, &st) != 0 && clock_ms() < until;)
+		clock_sleep_ms(5);
+	check(stat(files[1].place, &st) == 0 && (st.st_mode & 07777) == 0600);
+	tokenfiles_free(kept);
+	unlink(files[1].place);
+	rmdir("/tmp/denied.nowhere");
+	plan.files_with_token = files;
 	unlink(files[0].place);
 	audit_free(audit);
 	cache_free(cache);
@@ -432,8 +571,10 @@ main(void)
 	deny_nothing();
 	http = http_new(&options, &err);
 	test_cache();
+	test_waiting();
 	test_listening();
 	test_broker();
+	test_full_broker();
 	test_peers();
 	test_many_workers();
 	test_audit();

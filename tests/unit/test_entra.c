@@ -50,7 +50,8 @@ test_endpoints(void)
 	size_t i;
 
 	for (i = 0; i < LENGTH(good); i++)
-		check_str(entra_endpoint(good[i].authority, good[i].tenant, &mem, &err), good[i].url);
+		check_str(entra_endpoint(good[i].authority, good[i].tenant, &mem, &err),
+		    good[i].url);
 	for (i = 0; i < LENGTH(bad); i++) {
 		err = ERR_EMPTY;
 		check(entra_endpoint(bad[i].authority, bad[i].tenant, &mem, &err) == NULL);

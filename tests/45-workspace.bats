@@ -596,6 +596,31 @@ vault_job() { # REFERENCE [HOST]
 	assert_equal "$out" "done"
 }
 
+# One sign-in in four seconds: the next one after the change is refused, and the vault is read again.
+@test "key vault: a client's secret is rotated in mid-job" {
+	local url=https://kv.vault.localhost:$AZSIM_HTTPS_PORT/secrets/client
+	plane secret in=kv name=client version=1 'value=open~sesame+/1'
+	job_as fallback
+	job_credentials="credentials: {tenant_id: $AZSIM_TENANT, client_id: $APP_ID, client_secret: {key_vault_secret: \"$url\"}, authority_url: 'https://localhost:$AZSIM_HTTPS_PORT'}"
+	reading_job store
+	job_datastore >"$JOB/store.yml"
+	job_store=(--datastore "$JOB/store.yml")
+	azsim_knob token_lifetime_s=8
+	azsim_forget
+	job_start plain
+	wait_for 60 written 2
+	plane secret in=kv name=client version=2 'value=open~sesame+/2'
+	azsim_app "client_id=$APP_ID" 'secret=open~sesame+/2'
+	wait_for 60 vault_read 2
+	azsim_forget
+	wait_for 60 written 2
+	touch "$BATS_TEST_TMPDIR/enough"
+	job_end 0
+	azsim_knob token_lifetime_s=0
+	azsim_app "client_id=$APP_ID" 'secret=open~sesame+/1'
+	assert_equal "$out" "done"
+}
+
 vault_read() { # AT LEAST
 	[ "$(azsim_count op=VaultGetSecret status=200)" -ge "$1" ]
 }

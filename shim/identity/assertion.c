@@ -173,7 +173,7 @@ found_done(struct found *f)
 
 /* --- the certificate of the key ------------------------------------------------- */
 
-/* 1: this certificate is for that modulus (both without zeros before); its key is then in s->public. */
+/* 1: this certificate is for that modulus; its key is then in s->public. */
 static int
 is_certificate_of(struct signer *s, const struct buf *der, const unsigned char *n, size_t nlen)
 {

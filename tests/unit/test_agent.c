@@ -1,6 +1,6 @@
 /*
- * The agent as a process between init and workers that fail: what init is told, how it ends, and that
- * one worker's end, or a wrong question, takes nothing from the others.
+ * The agent as a process between init and workers that fail: what init is told, how it ends, and
+ * that one worker's end, or a wrong question, takes nothing from the others.
  */
 
 #include <errno.h>
@@ -28,7 +28,8 @@ static int
 upstream(struct httpd_conn *conn)
 {
 	static const char token[] = "{\"access_token\":\"opaque\",\"expires_in\":3600}",
-	    refused[] = "{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}";
+	    refused[] = "{\"error\":\"invalid_request\","
+	    "\"error_description\":\"Identity not found\"}";
 	const char *body = token_status == 200 ? token : refused;
 
 	return (httpd_reply(conn, token_status, "", body, strlen(body)));
@@ -63,9 +64,9 @@ world_init(void)
 	secret_set(&w.facts.msi_secret, "s3cret", 6, &err);
 	secret_set(&w.secret, "sesame", 6, &err);
 	for (i = 0; i < 2; i++)
-		w.accesses[i] = (struct plan_access){ .name = "d", .uri = "https://a.test/c/p?sig=x",
-		    .identity = { .kind = PLAN_ID_SAS, .label = "the SAS", .secret = { sas,
-		    sizeof(sas) - 1 } } };
+		w.accesses[i] = (struct plan_access){ .name = "d",
+		    .uri = "https://a.test/c/p?sig=x", .identity = { .kind = PLAN_ID_SAS,
+		    .label = "the SAS", .secret = { sas, sizeof(sas) - 1 } } };
 	w.variable = (struct plan_token){ AUDIENCE, "TOKEN" };
 	w.plan = (struct plan){ .accesses = w.accesses, .naccesses = 2,
 	    .broker = PLAN_BROKER_MANAGED, .broker_default = { .kind = PLAN_ID_MANAGED,

@@ -1243,7 +1243,8 @@ test_print_disk_cache(void)
 	w.opt.cache_dir = "/scratch";
 	w.opt.tuning.disk_cache_bytes = INT64_C(64) << 20;
 	check_int(decide(&w), 0);
-	check(strstr(printed(&w.plan, 0, &w.mem), "disk cache 64 MiB in /scratch/.blocks\n") != NULL);
+	text = printed(&w.plan, 0, &w.mem);
+	check(strstr(text, "disk cache 64 MiB in /scratch/.blocks\n") != NULL);
 	text = printed(&w.plan, 1, &w.mem);
 	tree = json_parse(text, strlen(text));
 	check_int(json_int(json_get(tree, "disk_cache_bytes"), &bytes), 0);

@@ -25,8 +25,8 @@
 #include "tinyserver.h"
 
 #define STORAGE	"https://storage.azure.com/"
-#define AML	"GET /MSI/auth?api-version=2017-09-01&resource=https%3A%2F%2Fstorage.azure.com%2F " \
-		"HTTP/1.1\r\nHost: a\r\nsecret: sesame\r\n\r\n"
+#define AML	"GET /MSI/auth?api-version=2017-09-01&resource=" \
+		"https%3A%2F%2Fstorage.azure.com%2F HTTP/1.1\r\nHost: a\r\nsecret: sesame\r\n\r\n"
 #define LONG	40000		/* a secret of this many bytes needs memory of its own */
 #define PATIENCE_MS 5000
 

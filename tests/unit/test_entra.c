@@ -1,6 +1,6 @@
 /*
- * Entra ID before and after the request: what an endpoint and a client have to be, what the texts of
- * a refusal become in a message, what the files and numbers are that a proof is made of.
+ * Entra ID before and after the request: what an endpoint and a client have to be, what of a
+ * refusal becomes a message, what the files and numbers are that a proof is made of.
  */
 
 #include <errno.h>

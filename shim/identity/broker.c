@@ -429,7 +429,12 @@ accept_thread(void *arg)
 	for (;;) {
 		struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-		poll(&p, 1, -1);
+		/* Nobody may be there: to accept would wait, with the lock held. */
+		if (poll(&p, 1, -1) != 1) {
+			if (errno != EINTR)
+				clock_sleep_ms(50);
+			continue;
+		}
 		pthread_mutex_lock(&b->lock);
 		while ((b->settling || b->nconnections >= b->opt.connections_max) && !b->stopping) {
 			if (!b->settling)

@@ -10,10 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/sys.h"
 
 #define MASK_SIZE	sizeof(uint64_t)
+#define FORK_TRIES	5
 
 /* The kernel's struct sigaction, the same on x86_64 and aarch64. */
 #if !defined(__x86_64__) && !defined(__aarch64__)
@@ -211,6 +213,17 @@ sys_set_oom_score_adj(int score)
 		return (-1);
 	str_format(text, sizeof(text), "%d", score);
 	return (write(fd, text, strlen(text)) < 0 ? -1 : 0);
+}
+
+pid_t
+sys_fork(void)
+{
+	pid_t pid;
+	int tries;
+
+	for (tries = 0; (pid = fork()) < 0 && errno == EAGAIN && tries < FORK_TRIES; tries++)
+		clock_sleep_ms(20 << tries);
+	return (pid);
 }
 
 void

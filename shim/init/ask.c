@@ -57,7 +57,7 @@ ask_start(struct ask *a, const struct ask_options *opt, struct err *err)
 		return (-1);
 	}
 	a->fd = pair[0];
-	a->pid = fork();
+	a->pid = sys_fork();
 	if (a->pid == 0)
 		run_resolver(opt, pair[1], call_deadline_ms, init_pid);
 	close(pair[1]);

@@ -273,18 +273,6 @@ run_child(const struct job_options *opt, pid_t init_pid, const struct terminal *
 	_exit(error == ENOENT ? 127 : 126);
 }
 
-/* The process table may be full for a moment. */
-static pid_t
-fork_patiently(void)
-{
-	pid_t pid;
-	int tries;
-
-	for (tries = 0; (pid = fork()) < 0 && errno == EAGAIN && tries < 5; tries++)
-		clock_sleep_ms(20 << tries);
-	return (pid);
-}
-
 int
 job_start(struct job *job, const struct job_options *opt, struct err *err)
 {
@@ -297,7 +285,7 @@ job_start(struct job *job, const struct job_options *opt, struct err *err)
 		return (err_errno(err, "start the command", opt->argv[0]));
 	if (opt->launch->new_session)
 		let_go_of_terminal(&tty);
-	pid = fork_patiently();
+	pid = sys_fork();
 	if (pid == 0)
 		run_child(opt, init_pid, &tty, ends[1]);
 	if (pid < 0)

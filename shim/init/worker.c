@@ -91,7 +91,7 @@ worker_fork(struct workers *w, struct worker *self, struct err *err)
 		return (-1);
 	atomic_store(&self->vitals->beat_ms, 0);	/* its own, not that of the one before */
 	self->began_us = trace_begin();
-	self->pid = fork();
+	self->pid = self->life == 0 ? sys_fork() : fork();	/* a successor comes again */
 	if (self->pid == 0) {
 		if (self->wants_new)
 			worker_execute(w, self, pair[1], init_pid);

@@ -15,6 +15,7 @@
 #include "identity/broker_dialect.h"
 #include "identity/whose.h"
 
+#define THREAD_TRIES	6
 #define CONNECTIONS_MAX	256
 #define BACKLOG		256
 #define REQUEST_MS	30000
@@ -406,17 +407,22 @@ accept_connection(struct listener *l)
 	return (c);
 }
 
+/* There may be no thread for a moment: the client, and those behind it, wait. */
 static void
 start_connection(struct connection *c)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
+	int rc, tries;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, connection_thread, c) != 0)
-		forget(c);
+	for (tries = 0; (rc = pthread_create(&thread, &attr, connection_thread, c)) == EAGAIN &&
+	    tries < THREAD_TRIES; tries++)
+		clock_sleep_ms(20 << tries);
 	pthread_attr_destroy(&attr);
+	if (rc != 0)
+		forget(c);
 }
 
 static void *

@@ -24,7 +24,8 @@ struct entry {
 	int		 users;		/* callers that hold a pointer to this */
 	int		 used;		/* since the token came */
 	int64_t		 last_used_ms;
-	int64_t		 life_ms;	/* of the token, when it came */
+	int64_t		 life_ms;	/* of the token, when it came: */
+	int64_t		 came_ms, came_unix_s;
 	int		 fetching;	/* somebody is asking the source */
 	uint64_t	 attempts;	/* finished ones, good or bad */
 	struct err	 last_err;	/* of the last finished one; kind NONE: it was good */
@@ -132,11 +133,21 @@ find_entry(struct cache *c, const struct plan_identity *id, const char *resource
 	return (e);
 }
 
+/* Unix seconds.  A wall clock that is set back makes no token live longer. */
+static int64_t
+now_s(const struct entry *e)
+{
+	int64_t wall_s = clock_wall_s(), at_least_s = e->came_unix_s +
+	    (clock_ms() - e->came_ms) / 1000;
+
+	return (wall_s > at_least_s ? wall_s : at_least_s);
+}
+
 static int
 is_valid(const struct entry *e, uint64_t newer_than)
 {
 	return (e->token.text.len != 0 && e->token.generation > newer_than &&
-	    clock_wall_s() < e->token.expires_unix_s);
+	    now_s(e) < e->token.expires_unix_s);
 }
 
 /* A mount looks in from time to time only: often enough is in use, too. */
@@ -150,14 +161,14 @@ static int
 is_due(const struct entry *e)
 {
 	return (e->token.text.len != 0 && !e->fetching && is_in_use(e) &&
-	    clock_wall_s() >= e->token.refresh_unix_s && clock_ms() >= e->next_try_ms);
+	    now_s(e) >= e->token.refresh_unix_s && clock_ms() >= e->next_try_ms);
 }
 
 /* A renewal failed: the old token serves on; try again in a fifth of what is left. */
 static int64_t
 retry_delay_ms(const struct entry *e)
 {
-	int64_t delay = (e->token.expires_unix_s - clock_wall_s()) * 1000 / 5;
+	int64_t delay = (e->token.expires_unix_s - now_s(e)) * 1000 / 5;
 
 	if (delay > RETRY_MAX_MS)
 		delay = RETRY_MAX_MS;
@@ -170,7 +181,7 @@ retry_delay_ms(const struct entry *e)
 static int64_t
 renewal_deadline_ms(const struct entry *e)
 {
-	int64_t wait = (e->token.expires_unix_s - clock_wall_s()) * 1000 / 5;
+	int64_t wait = (e->token.expires_unix_s - now_s(e)) * 1000 / 5;
 
 	if (wait > RENEW_MAX_MS)
 		wait = RENEW_MAX_MS;
@@ -201,7 +212,9 @@ fetch(struct cache *c, struct entry *e, int64_t deadline_ms)
 		token_done(&e->token);
 		e->token = t;
 		e->token.generation = ++c->generation;
-		e->life_ms = (t.expires_unix_s - clock_wall_s()) * 1000;
+		e->came_ms = clock_ms();
+		e->came_unix_s = clock_wall_s();
+		e->life_ms = (t.expires_unix_s - e->came_unix_s) * 1000;
 		e->used = 0;
 		e->refused_until_ms = e->next_try_ms = 0;
 		e->last_err = ERR_EMPTY;
@@ -313,7 +326,7 @@ next_due_ms(const struct cache *c)
 	for (e = c->entries; e != NULL; e = e->next) {
 		if (e->token.text.len == 0 || e->fetching || !is_in_use(e))
 			continue;
-		due = now + (e->token.refresh_unix_s - clock_wall_s()) * 1000;
+		due = now + (e->token.refresh_unix_s - now_s(e)) * 1000;
 		if (due < e->next_try_ms)
 			due = e->next_try_ms;
 		if (due < next)

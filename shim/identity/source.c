@@ -8,6 +8,8 @@
 #include "base/uri.h"
 #include "identity/aadsts.h"
 
+#define SKEW_MIN_S	60	/* what is less is rounding, and the way */
+
 /* In the order in which the Azure SDKs look. */
 static const struct source *const sources[] = {
 	&source_fabric,
@@ -267,6 +269,25 @@ out:
 	json_free(answer);
 }
 
+/*
+ * When a token ends is said by the source's clock.  Ours may be wrong, or have jumped: it would take
+ * a new token for one that has expired, or one that has expired for a new one.
+ */
+static int
+read_answer(const struct http_response *res, struct token *ret, struct err *err)
+{
+	int64_t now = clock_wall_s(), skew = res->date_unix_s != 0 ? now - res->date_unix_s : 0;
+
+	if (skew > -SKEW_MIN_S && skew < SKEW_MIN_S)
+		skew = 0;
+	if (token_parse_answer(buf_str(&res->error_body), res->error_body.len, now - skew, ret,
+	    err) != 0)
+		return (-1);
+	ret->expires_unix_s += skew;
+	ret->refresh_unix_s += skew;
+	return (0);
+}
+
 int
 source_do(struct http *http, const struct source_call *what, int64_t deadline_ms,
     struct token *ret, struct err *err)
@@ -282,8 +303,7 @@ source_do(struct http *http, const struct source_call *what, int64_t deadline_ms
 	if (failed != 0)
 		source_explain(&call.response, &failure);
 	else
-		failed = token_parse_answer(buf_str(&call.response.error_body),
-		    call.response.error_body.len, clock_wall_s(), ret, &failure);
+		failed = read_answer(&call.response, ret, &failure);
 	if (failed != 0) {
 		if (failure.http_status == 0)
 			failure.http_status = call.response.status;

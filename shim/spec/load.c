@@ -22,12 +22,21 @@ is_inline(const char *source)
 }
 
 /* A source that cannot be read is the caller's mistake: status 2. */
+/* The words named the right file. */
+static int
+is_machines_fault(const struct err *err)
+{
+	int e = err->sys_errno;
+
+	return (e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO);
+}
+
 static int
 read_file(const char *path, struct buf *ret, struct err *err)
 {
 	if (fd_read_file(path, SPEC_TEXT_MAX, ret, err) == 0)
 		return (0);
-	if (err != NULL) {
+	if (err != NULL && !is_machines_fault(err)) {
 		err->kind = ERR_USAGE;
 		if (err->remedy == REMEDY_NONE)
 			err->remedy = REMEDY_SEE_HELP;

@@ -56,6 +56,16 @@ write_config()
 		IP.2 = ::1
 		[elsewhere]
 		subjectAltName = DNS:elsewhere.invalid
+		[ca]
+		default_ca = leaves
+		[leaves]
+		new_certs_dir = .
+		database = index
+		rand_serial = yes
+		default_md = sha256
+		policy = any
+		[any]
+		commonName = supplied
 	END
 	for name in "${names[@]}"; do
 		sed -i "s/^\[names\]$/&\nDNS.$((n++)) = $name/" config
@@ -79,6 +89,17 @@ all_usable()
 	usable "$dir/server" && usable "$dir/server-rsa" && [ -s "$dir/self.pem" ]
 }
 
+# A leaf with dates of its own, as a service has it: a clock that is set back by a day finds it valid, too.
+# sign ROOT EXTENSIONS CA-OPTION...
+sign()
+{
+	local root=$1 extensions=$2
+	shift 2
+	: >index
+	openssl ca -batch -notext -config config -extensions "$extensions" -cert "$root.pem" \
+	    -keyfile "$root.key" "$@"
+}
+
 # make_pair ROOT LEAF GENPKEY-OPTION...
 make_pair()
 {
@@ -90,35 +111,19 @@ make_pair()
 	    openssl genpkey "$@" -out "$leaf.key" &&
 	    openssl req -new -sha256 -config config -subj /CN=localhost -key "$leaf.key" \
 	        -out "$leaf.csr" &&
-	    openssl x509 -req -sha256 -in "$leaf.csr" -CA "$root.pem" -CAkey "$root.key" \
-	        -set_serial "0x$(openssl rand -hex 15)" -days "$days" -extfile config \
-	        -extensions leaf -out "$leaf.pem"
+	    sign "$root" leaf -startdate 20190101000000Z -days "$days" -in "$leaf.csr" -out "$leaf.pem"
 } >>log 2>&1
 
-# The leaf's request is signed again by openssl ca, which takes any dates.
+# The leaf's request is signed again: with other dates, other names, or by another root.
 # make_bad NAME ROOT EXTENSIONS START END
 make_bad()
 {
-	: >index
 	cp server.key "$1.key" &&
-	    openssl ca -batch -notext -config config -extensions "$3" -cert "$2.pem" \
-	        -keyfile "$2.key" -startdate "$4" -enddate "$5" -in server.csr -out "$1.pem"
+	    sign "$2" "$3" -startdate "$4" -enddate "$5" -in server.csr -out "$1.pem"
 }
 
 make_refused()
 {
-	cat >>config <<-END
-		[ca]
-		default_ca = any_date
-		[any_date]
-		new_certs_dir = .
-		database = index
-		rand_serial = yes
-		default_md = sha256
-		policy = any
-		[any]
-		commonName = supplied
-	END
 	openssl req -new -x509 -sha256 -config config -extensions root -newkey ec \
 	    -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout strange-ca.key -out strange-ca.pem \
 	    -days "$days" -subj "/CN=amlshim test stranger" &&

@@ -619,6 +619,17 @@ post(struct init *in, enum sup_event event)
 
 /* --- workers ------------------------------------------------------------------- */
 
+/*
+ * A successor that could not begin for want of memory, descriptors, disk: that may be over when
+ * the next one tries, and the job waits meanwhile.
+ */
+static int
+may_do_better(const struct init *in, const struct worker *w, const struct err *err)
+{
+	return (in->job_started && w->was_ready && w->state != WORKER_READY &&
+	    err->kind == ERR_SYSTEM);
+}
+
 static void
 worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 {
@@ -641,7 +652,7 @@ worker_said(struct init *in, struct worker *w, const struct wire_msg *msg)
 		progress_show(&in->progress, &in->workers, w);
 		break;
 	case WIRE_FAILED:
-		if (w->untried) {	/* the binary that was there before may do better */
+		if (w->untried || may_do_better(in, w, &msg->err)) {
 			log_err(&msg->err);
 			break;
 		}
@@ -736,8 +747,12 @@ worker_lost(struct init *in, struct worker *w)
 {
 	struct err err = ERR_EMPTY;
 
-	if (w->access != NULL && w->access->is_output && in->job_started)
+	if (w->access != NULL && w->access->is_output && in->job_started) {
 		in->outputs_lost = 1;
+		if (w->told && worker_data(w) != NULL && access(worker_data(w), F_OK) == 0)
+			log_error("%s was not flushed: what is left stands in %s", w->name,
+			    worker_data(w));
+	}
 	if (!w->told) {
 		err_set(&err, ERR_SYSTEM, REMEDY_REPORT_BUG, "keep a process running", "%s%s",
 		    in->how, w->restart.deaths > 1 ? ", as those before it" : "");

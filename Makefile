@@ -181,7 +181,7 @@ install: $(O)/amlshim man completions  ## amlshim, man page and completions into
 clean:  ## remove what was built, but for the libraries
 	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind coverage amd64 arm64),$(addprefix $(d)/,\
 	    obj tidy tests amlshim amlshim.debug amlshim.debug.map azsim libamlshim.a amlshim.1 \
-	    completion-bash completion-zsh flags members)) $(FUZZ) $(BUILD)/ca-bundle.pem \
+	    completion-bash completion-zsh flags members linked.c)) $(FUZZ) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well
@@ -224,7 +224,17 @@ $(O)/obj/ca_bundle.o: $(BUILD)/ca_bundle.c $(O)/flags $(DEPS)/versions
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
-$(O)/libamlshim.a: $(call objects,$(sources)) $(O)/obj/ca_bundle.o $(O)/members
+# What amlshim tells about its libraries is what they were made of.
+$(O)/linked.c: scripts/linked.sh $(DEPS)/versions | $(BUILD)/host-packages
+	$(say) GEN $@
+	@mkdir -p $(@D)
+	$(Q)scripts/linked.sh $(CC) $(DEPS)/versions >$@
+
+$(O)/obj/linked.o: $(O)/linked.c $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
+$(O)/libamlshim.a: $(call objects,$(sources)) $(O)/obj/ca_bundle.o $(O)/obj/linked.o $(O)/members
 	$(say) AR $@
 	$(Q)rm -f $@ && $(TOOL)ar rcs $@ $(filter %.o,$^)
 

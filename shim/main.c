@@ -10,6 +10,7 @@
 #include "cli/docker_credential.h"
 #include "cli/doctor.h"
 #include "cli/healthcheck.h"
+#include "cli/linked.h"
 #include "cli/manual.h"
 #include "cli/options.h"
 #include "cli/run.h"
@@ -67,7 +68,8 @@ main(int argc, char **argv, char **envp)
 	log_setup(opt.verbosity, opt.log_json ? LOG_JSON : LOG_TEXT);
 	switch (opt.command) {
 	case OPTIONS_VERSION:
-		printf("amlshim version %s\n", AMLSHIM_VERSION);
+		printf("amlshim version %s\n%s", AMLSHIM_VERSION,
+		    opt.verbosity > 0 ? amlshim_linked : "");
 		return (fflush(stdout) == 0 ? 0 : 125);
 	case OPTIONS_HELP:
 		if (manual_print(stdout, opt.argv[0], &err) != 0) {

@@ -166,7 +166,8 @@ static const struct command commands[] = {
 	    "write the checksums that the code is checked against" },
 	{ "docker-credential", OPTIONS_DOCKER_CREDENTIAL, 0, "ACTION",
 	    "a docker client's helper for Azure registries" },
-	{ "version", OPTIONS_VERSION, 0, "", "print the version" },
+	{ "version", OPTIONS_VERSION, 0, "[-v]",
+	    "print the version; -v: of what is linked in, too" },
 	{ "help", OPTIONS_HELP, 0, "[TOPIC]",
 	    "TOPIC: commands, init, mount, man, completion-bash, completion-zsh" },
 };

@@ -160,9 +160,10 @@ completions: $(O)/completion-bash $(O)/completion-zsh  ## what completes its wor
 
 ifdef CROSS
 # They are the same for each machine, and this one runs its own.
-$(O)/amlshim.1 $(O)/completion-bash $(O)/completion-zsh: $(O)/amlshim
-	$(Q)$(MAKE) ARCH=$(HOST_ARCH) $(BUILD)/$(@F)
-	$(Q)cp $(BUILD)/$(@F) $@
+pages := amlshim.1 completion-bash completion-zsh
+$(pages:%=$(O)/%) &: $(O)/amlshim
+	$(Q)$(MAKE) ARCH=$(HOST_ARCH) $(pages:%=$(BUILD)/%)
+	$(Q)cp $(pages:%=$(BUILD)/%) $(O)
 else
 $(O)/amlshim.1: $(O)/amlshim
 	$(Q)$< help man >$@

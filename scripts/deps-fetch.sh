@@ -5,8 +5,8 @@
 # proxies and credentials are used, its package lists are not touched. The archive's address is the
 # one that this machine already has configured. PIN is a glob for the upstream version; any Debian
 # revision of it will do, the newest in trixie first. DIR/NAME.version records what was taken,
-# DIR/NAME.dsc is Debian's signed list of its files and their sums; DIR/NAME.suite says "trixie" if
-# it came from there.
+# DIR/download/NAME has its files as they came, with Debian's signed list of their sums (.dsc), and
+# DIR/NAME.suite says "trixie" if it came from there.
 #
 # DEPS_MIRROR, DEPS_SECURITY_MIRROR: addresses of archives to use instead (machines that are no
 # Debian); DEPS_KEYRING: the keyring that signs them.
@@ -103,7 +103,6 @@ unpack()
 	dpkg-source --no-copy -x "$dsc" "$dir/$name.tmp" >>"$apt/fetch.log" 2>&1 ||
 	    die "$name $version does not unpack, see $apt/fetch.log"
 	mv "$dir/$name.tmp" "$dir/$name"
-	cp "$dsc" "$dir/$name.dsc"
 	rm -f "$dir/$name.suite"
 	[ "$tier" != trixie ] || echo trixie >"$dir/$name.suite"
 	echo "$version" >"$dir/$name.version"
@@ -147,7 +146,8 @@ for arg in "$@"; do
 	name=${arg%%=*}
 	version=$(cat "$dir/$name.version" 2>/dev/null || true)
 	# shellcheck disable=SC2053 # the pin is a glob
-	[[ -n $version && $(upstream "$version") == ${arg#*=} && -e $dir/$name.dsc ]] || wanted+=("$arg")
+	[[ -n $version && $(upstream "$version") == ${arg#*=} ]] &&
+	    compgen -G "$dir/download/$name/*.dsc" >/dev/null || wanted+=("$arg")
 done
 [ ${#wanted[@]} -gt 0 ] || exit 0
 
@@ -157,4 +157,4 @@ prepare_tier trixie
 for arg in "${wanted[@]}"; do
 	fetch "${arg%%=*}" "${arg#*=}"
 done
-rm -rf "$dir/download" "$apt"/*/cache "$apt"/*/lists
+rm -rf "$apt"/*/cache "$apt"/*/lists

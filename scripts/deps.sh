@@ -4,8 +4,8 @@
 # release: musl first, then everything else with the wrapper that comes out of it, OUT/bin/musl-gcc;
 # debug: the same sources with the host's gcc and libc. With a TRIPLET (aarch64-linux-gnu) Debian's
 # cross compiler for it takes the place of gcc. Sources are unpacked in $DEPS_SRC (default
-# build/src) by deps-fetch.sh. A library is rebuilt when this file or the compiler changes; logs are
-# in OUT/log, versions in OUT/versions.
+# build/src) by deps-fetch.sh. A library is rebuilt when this file, its sources or the compiler
+# change; logs are in OUT/log, versions in OUT/versions.
 #
 # Two trees in different places come to the same code: no path of the build gets into it, and what
 # is a list of files has an order that no locale changes.
@@ -188,7 +188,7 @@ key=$({ grep -v '^[[:blank:]]*# ' "$scripts/deps.sh"; cat "$scripts"/patches/*; 
 
 is_built()
 {
-	[ "$(cat "$out/stamp/$1" 2>/dev/null)" = "$key" ]
+	[ "$(cat "$out/stamp/$1" 2>/dev/null)" = "$key $(cat "$src/$1.version")" ]
 }
 
 # A line when a step is over: what, how long.
@@ -213,7 +213,7 @@ step()
 		exit 1
 	fi
 	rm -rf "$out/work/$name"
-	echo "$key" >"$out/stamp/$name"
+	echo "$key $(cat "$src/$name.version")" >"$out/stamp/$name"
 	report DEP "$name $(cat "$src/$name.version")" "$start"
 }
 
@@ -231,14 +231,8 @@ flock 9
 start=$SECONDS
 names=("${pins[@]%%=*}")
 [ "$kind" = release ] || names=("${names[@]:1}")
-todo=()
-for name in "${names[@]}"; do
-	is_built "$name" || todo+=("$name")
-done
-[ ${#todo[@]} -gt 0 ] || exit 0
-
 "$scripts/deps-fetch.sh" "$src" "${pins[@]}"
-report FETCH "${#pins[@]} source packages in $DEPS_SRC" "$start"
+[ $((SECONDS - start)) -eq 0 ] || report FETCH "source packages in $DEPS_SRC" "$start"
 [ "$kind" = debug ] || step musl
 lane bearssl curl &
 first=$!

@@ -266,7 +266,7 @@ with_names() {
 	with_names "127.0.0.1 elsewhere"
 	doctor 120
 	assert_in "$out" "ok    connect elsewhere:"
-	only "tls elsewhere:" "for other names" "do:  check that https://elsewhere:$AZSIM_HTTPS_PORT/ leads to the right server"
+	only "tls elsewhere:" "for other names" "do:  check that https://elsewhere:$AZSIM_HTTPS_PORT/acct/ leads to the right server"
 }
 
 @test "doctor: TLS with a certificate that has expired" {

@@ -152,7 +152,8 @@ def gcov(objects):
     files = collections.defaultdict(lambda: collections.defaultdict(Line))
     notes = sorted(os.path.join(folder, name) for top in objects
                    for folder, _, names in os.walk(os.path.join(top, "shim"))
-                   for name in names if name.endswith(".gcno"))
+                   for name in names if name.endswith(".gcno") and
+                   os.path.exists(os.path.relpath(os.path.join(folder, name[:-5] + ".c"), top)))
     if not notes:
         sys.exit(f"coverage: no objects below {' '.join(objects)}")
     for at in range(0, len(notes), 20):

@@ -20,6 +20,6 @@ CFLAGS   += $(gcov)
 counters := $(O)/obj/tests/coverage/counters.o
 LDFLAGS  += $(counters) -Wl,-T,tests/coverage/counters.ld -Wl,--wrap=__gcov_exit -Wl,--build-id
 
-$(O)/amlshim.debug $(O)/azsim $(tests_unit) $(tests_bin): | $(counters)
+$(O)/amlshim.debug $(O)/fault/amlshim $(O)/azsim $(tests_unit) $(tests_bin): | $(counters)
 $(counters): CFLAGS := $(filter-out $(gcov),$(CFLAGS)) -DCOUNTERS_DIR='"$(abspath $(O)/counters)"'
 endif

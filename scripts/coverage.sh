@@ -36,7 +36,7 @@ run_lane()
 	local suite
 	for suite in "${suites[@]}"; do
 		[[ $(basename "$suite") =~ $1 ]] || continue
-		AMLSHIM=$PWD/$build/amlshim CRASH_S=${CRASH_S:-100} timeout -k 20 3600 bats --tap "$suite" \
+		AMLSHIM=$PWD/$build/amlshim FAULTY=$PWD/$build/fault/amlshim CRASH_S=${CRASH_S:-100} timeout -k 20 3600 bats --tap "$suite" \
 		    >"$logs/$(basename "$suite" .bats).log" 2>&1 </dev/null || true
 	done
 }
@@ -57,7 +57,7 @@ else
 fi
 
 # Each program writes what is in its counters' file into gcov's own, one after the other.
-for program in "$build/amlshim" "$build"/tests/unit/test_*; do
+for program in "$build/amlshim" "$build/fault/amlshim" "$build"/tests/unit/test_*; do
 	COUNTERS_DUMP=1 "$program"
 done
 status=0

@@ -87,35 +87,29 @@ fill(void *arg, struct buf *form, struct err *err)
 	return (0);
 }
 
+static int
+acquire(struct http *http, const struct entra_request *req, const char *endpoint,
+    int64_t deadline_ms, struct token *ret, struct err *err)
+{
+	struct post post = { .req = req, .endpoint = endpoint };
+	const struct source_call call = { .url = endpoint, .fill = fill, .arg = &post,
+	    .form_secret = req->secret != NULL ? req->secret->text : NULL, .use_proxy = 1 };
+
+	if (req->client_id == NULL || (req->secret == NULL) == (req->assertion == NULL) ||
+	    (req->secret != NULL && req->secret->len == 0))
+		return (refuse(err, REMEDY_FIX_SPEC, endpoint,
+		    "there is no client id, or nothing that proves it"));
+	return (source_do(http, &call, deadline_ms, ret, err));
+}
+
 int
 entra_acquire(struct http *http, const struct entra_request *req, int64_t deadline_ms,
     struct token *ret, struct err *err)
 {
 	struct arena mem = ARENA_EMPTY;
-	struct post post = { .req = req,
-	    .endpoint = entra_endpoint(req->authority, req->tenant, &mem, err) };
-	struct source_call call = { .url = post.endpoint, .fill = fill, .arg = &post,
-	    .use_proxy = 1 };
-	struct err failure = ERR_EMPTY;
-	int failed = -1;
+	const char *endpoint = entra_endpoint(req->authority, req->tenant, &mem, err);
+	int failed = endpoint != NULL ? acquire(http, req, endpoint, deadline_ms, ret, err) : -1;
 
-	if (post.endpoint == NULL)
-		goto out;
-	if (req->client_id == NULL || (req->secret == NULL) == (req->assertion == NULL) ||
-	    (req->secret != NULL && req->secret->len == 0)) {
-		refuse(err, REMEDY_FIX_SPEC, post.endpoint,
-		    "there is no client id, or nothing that proves it");
-		goto out;
-	}
-	failed = source_do(http, &call, deadline_ms, ret, &failure);
-	if (failed == 0)
-		goto out;
-	if (req->secret != NULL && strstr(failure.cause, req->secret->text) != NULL)
-		str_format(failure.cause, sizeof(failure.cause),
-		    "(not shown: the answer repeats the secret)");
-	if (err != NULL)
-		*err = failure;
-out:
 	arena_done(&mem);
 	return (failed);
 }

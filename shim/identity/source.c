@@ -288,6 +288,14 @@ read_answer(const struct http_response *res, struct token *ret, struct err *err)
 	return (0);
 }
 
+static void
+hide(struct err *err, const char *secret)
+{
+	if (secret != NULL && secret[0] != '\0' && strstr(err->cause, secret) != NULL)
+		str_format(err->cause, sizeof(err->cause),
+		    "(not shown: the answer repeats the secret)");
+}
+
 int
 source_do(struct http *http, const struct source_call *what, int64_t deadline_ms,
     struct token *ret, struct err *err)
@@ -305,6 +313,8 @@ source_do(struct http *http, const struct source_call *what, int64_t deadline_ms
 	else
 		failed = read_answer(&call.response, ret, &failure);
 	if (failed != 0) {
+		hide(&failure, what->header_value);
+		hide(&failure, what->form_secret);
 		if (failure.http_status == 0)
 			failure.http_status = call.response.status;
 		err_on(&failure, "%s", http_printable_url(what->url, url, sizeof(url)));

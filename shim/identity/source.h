@@ -50,7 +50,8 @@ extern const struct source source_certificate;
 
 /*
  * For the sources: one GET or form POST, with what they have in common (no
- * proxy for local endpoints, retries, the answer parsed, a refusal put in words).
+ * proxy for local endpoints, retries, the answer parsed, a refusal put in words,
+ * but not if it repeats a secret that was sent).
  */
 struct source_call {
 	const char	*url;			/* complete */
@@ -58,6 +59,7 @@ struct source_call {
 	int		(*fill)(void *arg, struct buf *form, struct err *);
 	void		*arg;
 	const char	*header_name, *header_value;	/* the endpoint's secret, or NULL */
+	const char	*form_secret;		/* that fill() sends, or NULL */
 	const unsigned char *pin_sha1;		/* of the server's certificate (http.h), or NULL */
 	int		 metadata;		/* send Metadata: true */
 	int		 use_proxy;		/* not a local endpoint */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NAME_MAX_LEN	1024
@@ -82,14 +83,15 @@ map_counters(void)
 	len = (size_t)snprintf(path, sizeof(path), "%s/", COUNTERS_DIR);
 	for (i = 0; i < id.len; i++)
 		len += (size_t)snprintf(path + len, sizeof(path) - len, "%02x", id.bytes[i]);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	/* Not by libc's functions, which tests make fail and count. */
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return;
-	(void)fchmod(fd, 0666);
-	if (ftruncate(fd, size) == 0)
-		(void)mmap(counters_begin, (size_t)size, PROT_READ | PROT_WRITE,
+	(void)syscall(SYS_fchmod, fd, 0666);
+	if (syscall(SYS_ftruncate, fd, size) == 0)
+		(void)syscall(SYS_mmap, counters_begin, (size_t)size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_FIXED, fd, 0);
-	close(fd);
+	(void)syscall(SYS_close, fd);
 }
 
 static void __attribute__((constructor))

@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "check.h"
 #include "identity/broker.h"
+#include "identity/whose.h"
 #include "tinyserver.h"
 
 #define CLIENT_A "11111111-1111-1111-1111-111111111111"
@@ -806,6 +807,39 @@ test_patience(void)
 	end();
 }
 
+/* Whose token is meant: the plan's default by any of its ids, one of the compute's, nobody's. */
+static void
+test_whose(void)
+{
+	static const struct { const char *client, *object, *resource, *label; } rows[] = {
+		{ NULL, NULL, NULL, "managed identity A" },
+		{ CLIENT_A, NULL, NULL, "managed identity A" },
+		{ NULL, "0bject", NULL, "managed identity A" },
+		{ NULL, NULL, "/R/default", "managed identity A" },
+		{ NULL, OBJECT_A, NULL, "managed identity " OBJECT_A },
+		{ CLIENT_B, NULL, NULL, NULL }, { NULL, CLIENT_B, NULL, NULL },
+		{ NULL, NULL, "/r/b", NULL },
+	};
+	struct plan plan = { .broker_uais = uais, .nbroker_uais = 1, .broker_default = managed_a };
+	struct arena mem = ARENA_EMPTY;
+	struct plan_identity who;
+	size_t i;
+
+	plan.broker_default.object_id = "0bject";
+	plan.broker_default.resource_id = "/r/default";
+	for (i = 0; i < LENGTH(rows); i++) {
+		check_int(whose_identity(&plan, rows[i].client, rows[i].object, rows[i].resource,
+		    &who, &mem), rows[i].label != NULL ? 0 : -1);
+		if (rows[i].label != NULL)
+			check_str(who.label, rows[i].label);
+	}
+	plan.broker_any_client_id = 1;
+	check_int(whose_identity(&plan, CLIENT_B, NULL, NULL, &who, &mem), 0);
+	check_str(who.client_id, CLIENT_B);
+	check_int(whose_identity(&plan, "no guid", NULL, NULL, &who, &mem), -1);
+	arena_done(&mem);
+}
+
 int
 main(void)
 {
@@ -827,5 +861,6 @@ main(void)
 	test_many();
 	test_patience();
 	tinyserver_stop();
+	test_whose();
 	return (check_done());
 }

@@ -118,12 +118,12 @@ test_cache(void)
 static void *
 ask_for_long(void *arg)
 {
+	static char there[] = "a token";
 	struct token t = { .generation = 0 };
-	struct err err = ERR_EMPTY;
+	int failed = cache_get(arg, &managed, STORAGE, 0, soon(), &t, NULL);
 
-	check_int(cache_get(arg, &managed, STORAGE, 0, soon(), &t, &err), 0);
 	token_done(&t);
-	return (NULL);
+	return (failed == 0 ? there : NULL);
 }
 
 /* until: 1, or the time is over. */
@@ -146,6 +146,7 @@ test_waiting(void)
 	struct err err = ERR_EMPTY;
 	pthread_t thread;
 	uint64_t first;
+	void *got;
 
 	requests = 0;
 	hang_ms = 300;
@@ -155,7 +156,8 @@ test_waiting(void)
 	check_int(err.kind, ERR_UNREACHABLE);
 	check_str(err.cause, "no answer in time");
 	check_str(err.identity, "managed identity A");
-	pthread_join(thread, NULL);
+	pthread_join(thread, &got);
+	check(got != NULL);
 	hang_ms = 0;
 	/* A renewal that is refused: what is there serves on, and is not asked for once more. */
 	is_refusing = 1;
@@ -508,6 +510,7 @@ test_token_files(void)
 	    { STORAGE, "/tmp/denied.nowhere/token" } };
 	struct cache *cache = cache_new(&facts, http, NULL);
 	struct audit *audit = audit_new(-1);
+	struct fd_home homes[2];
 	struct tokenfiles *kept;
 	int64_t until;
 	struct err err = ERR_EMPTY;
@@ -519,6 +522,13 @@ test_token_files(void)
 	check(strstr(err.resource, "/tmp/denied.nowhere") != NULL);
 	check_int(err.sys_errno, ENOENT);
 	check_int(stat(files[0].place, &st), -1);	/* none without all */
+	/* The same in a directory of the job's user. */
+	fd_home_of(files[0].place, &homes[0]);
+	fd_home_of(files[1].place, &homes[1]);
+	err = ERR_EMPTY;
+	check(tokenfiles_new(&plan, &facts, homes, cache, audit, soon(), &err) == NULL);
+	check(strstr(err.resource, "/tmp/denied.nowhere") != NULL);
+	check_int(stat(files[0].place, &st), -1);
 	plan.nfiles_with_token = 1;
 	err = ERR_EMPTY;
 	deny(DENIED_PTHREAD_CREATE, 0, 0, EAGAIN);

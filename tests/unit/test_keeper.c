@@ -3,6 +3,7 @@
  * they are asked, and what is given on of what they answer.
  */
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +19,8 @@
 #define KEY	"bm90IGEgcmVhbCBrZXkgYnV0IGxvbmcgZW5vdWdo"
 #define SP	"a client's secret"
 
+static _Atomic int is_slow, has_second;
+
 /* What the next question is answered with; text NULL: not at all. */
 static struct {
 	const char	*text;
@@ -29,7 +32,13 @@ static struct {
 static int
 answer(struct secret *ret, struct err *err)
 {
+	int64_t until = clock_us() + 5000000;
+
 	told.asked++;
+	while (is_slow && !has_second && clock_us() < until)
+		clock_sleep_ms(1);
+	if (is_slow)
+		clock_sleep_ms(100);	/* for the second one to find that somebody asks */
 	if (told.text == NULL)
 		return (err_set(err, ERR_UNREACHABLE, REMEDY_RETRY_LATER, "ask", "try %d failed",
 		    told.asked));
@@ -191,6 +200,32 @@ test_refused(void)
 	check_int(kept.generation, 3);
 }
 
+static void *
+get_too(void *arg)
+{
+	has_second = 1;
+	(void)keeper_get(keeper, &in_workspace, 0, now + 5000, arg, NULL);
+	return (NULL);
+}
+
+/* Two at once: one question. */
+static void
+test_two(void)
+{
+	struct kept too = { .generation = 0 };
+	pthread_t thread;
+
+	begin(KEY, SPEC_CRED_ACCOUNT_KEY);
+	is_slow = 1;
+	check_int(pthread_create(&thread, NULL, get_too, &too), 0);
+	check_int(get(&in_workspace, 0), 0);
+	pthread_join(thread, NULL);
+	is_slow = 0;
+	check_int(told.asked, 1);
+	check_str(too.text.text, KEY);
+	kept_done(&too);
+}
+
 /* Read again before it expires; what is there serves on while that fails. */
 static void
 test_expiry(void)
@@ -225,6 +260,7 @@ main(void)
 	test_other_kind();
 	test_spacing();
 	test_refused();
+	test_two();
 	test_expiry();
 	kept_done(&kept);
 	keeper_free(keeper);

@@ -50,6 +50,10 @@ static const char wrapped[] = "InternalError - :{\n \"error\": \"failed to get t
 static const char busy[] = "{\"error\":\"temporarily_unavailable\","
     "\"error_description\":\"AADSTS90006: busy\"}";
 
+/* Endpoints must not, and some repeat what they were sent. */
+static const char repeated[] = "{\"error\":\"invalid_client\",\"error_description\":"
+    "\"header secret was s3cret, form was open~sesame\"}";
+
 static const struct row rows[] = {
 	{ "ok", ANSWER, 200, -1, NULL, 0, 20000, ERR_NONE, 1, 1, 0 },
 	{ "400", ANSWER, 400, -1, NULL, 0, 20000, ERR_NO_IDENTITY, 1, 1, 0 },
@@ -64,6 +68,7 @@ static const struct row rows[] = {
 	{ "501", ANSWER, 501, -1, NULL, 0, 900, ERR_UNREACHABLE, 1, 1, 0 },
 	{ "500 for a refusal", ANSWER, 500, -1, wrapped, 0, 900, ERR_NO_IDENTITY, 1, 1, 0 },
 	{ "400, transient", ANSWER, 400, -1, busy, 1, 20000, ERR_NONE, 2, 2, 0 },
+	{ "400, repeats", ANSWER, 400, -1, repeated, 0, 20000, ERR_NO_IDENTITY, 1, 1, 0 },
 	{ "reset once", RESET, 0, -1, NULL, 1, 20000, ERR_NONE, 2, 2, 0 },
 	{ "reset always", RESET, 0, -1, NULL, 0, 1500, ERR_UNREACHABLE, 2, 0, 0 },
 	{ "stall", STALL, 0, -1, NULL, 0, 700, ERR_UNREACHABLE, 1, 1, 600 },
@@ -477,6 +482,14 @@ wanted(int source, const struct row *row)
 	return (want);
 }
 
+/* The one that this source was sent. */
+static int
+repeats_secret(int source, const char *text)
+{
+	return (strstr(text, source == SECRET ? "open~sesame" : source == FABRIC ||
+	    source == APPSERVICE || source == AML ? "s3cret" : "no secret was sent") != NULL);
+}
+
 static void
 check_result(int source, const struct row *row, const struct result *r)
 {
@@ -491,7 +504,7 @@ check_result(int source, const struct row *row, const struct result *r)
 		ok &= check_int(r->err.kind, want.want) & check_str(r->err.identity, "somebody") &
 		    check(r->err.resource[0] != '\0' && r->err.cause[0] != '\0' &&
 		    r->err.remedy != REMEDY_NONE) &
-		    check(strstr(err_line(&r->err, line, sizeof(line)), "s3cret") == NULL);
+		    check(!repeats_secret(source, err_line(&r->err, line, sizeof(line))));
 	if (!ok)
 		printf("# ^ %s, %s: %d requests, %lld ms, %s\n", names[source], row->name, r->asked,
 		    (long long)r->ms, r->ok ? "a token" : err_line(&r->err, line, sizeof(line)));

@@ -303,8 +303,13 @@ test_broker(void)
 	deny(DENIED_SEND, 0, 1, EPIPE);
 	check_int(ask(fd), 0);
 	close(fd);
-	/* No thread: this one is sent away, the next one is served. */
+	/* No thread for a moment: it waits.  None at all: it is sent away, the next one is served. */
 	deny(DENIED_PTHREAD_CREATE, 0, 1, EAGAIN);
+	fd = connect_tcp();
+	check_int(ask(fd), 200);
+	check_int(denied_count(), 1);
+	close(fd);
+	deny(DENIED_PTHREAD_CREATE, 0, 1, ENOMEM);
 	fd = connect_tcp();
 	check_int(answer_of(fd), 0);
 	check_int(denied_count(), 1);

@@ -1,5 +1,5 @@
 /*
- * What the agent's parts do where there are no more threads, descriptors or memory: the error
+ * What the agent's parts do without threads, descriptors or memory: the error
  * says what could not be had, nothing hangs, and what can go on does.
  */
 
@@ -303,7 +303,7 @@ test_broker(void)
 	deny(DENIED_SEND, 0, 1, EPIPE);
 	check_int(ask(fd), 0);
 	close(fd);
-	/* No thread for a moment: it waits.  None at all: it is sent away, the next one is served. */
+	/* No thread for a moment: it waits.  None at all: it goes, the next one is served. */
 	deny(DENIED_PTHREAD_CREATE, 0, 1, EAGAIN);
 	fd = connect_tcp();
 	check_int(ask(fd), 200);

@@ -85,6 +85,16 @@ DEATH=malloc:ENOMEM:role=mount:once=@DIR@/began:nth=1
 	grep -q "data in $T/runs/r1/cache/out" "$T/told"
 }
 
+@test "successor: init cannot start it: for a moment nothing is seen of it; else the run ends" {
+	local gone=fork:EAGAIN:role=init:once=@DIR@/began
+	one reads $DEATH $gone:nth=1
+	assert_equal "$outcome" replaced
+	one reads $DEATH $gone
+	assert_equal "$outcome" 125
+	grep -q "its successor could not be started" "$T/told"
+	assert_equal "$(grep -c "cannot start a worker process" "$T/told")" 1
+}
+
 # As a machine that sleeps, or a container that is paused: for longer than the watchdog waits.
 @test "slept: all processes stand still for a while: nobody is blamed" {
 	store_use azsim

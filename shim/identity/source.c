@@ -270,8 +270,8 @@ out:
 }
 
 /*
- * When a token ends is said by the source's clock.  Ours may be wrong, or have jumped: it would take
- * a new token for one that has expired, or one that has expired for a new one.
+ * When a token ends is said by the source's clock.  Ours may be wrong, or have jumped: it would
+ * take a new token for one that has expired, or one that has expired for a new one.
  */
 static int
 read_answer(const struct http_response *res, struct token *ret, struct err *err)

@@ -841,6 +841,30 @@ worker_reaped(struct init *in, struct worker *w, int status)
 		post(in, in->state == SUP_PREPARING ? or_hold(in, EV_LOST) : EV_LOST);
 }
 
+/* As long as the watchdog waits for a sign of life, no longer. */
+static void
+give_up_unborn(struct init *in)
+{
+	int64_t bound_ms = in->opt->watchdog_ms;
+	struct err err = ERR_EMPTY;
+	struct worker *w;
+
+	if (bound_ms <= 0)
+		return;
+	while ((w = workers_unborn(&in->workers, bound_ms)) != NULL) {
+		err_set(&err, ERR_SYSTEM, REMEDY_NONE, "go on without", "its successor could not be "
+		    "started for %lld ms", (long long)bound_ms);
+		err_on(&err, "%s", w->name);
+		log_err(&err);
+		keep_failure(in, &err);
+		w->told = 1;
+		worker_lost(in, w);
+		workers_reaped(&in->workers, w, in->opt->flush_ms);
+		bound_agent(in);
+		post(in, in->state == SUP_PREPARING ? or_hold(in, EV_LOST) : EV_LOST);
+	}
+}
+
 /* --- what is shown to the outside ------------------------------------------------ */
 
 static size_t
@@ -1113,6 +1137,7 @@ loop(struct init *in)
 			begin_leftovers(in);
 		check_leftovers(in);
 		in->again_ms = workers_start_again(&in->workers);
+		give_up_unborn(in);
 		watch_workers(in);
 		if (in->state == SUP_DRAINING && workers_alive(&in->workers) == 0)
 			post(in, EV_EMPTY);

@@ -55,6 +55,7 @@ struct worker {
 	int		 life;			/* how many were before this one */
 	struct restart	 restart;
 	int64_t		 again_ms;		/* dead, and when its successor starts; 0: no */
+	int64_t		 unborn_ms;		/* since when it could not be started; 0: it could */
 	struct watch	 watch;
 	int		 hung;			/* and was killed for it */
 	int		 wants_new;		/* its next life is the file at workers.exe */
@@ -147,6 +148,8 @@ int64_t	workers_reaped_early(struct worker *);
 void	workers_begin_again(struct worker *, int from_file);
 /* Start those whose time has come.  When the next one's comes; 0: there is none. */
 int64_t	workers_start_again(struct workers *);
+/* One that could not be started again for so long: it is to be given up.  NULL: there is none. */
+struct worker *workers_unborn(struct workers *, int64_t bound_ms);
 /*
  * Kill those that are ready, or successors, and have given no sign of life for so long.  When
  * to look again; 0: there is nobody to watch.

@@ -45,11 +45,15 @@ start_again(struct workers *w, struct worker *self)
 
 	self->life++;
 	if (worker_fork(w, self, &err) != 0) {
-		log_err(&err);
 		self->life--;
 		self->again_ms = clock_ms() + FORK_AGAIN_MS;
+		if (self->unborn_ms != 0)
+			return;		/* said once */
+		self->unborn_ms = clock_ms();
+		log_err(&err);
 		return;
 	}
+	self->unborn_ms = 0;
 	if (was_stopping)
 		worker_stop(w, self);
 	if (self != &w->list[0])
@@ -76,6 +80,18 @@ workers_start_again(struct workers *w)
 		next_ms = sooner(next_ms, self->again_ms);
 	}
 	return (next_ms);
+}
+
+struct worker *
+workers_unborn(struct workers *w, int64_t bound_ms)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (w->list[i].unborn_ms != 0 && w->list[i].again_ms != 0 &&
+		    clock_ms() - w->list[i].unborn_ms >= bound_ms)
+			return (&w->list[i]);
+	return (NULL);
 }
 
 /* A successor from its birth on: what it hangs in before it is ready is as bad for the job. */

@@ -28,8 +28,8 @@
  *	seed=N
  *
  * Spared is what the kernel does not do: errors of disks strike files and directories only, an
- * eventfd and /proc are not waited for, /dev/fuse takes an answer whole.  So are descriptors 0 to 2: a log that cannot be written
- * tells nothing.
+ * eventfd and /proc are not waited for, /dev/fuse takes an answer whole.  So are descriptors 0 to
+ * 2: a log that cannot be written tells nothing.
  *
  * "clock" shifts CLOCK_REALTIME by seconds; "suspend" CLOCK_BOOTTIME too, which is what a machine
  * that slept sees.

@@ -13,6 +13,7 @@ import argparse
 import concurrent.futures
 import os
 import random
+import shutil
 import sys
 
 from run import Run
@@ -91,6 +92,7 @@ def main():
     scenarios = all_of(args.program, args.data)
     if args.rule:
         run = Run(args.dir, scenarios[args.only], args.rule).go()
+        shutil.rmtree(run.dir, ignore_errors=True)
         print(run.tell() + "\n" + run.outcome())
         sys.exit(bool(run.complaints))
     todo = []

@@ -852,8 +852,8 @@ give_up_unborn(struct init *in)
 	if (bound_ms <= 0)
 		return;
 	while ((w = workers_unborn(&in->workers, bound_ms)) != NULL) {
-		err_set(&err, ERR_SYSTEM, REMEDY_NONE, "go on without", "its successor could not be "
-		    "started for %lld ms", (long long)bound_ms);
+		err_set(&err, ERR_SYSTEM, REMEDY_NONE, "go on without", "its successor could not "
+		    "be started for %lld ms", (long long)bound_ms);
 		err_on(&err, "%s", w->name);
 		log_err(&err);
 		keep_failure(in, &err);

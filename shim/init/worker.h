@@ -55,7 +55,7 @@ struct worker {
 	int		 life;			/* how many were before this one */
 	struct restart	 restart;
 	int64_t		 again_ms;		/* dead, and when its successor starts; 0: no */
-	int64_t		 unborn_ms;		/* since when it could not be started; 0: it could */
+	int64_t		 unborn_ms;		/* since when no process was to be had; 0 */
 	struct watch	 watch;
 	int		 hung;			/* and was killed for it */
 	int		 wants_new;		/* its next life is the file at workers.exe */

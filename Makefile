@@ -182,7 +182,7 @@ install: $(O)/amlshim man completions  ## amlshim, man page and completions into
 clean:  ## remove what was built, but for the libraries
 	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind coverage amd64 arm64),$(addprefix $(d)/,\
 	    obj tidy tests amlshim amlshim.debug amlshim.debug.map azsim libamlshim.a amlshim.1 \
-	    completion-bash completion-zsh flags members linked.c)) $(FUZZ) $(BUILD)/ca-bundle.pem \
+	    completion-bash completion-zsh flags members fault linked.c)) $(FUZZ) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well

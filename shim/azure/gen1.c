@@ -147,7 +147,8 @@ gen1_read_attr(const struct json *j, struct store_attr *ret)
 	int64_t length, modified_ms;
 
 	if (type == NULL || json_int(json_get(j, "length"), &length) != 0 || length < 0 ||
-	    length > HTTP_LENGTH_MAX || json_int(json_get(j, "modificationTime"), &modified_ms) != 0)
+	    length > HTTP_LENGTH_MAX ||
+	    json_int(json_get(j, "modificationTime"), &modified_ms) != 0)
 		return (-1);
 	memset(ret, 0, sizeof(*ret));
 	ret->is_dir = strcmp(type, "DIRECTORY") == 0;

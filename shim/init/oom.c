@@ -37,11 +37,14 @@ oom_parse_kills(const char *text)
 {
 	static const char key[] = "oom_kill ";
 	const char *line;
+	long n;
 
 	for (line = text; line != NULL; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (strncmp(line, key, sizeof(key) - 1) == 0)
-			return (strtol(line + sizeof(key) - 1, NULL, 10));
+		if (strncmp(line, key, sizeof(key) - 1) == 0) {
+			n = strtol(line + sizeof(key) - 1, NULL, 10);
+			return (n >= 0 ? n : -1);
+		}
 	}
 	return (-1);
 }

@@ -118,7 +118,7 @@ absolute(const char *target, char out[PATH_MAX])
 	    basename(two)));
 }
 
-/* "MAJOR:MINOR" of what was mounted last at path, by the text of mountinfo, which is overwritten. */
+/* "MAJOR:MINOR" of what was mounted last at path.  text: of mountinfo; is overwritten. */
 static int
 find_mount(char *text, const char *path, char out[32])
 {

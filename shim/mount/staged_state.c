@@ -183,7 +183,8 @@ undo_move(struct writer *w, uint32_t id)
 	if (!state_get(w->state, STATE_MOVE, id, &to))
 		return;
 	i = state_object(w->state, STATE_NODE, id);
-	if (i != NULL && name_is_safe_path(buf_str(&to)) && tree_path(w->opt.tree, i, from) == 0 && strcmp(from, to.data) != 0 &&
+	if (i != NULL && name_is_safe_path(buf_str(&to)) &&
+	    tree_path(w->opt.tree, i, from) == 0 && strcmp(from, to.data) != 0 &&
 	    !is_there(w, from) && fd_mkdir_parents_at(w->staging_fd, from, 0700, NULL) == 0 &&
 	    renameat(w->staging_fd, to.data, w->staging_fd, from) != 0 && errno != ENOENT)
 		log_warning("%s/%s: %s", w->staging, to.data, strerror(errno));

@@ -20,7 +20,9 @@ feed(struct http_response *r, const char *text, size_t size, int shout)
 		nl = memchr(text + at, '\n', size - at);
 		len = nl != NULL ? (size_t)(nl - text) - at + 1 : size - at;
 		line = input_exact((const uint8_t *)text + at, len);
-		colon = len < 5 || strncasecmp(line, "http/", 5) != 0 ? memchr(line, ':', len) : NULL;
+		colon = memchr(line, ':', len);
+		if (len >= 5 && strncasecmp(line, "http/", 5) == 0)
+			colon = NULL;		/* a status line, or it would become one */
 		for (i = 0; shout && colon != NULL && line + i < colon; i++)
 			line[i] = (char)toupper((unsigned char)line[i]);
 		http_answer_line(r, line, len);

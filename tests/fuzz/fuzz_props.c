@@ -23,7 +23,7 @@ rebuild(const char *props, struct buf *ret, struct arena *mem)
 		must(at > was && at <= props + strlen(props));
 		must(l.value >= was && l.value + l.len <= at);
 		props_add(ret, l.letter,
-		    l.name_len > 0 ? arena_strndup(mem, l.name, l.name_len) : NULL, l.value, l.len);
+		    l.name != NULL ? arena_strndup(mem, l.name, l.name_len) : NULL, l.value, l.len);
 	}
 }
 

@@ -10,7 +10,8 @@
 static void
 redirect(const char *from, const char *location)
 {
-	struct fetch f = { .t.lock = PTHREAD_MUTEX_INITIALIZER, .url = mem_strdup(from), .have = 7 };
+	struct fetch f = { .t.lock = PTHREAD_MUTEX_INITIALIZER, .url = mem_strdup(from),
+	    .have = 7 };
 	struct arena mem = ARENA_EMPTY;
 	struct err err = ERR_EMPTY;
 	struct uri u;

@@ -135,6 +135,7 @@ test_kernel_texts(void)
 	check_int(oom_parse_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"), 5);
 	check_int(oom_parse_kills("oom_kill 11"), 11);
 	check_int(oom_parse_kills("some_oom_kill 4\n"), -1);
+	check_int(oom_parse_kills("oom_kill -4\n"), -1);
 	check_int(oom_parse_kills(""), -1);
 }
 

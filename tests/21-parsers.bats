@@ -21,7 +21,7 @@ unlisted() {
 }
 
 @test "every function that reads foreign bytes is in the table" {
-	[ "$(unlisted .)" = "" ]
+	diff <(unlisted .) /dev/null
 }
 
 @test "a new parser without a row is noticed" {
@@ -34,7 +34,7 @@ unlisted() {
 }
 
 @test "the table has no function twice, and none that is not in the sources" {
-	[ "$(listed | uniq -d)" = "" ]
+	diff <(listed | uniq -d) /dev/null
 	listed | while read -r file function; do
 		grep -q "^$function(" "$file" || { echo "$file has no $function"; exit 1; }
 	done

@@ -89,8 +89,8 @@ struct http_request {
 
 /* How far a try came; to an endpoint of plain HTTP without HTTP_AT_TLS. */
 enum http_stage {
-	HTTP_AT_NAME,			/* that of the proxy, if there is one */
-	HTTP_AT_PROXY,			/* connected to, or asked to connect */
+	HTTP_AT_NAME,
+	HTTP_AT_PROXY,			/* its name, the connection to it, its answer to CONNECT */
 	HTTP_AT_CONNECT,
 	HTTP_AT_TLS,
 	HTTP_AT_ANSWER			/* the request was sent, or could have been */

@@ -602,9 +602,9 @@ describe(struct http_try *t, CURLcode code)
 static enum http_stage
 stage_of(const struct http_try *t, const struct http_response *r)
 {
-	if (t->stage == HTTP_AT_NAME || !r->used_proxy)
+	if (!r->used_proxy)
 		return (t->stage);
-	if (t->stage == HTTP_AT_CONNECT ||
+	if (t->stage == HTTP_AT_NAME || t->stage == HTTP_AT_CONNECT ||
 	    (t->stage == HTTP_AT_TLS && (r->proxy_status < 200 || r->proxy_status >= 300)))
 		return (HTTP_AT_PROXY);
 	return (t->stage);

@@ -12,7 +12,7 @@
 
 #define DEFAULT_HOST	"http://169.254.169.254"
 #define TOKEN_PATH	"/metadata/identity/oauth2/token"
-#define PROBE_MS	1000
+#define PROBE_MS	3000		/* a first packet that is lost is sent again after 1 s */
 #define UPDATING_MS	90000
 #define BUSY_MS		1000		/* "wait at least one second before retrying" */
 

@@ -198,12 +198,12 @@ test_threads(void)
 static void
 test_too_long(void)
 {
-	static char endless[WIRE_CRED_TEXT_MAX + 1];
+	static char endless[WIRE_CRED_TEXT_MAX + 2];
 	struct wire_msg msg;
 
-	memset(endless, 'x', sizeof(endless));
+	memset(endless, 'x', sizeof(endless) - 1);
 	world_init();
-	w.accesses[1].identity.secret = (struct secret){ endless, sizeof(endless) };
+	w.accesses[1].identity.secret = (struct secret){ endless, sizeof(endless) - 1 };
 	start(DENIED_NOTHING, 0, 0);
 	msg = told();
 	check_int(msg.type, WIRE_FAILED);
@@ -214,7 +214,7 @@ test_too_long(void)
 	world_done();
 	/* What init cannot be told is in the log, and the status is the same. */
 	world_init();
-	w.accesses[1].identity.secret = (struct secret){ endless, sizeof(endless) };
+	w.accesses[1].identity.secret = (struct secret){ endless, sizeof(endless) - 1 };
 	w.plan.nvariables_with_token = 0;
 	start(DENIED_SEND, 0, EPIPE);
 	check_int(ended(), 125);

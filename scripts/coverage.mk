@@ -9,6 +9,8 @@ coverage:  ## what the tests run of shim/: docs/COVERAGE.md, from all suites, in
 coverage-units:  ## the same of the unit tests alone, on the terminal
 	$(Q)scripts/coverage.sh --units
 
+lint: lint-coverage
+
 lint-coverage:
 	$(say) LINT docs/COVERAGE.md
 	$(Q)scripts/coverage.py --check docs/COVERAGE.md

@@ -437,8 +437,7 @@ accept_thread(void *arg)
 
 		/* Nobody may be there: to accept would wait, with the lock held. */
 		if (poll(&p, 1, -1) != 1) {
-			if (errno != EINTR)
-				clock_sleep_ms(50);
+			clock_sleep_ms(errno != EINTR ? 50 : 0);
 			continue;
 		}
 		pthread_mutex_lock(&b->lock);

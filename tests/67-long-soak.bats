@@ -15,7 +15,7 @@ series() {
 		    noise = random.randrange(0, 400)
 		    print(json.dumps({"t": 5.0 * n, "zombies": value("zombies", n, 0), "tcp": 20 + n % 3, "time_wait": 5,
 		        "shared": value("shared", n, 200), "cache": value("cache", n, 9000), "processes": [
-		        {"name": "amlshim", "pid": 1, "start": "7", "threads": 1, "rss": 700, "pss": 300, "private": 88,
+		        {"name": "amlshim", "pid": 1, "start": "7", "threads": value("init_threads", n, 1), "rss": 700, "pss": 300, "private": 88,
 		         "fds": {"socket": 16, "memfd": 5}},
 		        {"name": "amlshim:mount d", "pid": value("pid", n, 9), "start": str(value("pid", n, 9)),
 		         "threads": value("threads", n, 13), "rss": 30000, "pss": 20000,
@@ -35,7 +35,8 @@ grows() { # WHAT KEY=EXPRESSION...
 @test "soak: the watcher sees what grows, and takes nothing else for it" {
 	# One a run is enough of what does not come and go; memory: one or two KiB a second.
 	grows file 'file=3 + (n > 250)'
-	grows threads 'threads=13 + n // 120'
+	grows threads 'init_threads=1 + n // 200'
+	grows threads 'threads=13 + n // 5'
 	grows socket 'socket=9 + n // 40'
 	grows zombies 'zombies=n // 50'
 	grows private 'private=18000 + 5 * n'
@@ -44,7 +45,8 @@ grows() { # WHAT KEY=EXPRESSION...
 	grows private 'private=18000 + 5 * n + 30000 * (n % 9 == 0)'
 	grows private 'pid=9 + n // 180' 'private=18000 + 8 * (n % 180)'	# one generation is enough
 	series
-	series 'private=min(18000, 300 * n)' 'threads=min(24, n)' 'file=3 + (n < 60)'	# warm-up
+	series 'threads=min(73, 13 + n // 2)'	# a pool that fills up
+	series 'private=min(18000, 300 * n)' 'init_threads=min(24, n)' 'file=3 + (n < 60)'	# warm-up
 	series 'private=18000 + 9000 * (n % 7 == 0)' 'file=3 + random.randrange(9)' 'zombies=n % 5'
 	series 'pid=9 + n // 90' 'private=18000 + 900 * (n // 90)'	# each begins anew
 	refute python3 "$BATS_TEST_DIRNAME/soak/watch.py" judge /dev/null

@@ -76,21 +76,25 @@ def epochs(w, step):
     w.must(sorted(w.call(os.listdir, w.place)) == ["part%d" % i for i in range(8)], "the input's names")
 
 
-def together(calls):
-    """As the sixteen workers of a data loader: this also fills the pools of threads at once."""
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+FULL = 80       # more than a read-only mount answers at a time
+
+
+def together(calls, threads=16):
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for future in [pool.submit(*call) for call in calls]:
             future.result()
 
 
 def loaders(w, step):
-    names = w.rnd.sample(list(SMALL), 48)
-    together((read_all, w, os.path.join(w.place, name), pattern(name, SMALL[name])) for name in names)
+    """Many at once, as a data loader has them. The pools of threads are full from the first time on: a
+    peak that comes late would look like growth."""
+    names = w.rnd.sample(list(SMALL), FULL)
+    together(((read_all, w, os.path.join(w.place, name), pattern(name, SMALL[name])) for name in names), FULL)
     time.sleep(4)
 
 
 def batches(w, step):
-    together((places, w, step, 0) for _ in range(16))
+    together(((places, w, step, 0, 3) for _ in range(FULL)), FULL)
     time.sleep(4)
 
 
@@ -100,12 +104,12 @@ def sequential(w, step):
     time.sleep(1)
 
 
-def places(w, step, pause=0.05):
+def places(w, step, pause=0.05, count=20):
     name = w.rnd.choice(list(LARGE))
     fd = w.call(os.open, os.path.join(w.place, name), os.O_RDONLY)
     try:
         forget(fd)
-        for _ in range(20):
+        for _ in range(count):
             at = w.rnd.randrange(LARGE[name])
             part = w.call(os.pread, fd, 8192, at)
             w.must(part == SHARDS[name][at:at + 8192], "%s differs at %d" % (name, at))

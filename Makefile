@@ -201,14 +201,15 @@ $(BUILD)/%-packages: Makefile scripts/apt-install.sh
 	$(Q)DEPS_SRC=$(DEPS_BUILD)/src scripts/deps.sh \
 	    $(if $(filter %/debug/deps,$(@D)),debug $(@D),release $(@D) $(CROSS))
 
-# Written only when they would change: objects depend on the flags, the archive on its members.
+# Written only when they would change: objects depend on the flags, the archive on its members. Each
+# make has a file of its own to compare with: several may run.
 # Where the tree lies changes no object (-ffile-prefix-map): one that was copied with its objects is built.
 $(O)/flags: words = $(CC) $(subst $(CURDIR),,$(CFLAGS)) $(LDFLAGS) $(LIBS)
 $(O)/members: words = $(sources)
 $(FUZZ)/flags: words = $(FUZZ_CFLAGS)
 $(O)/flags $(O)/members $(FUZZ)/flags: FORCE
-	@mkdir -p $(@D); printf '%s\n' $(words) >$@.new; \
-	    if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@mkdir -p $(@D); printf '%s\n' $(words) >$@.$$$$; \
+	    if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 
 # ---- objects, archive, programs ------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ checksum.
 The few functions of libgcc are under the GPL-3 with the GCC Runtime Library
 Exception, which allows them in programs of any licence.
 EOT
+[ -r "$build/linked.c" ] || die "nothing was built in $build"
 linked=$(sed -n 's/^    "\([^ ]*\) \([^ ]*\)\\n".*/\1 \2/p' "$build/linked.c")
 [ -n "$linked" ] || die "$build/linked.c names nothing"
 while read -r name version; do

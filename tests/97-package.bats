@@ -230,3 +230,26 @@ $name "
 		job_left_nothing
 	done
 }
+
+# The emulator knows no seccomp(2): what workers call from there on is compared with the filter's source.
+@test "arm64: workers call nothing that their filter of system calls would refuse" {
+	printf '#!/bin/sh\nexec %s -strace %s "$@" 2>>%s/calls\n' "$(command -v qemu-aarch64)" \
+	    "$TOP/build/arm64/amlshim" "$T" >"$T/traced"
+	chmod +x "$T/traced"
+	AMLSHIM=$T/traced
+	job_write <<-'END'
+		command: cat ${{inputs.in}}/hello.txt >${{outputs.out}}/again.txt && rm ${{outputs.out}}/again.txt
+		inputs:
+		  in: {type: uri_folder, path: azureml://datastores/store/paths/in/}
+		outputs:
+		  out: {type: uri_folder, path: azureml://datastores/store/paths/out/}
+	END
+	job_run 0 plain
+	awk '$2 ~ /^seccomp\(/ { confined[$1] = 1; next }
+	    confined[$1] && match($2, /^[a-z_0-9]+\(/) { print substr($2, 1, RLENGTH - 1) }' "$T/calls" |
+	    sort -u >"$T/called"
+	assert_equal "$(grep -cx -e futex -e ppoll -e sendto -e epoll_pwait "$T/called")" 4
+	sed '/^static const int never/,/^};/d' "$TOP/shim/base/confine.c" | grep -o '__NR_[a-z_0-9]*' |
+	    sed 's/^__NR_//' | sort -u >"$T/allowed"
+	assert_equal "$(comm -23 "$T/called" "$T/allowed")" ""
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What a newcomer sees: the README's quick start is run in order, as written, in a fresh copy; the snippets and
 # manifests of the documents are built and run; links lead somewhere; pictures are what the program prints.
-# bats file_tags=root
+# bats file_tags=root, release
 
 load helpers
 load lib/jobs

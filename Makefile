@@ -75,7 +75,7 @@ FUZZ_CFLAGS := $(DIALECT) $(call third,$(FUZZ_DEPS)) $(WARNINGS) $(FUZZ_MODE)
 HOST_PACKAGES := gcc libc6-dev linux-libc-dev make dpkg-dev patch xz-utils meson ninja-build \
                  python3 ca-certificates debian-archive-keyring
 CROSS_PACKAGES := gcc-$(subst _,-,$(CROSS)) linux-libc-dev-$(ARCH)-cross
-LINT_PACKAGES := clang-tidy shellcheck
+LINT_PACKAGES := clang-tidy shellcheck cppcheck
 FUZZ_PACKAGES := clang libclang-rt-dev llvm
 BATS_PACKAGES := bats zsh groff-base
 BENCH_PACKAGES := python3 curl openssl procps psmisc util-linux
@@ -182,7 +182,7 @@ install: $(O)/amlshim man completions  ## amlshim, man page and completions into
 clean:  ## remove what was built, but for the libraries
 	$(Q)rm -rf $(foreach d,$(addprefix $(BUILD)/,. debug thread valgrind coverage amd64 arm64),$(addprefix $(d)/,\
 	    obj tidy tests amlshim amlshim.debug amlshim.debug.map azsim libamlshim.a amlshim.1 \
-	    completion-bash completion-zsh flags members fault linked.c)) $(FUZZ) $(BUILD)/ca-bundle.pem \
+	    completion-bash completion-zsh flags members fault linked.c)) $(FUZZ) $(CHECK) $(BUILD)/ca-bundle.pem \
 	    $(BUILD)/ca_bundle.c $(BUILD)/*-packages
 
 distclean: clean  ## remove the libraries and their sources as well

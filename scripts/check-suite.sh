@@ -6,8 +6,9 @@
 #
 # sanitized: tests/sanitized/reports.c says where reports go. What is about the release binary itself
 # (static, its memory, its filters of system calls) has the tag "release" and is left out.
-# valgrind: a test that fails because amlshim is some twenty times slower and valgrind's process has
-# valgrind's name does not count here; but most of them have to succeed, else nothing was looked at.
+# valgrind: a report has the time in its name, for there are many processes 1. A test that fails because
+# amlshim is some twenty times slower, or has valgrind's name, does not count here; but most of them have
+# to succeed, else nothing was looked at.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,13 +22,13 @@ chmod 1777 "$dir/reports"
 case $kind in
 sanitized)
 	cp build/debug/amlshim build/debug/azsim "$dir"
-	export AMLSHIM=$dir/amlshim AZSIM=$dir/azsim USAGE_REST_MIB=600
+	export AMLSHIM=$dir/amlshim AZSIM=$dir/azsim USAGE_REST_MIB=600 LIMIT=600
 	;;
 valgrind)
 	cp build/valgrind/amlshim "$dir/program"
 	cat >"$dir/amlshim" <<-END
 		#!/bin/sh
-		exec valgrind -q --leak-check=no --log-file='$dir/reports/report.%p' '$dir/program' "\$@"
+		exec valgrind -q --leak-check=no --log-file="$dir/reports/\$(date +%s%N).%p" '$dir/program' "\$@"
 	END
 	chmod +x "$dir/amlshim"
 	export AMLSHIM=$dir/amlshim LIMIT=600

@@ -7,7 +7,7 @@ CHECK          := $(BUILD)/check
 CHECK_SECONDS  := 1500
 CHECK_PACKAGES := bats tini dumb-init catatonit file binutils curl openssl procps psmisc util-linux \
                   bsdutils python3 git sqlite3 debootstrap iproute2 ca-certificates fio \
-                  python3-numpy zsh groff-base valgrind cppcheck
+                  python3-numpy zsh groff-base valgrind
 
 .PHONY: check check-cppcheck check-analyzer check-sanitized check-thread check-valgrind check-ready
 
@@ -16,7 +16,7 @@ check: all  ## all analysis and the suite under sanitizers and valgrind: hours (
 
 # ---- what reads the source -----------------------------------------------------------------------
 
-check-cppcheck: $(BUILD)/check-packages  ## cppcheck over amlshim and its tests
+check-cppcheck: $(BUILD)/lint-packages  ## cppcheck over amlshim and its tests
 	$(say) CHECK cppcheck
 	@mkdir -p $(CHECK)/cppcheck
 	$(Q)cppcheck --quiet -j $(shell nproc) --cppcheck-build-dir=$(CHECK)/cppcheck --error-exitcode=1 \
@@ -39,6 +39,7 @@ $(CHECK)/analyzer/%.ok: %.c $(O)/flags $(DEPS)/versions
 check-ready: all $(BUILD)/check-packages
 	$(Q)scripts/npm-tools.sh && scripts/python-sdk.sh
 	$(Q)$(MAKE) DEBUG=1 all
+	$(Q)$(MAKE) DEBUG=valgrind all
 
 # Each suite has the programs in a directory of its own, and their reports beside them.
 $(CHECK)/sanitized/%.ok $(CHECK)/valgrind/%.ok: | check-ready

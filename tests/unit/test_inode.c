@@ -519,7 +519,10 @@ begin_large(int writable, size_t names_bytes)
 	return (look(&tree->root, "d", NULL));
 }
 
-/* All names, in order; how many there are. */
+/*
+ * All names, in order; how many there are.  What is read before it is known that the directory is
+ * large has no attributes yet: the kernel asks for them by the name.
+ */
 static size_t
 read_all(struct inode *dir, int lookups)
 {
@@ -539,7 +542,9 @@ read_all(struct inode *dir, int lookups)
 			break;
 		if (!lookups)
 			continue;
-		if (!tree_names_lookup(tree, dir, names, &e, &i, &a) || a.size != 1)
+		if (!tree_names_lookup(tree, dir, names, &e, &i, &a) && n < 500)
+			i = look(dir, e.name, &a);
+		if (i == NULL || a.size != 1)
 			break;
 		tree_forget(tree, i, 1);
 	}

@@ -1,7 +1,7 @@
 #!/bin/bash
 # check-unit.sh PROGRAM...: run unit tests that speak TAP, show what failed, count.
 #
-# A program fails that ends with a status, is killed, takes over three minutes, prints "not ok", or
+# A program fails that ends with a status, is killed, takes over UNIT_SECONDS (180), prints "not ok", or
 # does not run as many tests as its plan says.  With UNIT_TAP=1 the output is TAP itself, a line a
 # program; one that skipped a test is marked as skipped.
 set -euo pipefail
@@ -34,7 +34,7 @@ show()
 for program in "$@"; do
 	status=0
 	number=$((number + 1))
-	timeout -k 5 180 "$program" >"$output" 2>&1 </dev/null || status=$?
+	timeout -k 5 "${UNIT_SECONDS:-180}" "$program" >"$output" 2>&1 </dev/null || status=$?
 	# A report of a child that the test did not look at counts, too.
 	! grep -qE '^==[0-9]+==ERROR|^WARNING: ThreadSanitizer|: runtime error: ' "$output" || status=99
 	ok=$(count '^ok\b')

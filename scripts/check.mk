@@ -60,6 +60,6 @@ check-valgrind: $(valgrind_suites:%=$(CHECK)/valgrind/%.ok)  ## unit tests and s
 	$(Q)scripts/check-valgrind.sh
 
 check-thread:  ## the unit tests under the thread sanitizer
-	$(Q)$(MAKE) DEBUG=thread check-unit
+	$(Q)UNIT_SECONDS=900 $(MAKE) DEBUG=thread check-unit
 
 -include $(shell test -d $(CHECK)/analyzer && find $(CHECK)/analyzer -name '*.d')

@@ -92,8 +92,9 @@ static int
 ask(uint32_t kind, const char *workspace, const char *name, const char *version)
 {
 	static uint32_t id;
-	struct wire_want want = { .kind = kind, .id = ++id };
+	struct wire_want want = { .kind = kind, .id = id + 1 };
 
+	id++;
 	str_format(want.workspace, sizeof(want.workspace), "%s", workspace);
 	str_format(want.name, sizeof(want.name), "%s", name);
 	str_format(want.version, sizeof(want.version), "%s", version);

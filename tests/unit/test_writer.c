@@ -1185,6 +1185,17 @@ read_held(void *i)
 }
 
 /* Its directory is renamed while an unlink waits for the file; it is read while it has no place. */
+static int
+is_changing(const struct inode *dir)
+{
+	int changing;
+
+	pthread_mutex_lock(&tree->lock);
+	changing = dir->dir->changing != 0;
+	pthread_mutex_unlock(&tree->lock);
+	return (changing);
+}
+
 static void
 test_renamed_meanwhile(void)
 {
@@ -1200,7 +1211,7 @@ test_renamed_meanwhile(void)
 	staged_begin(staged_of(writer, i));
 	if (pthread_create(&thread, NULL, unlink_f, NULL) != 0)
 		abort();
-	while (!d->dir->changing)	/* it has begun, and waits */
+	while (!is_changing(d))		/* it has begun, and waits */
 		clock_sleep_ms(5);
 	clock_sleep_ms(50);
 	check_int(move(&tree->root, "d", &tree->root, "e"), 0);

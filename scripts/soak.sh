@@ -32,7 +32,7 @@ BATS_TEST_DIRNAME=$PWD/tests BATS_TEST_TMPDIR=$WORK BATS_FILE_TMPDIR=$WORK BATS_
 . tests/lib/faults.bash
 
 readonly SECONDS_IN_ALL=$((MINUTES * 60))
-readonly LOAD_S=$((SECONDS_IN_ALL - (MINUTES > 1 ? 20 : 15)))
+readonly LOAD_S=$((SECONDS_IN_ALL - 20))
 readonly BEAT_S=$((LOAD_S > 1000 ? 20 : LOAD_S > 100 ? 10 : 5))	# something happens each
 readonly EVERY_S=$((MINUTES > 3 ? 5 : 1))				# between two samples
 readonly WORKERS=('mount o' agent 'mount s')

@@ -32,6 +32,7 @@ WARM_S = 60
 JUDGED_MIN = 12             # samples behind the warm-up
 POOL = 64                   # threads of a mount that answer the kernel
 POOLED = {"threads": POOL + 12, "pipe": 2 * POOL + 8}   # with those that it has besides
+CONNECTIONS = ("socket", "tcp")  # as many as the load of that minute wants: judged like memory
 PAIRS_MAX = 240             # samples that slopes are taken of: 28,680 pairs
 
 
@@ -172,14 +173,15 @@ def judge_one(name, series):
         row["judged"] = ""
         return row
     row["judged"] = "counts"
+    is_long = end - begin >= 3 * WARM_S
     counts = [counts_of(p) for _, p in rest]
     for kind in sorted({kind for one in counts for kind in one}):
         values = [one.get(kind, 0) for one in counts]
         first, last = thirds(values)
         row["counts"][kind] = [min(first), min(last), max(values)]
-        if is_leak(name, kind, values):
+        if (is_long or kind not in CONNECTIONS) and is_leak(name, kind, values):
             row["grew"].append("%s: at least %d, then %d (%d)" % (kind, min(first), min(last), max(values)))
-    if end - begin < 3 * WARM_S:
+    if not is_long:
         return row
     row["judged"] = "all"
     sizes = rest[0][1].get("kib") or {"private": 0}

@@ -366,7 +366,7 @@ test_agent_gone(void)
 	stop(&a, c);
 }
 
-/* An agent was killed with the question: its successor is asked the same, with another serial. */
+/* An agent was killed with the question: its successor is asked, with another serial. */
 static void
 test_silence(void)
 {
@@ -390,7 +390,7 @@ test_silence(void)
 	stop(&a, c);
 }
 
-/* One that is due and gets no answer: what is there stays in use, and is asked for again later. */
+/* One is due and nobody answers: what is there stays in use, and it is asked for later. */
 static void
 test_silence_when_due(void)
 {

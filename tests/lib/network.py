@@ -776,7 +776,7 @@ def read_table(path):
     cells, remedies = {}, {}
     for line in open(path):
         key = re.search(r"<!-- ([a-z0-9_]+) -->", line)
-        if key:
+        if key and key[1] in ROWS:	# the other half of the page is another suite's
             fields = [field.strip() for field in line.split("|")[2:]]
             cells[key[1]] = dict(zip(COLUMNS, fields))
             remedies[key[1]] = re.findall('"([^"]*)"', fields[len(COLUMNS)])

@@ -5,7 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
-	AMLSHIM=${AMLSHIM:-$BATS_TEST_DIRNAME/../build/amlshim}
+	AMLSHIM=$(readlink -f "${AMLSHIM:-$BATS_TEST_DIRNAME/../build/amlshim}")
 	export AMLSHIM
 }
 

@@ -29,9 +29,10 @@ import warnings
 
 COLUMNS = ("token", "start", "read", "write", "doctor")
 SLOTS = 32
-# The bounds that a cell may name, in seconds; a run takes at least PART of its own, and at most SLACK more.
+# The bounds that a cell may name, in seconds; a run takes at least PART of its own, and at most SLACK more. (A pause
+# before a try is drawn by lot; one that would end behind the bound is not waited for.)
 BOUNDS = {"--start-timeout": 6, "--io-timeout": 4, "--flush-timeout": 4}
-PART, SLACK = 0.2, 20
+PART, SLACK = 0.1, 20
 AT_ONCE = 20		# where the bounds are minutes
 PAUSE = 3		# a fault that passes
 TRIES = 3		# of a job that did not get as far as the fault: the bounds are short, the machine is busy

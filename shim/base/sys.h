@@ -43,9 +43,9 @@ int	sys_keep_caps(uint64_t keep);
 /* /proc/self/oom_score_adj, -1000 to 1000; fails with errno, also where there is no /proc. */
 int	sys_get_oom_score_adj(int *ret);
 int	sys_set_oom_score_adj(int);
-/* The name in ps: /proc/self/comm, 15 bytes. */
 /* fork(2); while the process table is full, again for up to 0.6 s. */
 pid_t	sys_fork(void);
+/* The name in ps: /proc/self/comm, 15 bytes. */
 void	sys_set_comm(const char *);
 
 #endif

@@ -179,6 +179,7 @@ is_certificate_of(struct signer *s, const struct buf *der, const unsigned char *
 {
 	br_x509_decoder_context dc;
 	const br_x509_pkey *key;
+
 	br_x509_decoder_init(&dc, NULL, NULL);
 	br_x509_decoder_push(&dc, der->data, der->len);
 	key = br_x509_decoder_get_pkey(&dc);

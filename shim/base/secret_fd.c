@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret_mem.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret	447	/* the same on every machine; musl has it for some */
@@ -81,6 +82,18 @@ secret_fd_new(struct secret *const *list, size_t n, struct err *err)
 	return (fd);
 }
 
+/* Memory of memfd_secret(2) cannot be mapped unless the limit allows it to be locked. */
+static char *
+map(int fd, size_t bytes)
+{
+	char *memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (memory != MAP_FAILED || errno != EAGAIN)
+		return (memory);
+	secret_mem_unlock();
+	return (mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0));
+}
+
 /* -1: that is not what was written down. */
 static int
 read_back(const char *from, size_t bytes, struct secret *const *list, size_t n)
@@ -108,7 +121,7 @@ secret_fd_open(int fd, struct secret *const *list, size_t n, struct err *err)
 	char *memory = MAP_FAILED;
 
 	if (fstat(fd, &st) == 0 && st.st_size > 0)
-		memory = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+		memory = map(fd, (size_t)st.st_size);
 	if (memory == MAP_FAILED)
 		return (err_errno(err, op, NULL));
 	/* Each may be all there is: locked if the limit allows, left out of dumps in any case. */

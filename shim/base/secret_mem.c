@@ -131,3 +131,16 @@ secret_mem_lock(void)
 		lock_pages(p);
 	pthread_mutex_unlock(&lock);
 }
+
+void
+secret_mem_unlock(void)
+{
+	struct pool *p;
+	int saved = errno;
+
+	pthread_mutex_lock(&lock);
+	for (p = pools; p != NULL; p = p->next)
+		if (munlock(p->memory, p->nunits * UNIT) != 0)
+			errno = saved;		/* it was not locked */
+	pthread_mutex_unlock(&lock);
+}

@@ -19,5 +19,7 @@ void	secret_mem_free(void *, size_t size);
 
 /* In a process that was forked: for what it has inherited. */
 void	secret_mem_lock(void);
+/* Room below RLIMIT_MEMLOCK for what cannot be without a lock.  For good: what is there now. */
+void	secret_mem_unlock(void);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/secret.h"
 #include "base/secret_fd.h"
+#include "base/secret_mem.h"
 #include "base/sys.h"
 #include "check.h"
 
@@ -152,6 +153,40 @@ kept_for_children(void)
 	check_int(e.kind, ERR_SYSTEM);
 }
 
+/* Docker's limit of 64 KiB, which the secrets that were inherited have used up. */
+static void
+kept_within_the_limit(void)
+{
+	enum { MANY = 16, EACH = 5000 };
+	static const struct rlimit limit = { 65536, 65536 };
+	static const struct sys_caps nothing;
+	struct secret many[MANY] = { { 0 } }, key = { 0 }, got = { 0 };
+	struct secret *const in[] = { &key }, *const out[] = { &got };
+	struct err e = ERR_EMPTY;
+	char *text = calloc(1, EACH);
+	int i, fd, status = 0;
+
+	memset(text, 'x', EACH);
+	for (i = 0; i < MANY; i++)
+		check_int(secret_set(&many[i], text, EACH, &e), 0);
+	check_int(secret_set(&key, "the account's key", 17, &e), 0);
+	fd = secret_fd_new(in, 1, &e);
+	if (fork() == 0) {
+		if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || sys_set_caps(&nothing) != 0)
+			_exit(2);
+		secret_mem_lock();
+		_exit(secret_fd_open(fd, out, 1, &e) != 0 ||
+		    strcmp(got.text, "the account's key") != 0);
+	}
+	check(wait(&status) > 0);
+	check_int(status, 0);
+	close(fd);
+	for (i = 0; i < MANY; i++)
+		secret_done(&many[i]);
+	secret_done(&key);
+	free(text);
+}
+
 /* What the fallback keeps is read as well, and only what fits. */
 static void
 kept_in_a_memfd(void)
@@ -285,6 +320,7 @@ main(void)
 	room_for_many();
 	wiped_when_freed();
 	kept_for_children();
+	kept_within_the_limit();
 	kept_in_a_memfd();
 	set_copy_and_drop();
 	comparison();

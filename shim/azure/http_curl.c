@@ -128,18 +128,6 @@ on_request(void *arg, char *to, char *from, int to_port, int from_port)
 	return (CURL_PREREQFUNC_OK);
 }
 
-/* The name is known: the connection begins. */
-static int
-on_connect(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	struct http_try *t = arg;
-
-	(void)fd;
-	(void)purpose;
-	t->stage = HTTP_AT_CONNECT;
-	return (CURL_SOCKOPT_OK);
-}
-
 static size_t
 on_send(char *to, size_t one, size_t size, void *arg)
 {
@@ -281,7 +269,10 @@ set_pin(struct handle *handle, const unsigned char *pin)
 	return (curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob));
 }
 
-/* As libcurl does it, but it would forget why it could not. */
+/*
+ * The name is known: the connection begins.  As libcurl does it, but it would forget why it could
+ * not.
+ */
 static curl_socket_t
 on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
@@ -289,6 +280,7 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 
 	(void)purpose;
+	handle->try->stage = HTTP_AT_CONNECT;
 	if (fd < 0 && errno != EAFNOSUPPORT)	/* without IPv6 the next address may do */
 		handle->socket_errno = errno;
 	return (fd);
@@ -322,7 +314,6 @@ set_common(struct handle *handle)
 	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
 	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_connect);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, handle);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->cause);
@@ -435,7 +426,6 @@ set_request(struct handle *handle, struct http_try *t)
 	curl_easy_setopt(easy, CURLOPT_READDATA, t);
 	curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, t);
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)t->fresh);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	return (curl_easy_setopt(easy, CURLOPT_URL, q->url));

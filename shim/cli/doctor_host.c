@@ -275,12 +275,16 @@ tell_failure(const struct doctor_host *h, const char *check, const struct err *e
 }
 
 static void
-tell_dns(struct doctor_host *h, const struct http_response *r, struct findings *out)
+tell_dns(struct doctor_host *h, enum stage failed, const struct http_response *r,
+    const struct err *why, struct findings *out)
 {
 	auto_buf struct buf addresses = BUF_EMPTY;
 	struct err err = ERR_EMPTY;
 
-	if (resolve(h, &addresses, &err) == 0)
+	if (resolve(h, &addresses, &err) == 0 && failed == STAGE_DNS)
+		tell_failure(h, "dns", why, out)->seen = arena_printf(&out->mem, "%s (%s)",
+		    buf_str(&addresses), class_text(h));
+	else if (err.kind == ERR_NONE)
 		findings_add(out, FINDING_OK, "dns", h->name, "%s (%s)", buf_str(&addresses),
 		    class_text(h));
 	else if (r->used_proxy)
@@ -386,7 +390,7 @@ doctor_ask_host(void *host, struct findings *out)
 	failed = failed_stage(r, &err);
 	h->reached = failed == STAGE_NONE;
 	take_tenant(h, r);
-	tell_dns(h, r, out);
+	tell_dns(h, failed, r, &err, out);
 	tell_proxy(h, failed, r, &err, out);
 	tell_connect(h, failed, r, &err, out);
 	tell_tls(h, failed, r, &err, out);

@@ -1,13 +1,16 @@
-/* The doctor's pure parts: findings and their exit status, advice, classes of addresses. */
+/* The doctor's parts: findings and their exit status, advice, classes of addresses, a host. */
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "check.h"
 #include "cli/advice.h"
 #include "cli/doctor_parts.h"
+#include "denied.h"
 
 static struct err
 failure(enum err_kind kind, enum err_remedy remedy)
@@ -163,12 +166,52 @@ addresses_have_classes(void)
 	check_int(doctor_address_class(&(struct sockaddr){ .sa_family = AF_UNIX }), ADDRESS_NONE);
 }
 
+/* Whatever the request ended with is some check's failure: none is left out. */
+static void
+failures_have_a_check(void)
+{
+	static const struct { const char *url, *check; int error; enum err_kind kind; } cases[] = {
+		{ "http://127.0.0.1:1", "connect", EMFILE, ERR_SYSTEM },
+		{ "http://127.0.0.1:1", "connect", 0, ERR_UNREACHABLE },
+		{ "none://127.0.0.1:1", "dns", 0, ERR_PROTOCOL },	/* it was not looked up */
+	};
+	struct http_options options = { .max_connections = 1 };
+	struct err err = ERR_EMPTY;
+	struct doctor d = { .http = http_new(&options, &err), .roots = "none" };
+	size_t i, k;
+
+	for (i = 0; i < LENGTH(cases); i++) {
+		struct doctor_host h = { .doctor = &d, .url = cases[i].url, .name = "h",
+		    .host = "127.0.0.1" };
+		struct findings f = { .n = 0 };
+
+		if (cases[i].error != 0)
+			deny(DENIED_SOCKET, 0, 0, cases[i].error);
+		doctor_ask_host(&h, &f);
+		deny_nothing();
+		check(!h.reached);
+		for (k = 0; k < f.n && f.list[k].state != FINDING_FAIL; k++)
+			continue;
+		if (check(k < f.n)) {
+			check_str(f.list[k].check, cases[i].check);
+			check_int(f.list[k].err.kind, cases[i].kind);
+			check_int(f.list[k].err.sys_errno, cases[i].error);
+		}
+		findings_done(&f);
+	}
+	http_free(d.http);
+}
+
 int
 main(void)
 {
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
 	the_worst_failure_gives_the_exit_status();
 	findings_are_printed();
 	commands_have_the_names_in_them();
 	addresses_have_classes();
+	failures_have_a_check();
 	return (check_done());
 }

@@ -9,6 +9,7 @@
 #include "identity/aadsts.h"
 
 #define SKEW_MIN_S	60	/* what is less is rounding, and the way */
+#define SECRET_BEGIN	8	/* bytes of a secret that are none in a message */
 
 /* In the order in which the Azure SDKs look. */
 static const struct source *const sources[] = {
@@ -288,10 +289,18 @@ read_answer(const struct http_response *res, struct token *ret, struct err *err)
 	return (0);
 }
 
+/* Its beginning is enough: the cause ends somewhere in the answer, perhaps in the secret. */
 static void
 hide(struct err *err, const char *secret)
 {
-	if (secret != NULL && secret[0] != '\0' && strstr(err->cause, secret) != NULL)
+	char begin[SECRET_BEGIN + 1];
+
+	if (secret == NULL || secret[0] == '\0')
+		return;
+	if (str_starts(secret, "Basic "))
+		secret += strlen("Basic ");
+	(void)str_format(begin, sizeof(begin), "%.*s", SECRET_BEGIN, secret);
+	if (strstr(err->cause, begin) != NULL)
 		str_format(err->cause, sizeof(err->cause),
 		    "(not shown: the answer repeats the secret)");
 }

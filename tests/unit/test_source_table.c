@@ -54,6 +54,11 @@ static const char busy[] = "{\"error\":\"temporarily_unavailable\","
 static const char repeated[] = "{\"error\":\"invalid_client\",\"error_description\":"
     "\"header secret was s3cret, form was open~sesame\"}";
 
+/* ... and the message ends in the middle of it. */
+#define LONG	"an answer that is longer than a message. "
+static const char repeated_late[] = "{\"error\":\"invalid_client\",\"error_description\":\""
+    LONG LONG LONG LONG "these two, as sent: s3cret, open~sesame\"}";
+
 static const struct row rows[] = {
 	{ "ok", ANSWER, 200, -1, NULL, 0, 20000, ERR_NONE, 1, 1, 0 },
 	{ "400", ANSWER, 400, -1, NULL, 0, 20000, ERR_NO_IDENTITY, 1, 1, 0 },
@@ -69,6 +74,7 @@ static const struct row rows[] = {
 	{ "500 for a refusal", ANSWER, 500, -1, wrapped, 0, 900, ERR_NO_IDENTITY, 1, 1, 0 },
 	{ "400, transient", ANSWER, 400, -1, busy, 1, 20000, ERR_NONE, 2, 2, 0 },
 	{ "400, repeats", ANSWER, 400, -1, repeated, 0, 20000, ERR_NO_IDENTITY, 1, 1, 0 },
+	{ "400, repeats late", ANSWER, 400, -1, repeated_late, 0, 20000, ERR_NO_IDENTITY, 1, 1, 0 },
 	{ "reset once", RESET, 0, -1, NULL, 1, 20000, ERR_NONE, 2, 2, 0 },
 	{ "reset always", RESET, 0, -1, NULL, 0, 1500, ERR_UNREACHABLE, 2, 0, 0 },
 	{ "stall", STALL, 0, -1, NULL, 0, 700, ERR_UNREACHABLE, 1, 1, 600 },
@@ -486,7 +492,7 @@ wanted(int source, const struct row *row)
 static int
 repeats_secret(int source, const char *text)
 {
-	return (strstr(text, source == SECRET ? "open~sesame" : source == FABRIC ||
+	return (strstr(text, source == SECRET ? "open~ses" : source == FABRIC ||
 	    source == APPSERVICE || source == AML ? "s3cret" : "no secret was sent") != NULL);
 }
 

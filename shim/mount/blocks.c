@@ -307,7 +307,7 @@ offer(struct blocks_file *f, struct chunk *c)
 	if (f->entry == NULL || c->on_disk || c->valid != pages_in(f, c->index))
 		return;
 	c->on_disk = 1;		/* also if there is no room for it: not asked again */
-	if (b->nkeeping >= b->chunks.n / KEEPING_PART)
+	if (b->nkeeping >= chunks_usable(&b->chunks) / KEEPING_PART)
 		return;
 	chunks_pin(c);
 	b->nkeeping++;

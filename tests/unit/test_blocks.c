@@ -758,14 +758,17 @@ test_disk_damage(void)
 
 /* A disk that stands still takes no room that reads need, and none waits for it. */
 static void
-test_disk_stuck(void)
+test_disk_stuck(int64_t bytes)
 {
 	char state[96];
 	struct blocks_file *f;
 	int fd, i, ok = 1;
 
 	fake_reset();
+	pool_bytes = bytes;
 	begin_disk();
+	while (blocks_memory(pool) > 16 * MIB)		/* the rest is lent */
+		blocks_lend(pool, bytes);
 	snprintf(state, sizeof(state), "%s/.state", disk_dir);
 	fd = open(state, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX) != 0)
@@ -779,6 +782,7 @@ test_disk_stuck(void)
 	close(fd);
 	blocks_close(pool, f);
 	end_disk();
+	pool_bytes = 16 * MIB;
 }
 
 int
@@ -800,7 +804,8 @@ main(void)
 	test_hurry();
 	test_disk();
 	test_disk_damage();
-	test_disk_stuck();
+	test_disk_stuck(16 * MIB);
+	test_disk_stuck(128 * MIB);
 	test_stress();
 	fake_end();
 	return (check_done());

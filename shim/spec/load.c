@@ -21,8 +21,7 @@ is_inline(const char *source)
 	return (strchr(source, '\n') != NULL || *source == '{');
 }
 
-/* A source that cannot be read is the caller's mistake: status 2. */
-/* The words named the right file. */
+/* The file may be the right one. */
 static int
 is_machines_fault(const struct err *err)
 {
@@ -31,6 +30,7 @@ is_machines_fault(const struct err *err)
 	return (e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO);
 }
 
+/* A source that cannot be read is the caller's mistake, status 2, unless it is the machine's. */
 static int
 read_file(const char *path, struct buf *ret, struct err *err)
 {

@@ -5,9 +5,7 @@
 
 CHECK          := $(BUILD)/check
 CHECK_SECONDS  := 1500
-CHECK_PACKAGES := bats tini dumb-init catatonit file binutils curl openssl procps psmisc util-linux \
-                  bsdutils python3 git sqlite3 debootstrap iproute2 ca-certificates fio \
-                  python3-numpy zsh groff-base valgrind
+CHECK_PACKAGES  = $(shell sed -n 's/^PACKAGES="\(.*\)"$$/\1/p' scripts/test.sh)
 
 .PHONY: check check-cppcheck check-analyzer check-sanitized check-thread check-valgrind check-ready
 

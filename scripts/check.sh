@@ -15,8 +15,7 @@ unit-sanitized 1800 make DEBUG=1 check-unit
 thread 1800 make check-thread
 sanitized 7200 make -k -j2 check-sanitized
 valgrind 7200 make -k -j2 check-valgrind
-'
-[ ! -f scripts/coverage.mk ] || steps+='coverage 3600 make coverage
+coverage 3600 make coverage
 '
 
 mkdir -p build/check

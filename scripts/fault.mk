@@ -15,5 +15,5 @@ $(fault): $(call objects,$(fault_c)) $(first) $(O)/libamlshim.a tests/fault/faul
 	$(Q)$(if $(DEBUG),,scripts/check-shed.sh $@.map || { rm $@; exit 1; })
 
 .PHONY: faults
-faults: all  ## each allocation and system call fails once, by turns: takes hours
+faults: all $(BUILD)/check-packages  ## each allocation and system call fails once, by turns: takes hours
 	$(Q)FAULT_SWEEP= FAULT_LIMIT=86400 FAULT_LOG=/dev/stderr bats -f sweep tests/95-faults.bats

@@ -19,7 +19,7 @@ if [ -z "${SOAK_INSIDE-}" ]; then
 	[ "$(id -u)" = 0 ] || { echo "soak: run as root: it makes namespaces and mounts" >&2; exit 1; }
 	scripts/apt-install.sh openssl procps python3 util-linux iproute2 diffutils ca-certificates
 	scripts/npm-tools.sh >/dev/null
-	SOAK_INSIDE=1 exec unshare --net --kill-child --fork "$0" "$MINUTES"
+	SOAK_INSIDE=1 exec unshare --net --kill-child --fork scripts/soak.sh "$MINUTES"
 fi
 ip link set lo up
 

@@ -5,7 +5,7 @@
 
 CHECK          := $(BUILD)/check
 CHECK_SECONDS  := 1500
-CHECK_PACKAGES  = $(shell sed -n 's/^PACKAGES="\(.*\)"$$/\1/p' scripts/test.sh)
+CHECK_PACKAGES  = valgrind $(shell sed -n 's/^PACKAGES="\(.*\)"$$/\1/p' scripts/test.sh)
 
 .PHONY: check check-cppcheck check-analyzer check-sanitized check-thread check-valgrind check-ready
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # fuzz.sh NAME BINARY SECONDS DIR: one fuzzer for so long, on tests/fuzz/corpus/NAME and what earlier
-# runs have left in DIR/corpus/NAME. Prints a line: runs, edges covered, new inputs. Fails if it
-# crashes, hangs, or did not get to a function that tests/fuzz/PARSERS says it is for.
+# runs have left in DIR/corpus/NAME. SEED=N in the environment makes it go the same way each time.
+# Prints a line: runs, edges covered, new inputs. Fails if it crashes, hangs, or did not get to a
+# function that tests/fuzz/PARSERS says it is for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 binary=$2 seconds=$3 dir=$4
@@ -12,6 +13,7 @@ mkdir -p "$dir/corpus/$name" "$dir/crash"
 arguments=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 	-print_coverage=1 -artifact_prefix="$dir/crash/$name-" "$dir/corpus/$name")
 [ ! -d "tests/fuzz/corpus/$name" ] || arguments+=("tests/fuzz/corpus/$name")
+[ -z "${SEED-}" ] || arguments+=(-seed="$SEED")
 [ ! -f "tests/fuzz/$name.dict" ] || arguments+=(-dict="tests/fuzz/$name.dict")
 
 if ! "$binary" "${arguments[@]}" >"$log" 2>&1; then

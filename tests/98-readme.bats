@@ -391,8 +391,8 @@ left_column() {
 	# shellcheck disable=SC2013 # words
 	for flag in $(grep -ohE '`(amlshim [^`]*)?--[a-z][a-z-]+' README.md docs/[A-Z]*.md | grep -oE -- '--[a-z][a-z-]+' | sort -u); do
 		case $flag in
-		--device | --cap-add | --cap-drop | --security-opt | --init | --pid | --user | --network | --read-only | --tmpfs | --username | --help | --version)
-			continue ;;	# docker's, az's, everybody's
+		--device | --cap-add | --cap-drop | --security-opt | --init | --pid | --user | --network | --read-only | --tmpfs | --username | --help | --version | --trace-children)
+			continue ;;	# docker's, az's, valgrind's, everybody's
 		esac
 		case ${known//\\-/-} in
 		*"$flag"*) ;;

@@ -281,8 +281,8 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 
 	(void)purpose;
 	handle->try->stage = HTTP_AT_CONNECT;
-	if (fd < 0 && errno != EAFNOSUPPORT)	/* without IPv6 the next address may do */
-		handle->socket_errno = errno;
+	if (fd >= 0 || errno != EAFNOSUPPORT)	/* without IPv6 the next address may do */
+		handle->socket_errno = fd >= 0 ? 0 : errno;
 	return (fd);
 }
 

@@ -841,7 +841,10 @@ worker_reaped(struct init *in, struct worker *w, int status)
 		post(in, in->state == SUP_PREPARING ? or_hold(in, EV_LOST) : EV_LOST);
 }
 
-/* As long as the watchdog waits for a sign of life, no longer. */
+/*
+ * As long as the watchdog waits for a sign of life, no longer; but what is to be flushed has all
+ * the time that there is for that.
+ */
 static void
 give_up_unborn(struct init *in)
 {
@@ -849,7 +852,7 @@ give_up_unborn(struct init *in)
 	struct err err = ERR_EMPTY;
 	struct worker *w;
 
-	if (bound_ms <= 0)
+	if (bound_ms <= 0 || (in->state == SUP_DRAINING && in->deadline_ms != 0))
 		return;
 	while ((w = workers_unborn(&in->workers, bound_ms)) != NULL) {
 		err_set(&err, ERR_SYSTEM, REMEDY_NONE, "go on without", "its successor could not "

@@ -151,8 +151,8 @@ int64_t	workers_start_again(struct workers *);
 /* One that could not be started again for so long: it is to be given up.  NULL: there is none. */
 struct worker *workers_unborn(struct workers *, int64_t bound_ms);
 /*
- * Kill those that are ready, or successors, and have given no sign of life for so long.  When
- * to look again; 0: there is nobody to watch.
+ * Kill those that are ready, or successors of who was, and have given no sign of life for so
+ * long.  When to look again; 0: there is nobody to watch.
  */
 int64_t	workers_watch(struct workers *, int64_t bound_ms);
 /*

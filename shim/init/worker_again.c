@@ -94,12 +94,15 @@ workers_unborn(struct workers *w, int64_t bound_ms)
 	return (NULL);
 }
 
-/* A successor from its birth on: what it hangs in before it is ready is as bad for the job. */
+/*
+ * The successor of one that was ready from its birth on: what it hangs in is as bad for the job.
+ * What never was ready waits for the service perhaps, and has the start timeout.
+ */
 static int
 is_watched(const struct worker *self)
 {
 	return (self->pid != 0 && !self->done && !self->hung &&
-	    (self->state == WORKER_READY || (self->state == WORKER_STARTING && self->life > 0)));
+	    (self->state == WORKER_READY || (self->state == WORKER_STARTING && self->was_ready)));
 }
 
 int64_t

@@ -4,6 +4,8 @@
  * proxy's password.
  */
 
+#include <strings.h>
+
 #include "cli/doctor_host.c"
 #include "fuzz.h"
 #include "identity/entra.h"
@@ -22,7 +24,7 @@ must_hold(const struct facts *f, struct arena *mem)
 
 	must(c != NULL && c->name != NULL && who != NULL && who->name != NULL);
 	issuer_is_shown(f);
-	must(strncmp(arm, "https://", 8) == 0 && arm[strlen(arm) - 1] != '/');
+	must(strncasecmp(arm, "https://", 8) == 0 && arm[strlen(arm) - 1] != '/');
 	must(f->default_client_id == NULL || str_is_guid(f->default_client_id));
 	url = entra_endpoint(f->authority_host, f->tenant_id != NULL ? f->tenant_id : "t", mem,
 	    &err);

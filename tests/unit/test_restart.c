@@ -111,13 +111,13 @@ test_no_beat_yet(void)
 	check_int(watch_look(&w, 0, 2001000, 1000), 1);
 }
 
-/* How the process of a worker in that state and life ended that never says anything. */
+/* How the process of a worker in that state ended that never says anything. */
 static int
-end_of_silent(enum worker_state state, int life)
+end_of_silent(enum worker_state state, int was_ready)
 {
 	struct vitals vitals = { .beat_ms = 0 };
-	struct worker self = { .name = "mount data", .state = state, .life = life,
-	    .vitals = &vitals };
+	struct worker self = { .name = "mount data", .state = state, .life = 1,
+	    .was_ready = was_ready, .vitals = &vitals };
 	struct workers all = { .list = &self, .n = 1 };
 	int64_t until_ms = clock_ms() + 500;
 	int status;

@@ -434,6 +434,8 @@ own_address() { # SCRIPT: runs with $SIM, azsim's words there
 	        --identity kind=system,client_id=$SYSTEM_ID,oid=$SYSTEM_OID &
 	    until [ -s '$BATS_TEST_TMPDIR/ports' ]; do sleep 0.05; done
 	    ask; status=\$?
+	    # It answers, then writes its log.
+	    for k in {1..200}; do ! grep -q '\"status\":200' '$BATS_TEST_TMPDIR/log' || break; sleep 0.05; done
 	    kill \$!; wait; exit \$status"
 	assert_in "$out" "oid $SYSTEM_OID"
 	assert_equal "$(grep -o '"status":[0-9]*,"code":"[a-z_0-9]*"' "$BATS_TEST_TMPDIR/log")" \

@@ -37,7 +37,7 @@ readonly BEAT_S=$((LOAD_S > 1000 ? 20 : LOAD_S > 100 ? 10 : 5))	# something happ
 readonly EVERY_S=$((MINUTES > 3 ? 5 : 1))				# between two samples
 readonly WORKERS=('mount o' agent 'mount s')
 END=$((EPOCHSECONDS + LOAD_S))
-killed=0 upgraded=0 outages=0 unauthorized=0 watcher=''
+killed=0 upgraded=0 outages=0 unauthorized=0 refused_at=0 watcher=''
 
 finish() {
 	trap - EXIT
@@ -108,8 +108,15 @@ happen() { # NUMBER
 	4) [ $((n % 2)) = 1 ] || outage ;;
 	0) [ $(($1 % 18)) != 6 ] || touch "$WORK/state/die" ;;
 	esac
+	refuse_a_token
+}
+
+# Not so often that a token is refused before it was ever taken: that is a reason to give up.
+refuse_a_token() {
+	[ $((EPOCHSECONDS - refused_at)) -ge 15 ] || return 0
 	azsim_fault path="/$AZSIM_ACCOUNT/" status=401 code=InvalidAuthenticationInfo count=1 >/dev/null
 	unauthorized=$((unauthorized + 1))
+	refused_at=$EPOCHSECONDS
 }
 
 let_it_happen() {

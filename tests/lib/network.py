@@ -28,6 +28,7 @@ import time
 import warnings
 
 COLUMNS = ("token", "start", "read", "write", "doctor")
+JOBS = COLUMNS[:4]	# for what passes: the doctor looks once
 SLOTS = 32
 # The bounds that a cell may name, in seconds; a run takes at least PART of its own, and at most SLACK more. (A pause
 # before a try is drawn by lot; one that would end behind the bound is not waited for.)
@@ -519,12 +520,12 @@ ROWS = {
         "http_proxy": f"http://{world.proxy_ip}:3128"}, check=not_by_proxy, metadata=True, columns=("token",)),
     # partitions
     "cut_stays": wire("cut", cut=False),
-    "cut_heals": wire("cut", cut=False, end=heal_wire),
+    "cut_heals": wire("cut", cut=False, end=heal_wire, columns=JOBS),
     "cut_in_body": wire("rate 2000", "after 1000000", cut=False, end=heal_wire, columns=("start", "read", "write")),
     "link_stays": link("link set w down"),
-    "link_heals": link("link set w down", link_up),
+    "link_heals": link("link set w down", link_up, columns=JOBS),
     "blackhole_stays": blackhole(),
-    "blackhole_heals": blackhole(end=unroute),
+    "blackhole_heals": blackhole(end=unroute, columns=JOBS),
     "flows_forgotten": wire("forget", cut=False, pause=True),
     "mtu_hole": wire("mtu 1300", cut=False),
     # a bad line

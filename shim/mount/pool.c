@@ -1,8 +1,9 @@
 #include "mount/pool.h"
 
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 
 #define STACK		(256 * 1024)
@@ -244,30 +245,15 @@ work_on_piece(struct pool *p, struct pool_item *i, size_t index, struct pool_lan
 		close_item(p, i);
 }
 
-static struct timespec
-in_ms(int wait_ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += wait_ms / 1000;
-	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return (at);
-}
-
 /* A copy that is over by then has fewer connections to open. */
 static void
 wait_for_longer_work(struct pool *p)
 {
-	struct timespec at = in_ms(NARROW_AFTER_MS);
+	int64_t end_ms = clock_ms() + NARROW_AFTER_MS;
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->is_stopping && !(p->is_complete && p->queued == 0 && p->at_work == 0) &&
-	    pthread_cond_timedwait(&p->work[1], &p->lock, &at) == 0)
+	    cond_wait_ms(&p->work[1], &p->lock, end_ms - clock_ms()) == 0)
 		;
 	pthread_mutex_unlock(&p->lock);
 }
@@ -332,20 +318,16 @@ start_lane(struct pool *p, int is_narrow, struct err *err)
 int
 pool_start(struct pool *p, const struct pool_options *opt, struct err *err)
 {
-	pthread_condattr_t attr;
 	size_t i;
 
 	*p = (struct pool){ .opt = *opt, .running = 1 };	/* the one that adds */
 	p->large_end = &p->large;
 	p->small_end = &p->small;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->work[0], &attr);
-	pthread_cond_init(&p->work[1], &attr);
-	pthread_cond_init(&p->room, &attr);
-	pthread_cond_init(&p->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&p->work[0]);
+	cond_init(&p->work[1]);
+	cond_init(&p->room);
+	cond_init(&p->ended);
 	for (i = 0; i < opt->wide + opt->narrow; i++)
 		if (start_lane(p, i >= opt->wide, err) != 0 && i == 0)
 			return (-1);	/* with fewer it is only slower */
@@ -397,10 +379,10 @@ pool_stop(struct pool *p)
 void
 pool_wait_added(struct pool *p, int wait_ms)
 {
-	struct timespec at = in_ms(wait_ms);
+	int64_t end_ms = clock_ms() + wait_ms;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->is_complete && pthread_cond_timedwait(&p->ended, &p->lock, &at) == 0)
+	while (!p->is_complete && cond_wait_ms(&p->ended, &p->lock, end_ms - clock_ms()) == 0)
 		;
 	pthread_mutex_unlock(&p->lock);
 }
@@ -408,11 +390,11 @@ pool_wait_added(struct pool *p, int wait_ms)
 int
 pool_wait(struct pool *p, int wait_ms)
 {
-	struct timespec at = in_ms(wait_ms);
+	int64_t end_ms = clock_ms() + wait_ms;
 	int ended;
 
 	pthread_mutex_lock(&p->lock);
-	while (p->running > 0 && pthread_cond_timedwait(&p->ended, &p->lock, &at) == 0)
+	while (p->running > 0 && cond_wait_ms(&p->ended, &p->lock, end_ms - clock_ms()) == 0)
 		;
 	ended = p->running == 0;
 	pthread_mutex_unlock(&p->lock);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/uri.h"
 
 #define ANSWER_MAX	65536
@@ -197,8 +198,7 @@ explain(const struct http_response *res, struct err *err)
 		err->remedy = REMEDY_GRANT_ACR_PULL;
 	}
 	/* A service that repeats what it was sent must not put a token into a log. */
-	if (code != NULL && strstr(code, "eyJ") == NULL &&
-	    (text == NULL || strstr(text, "eyJ") == NULL))
+	if (code != NULL && !secret_in_text(code) && (text == NULL || !secret_in_text(text)))
 		str_format(err->cause, sizeof(err->cause), "%s%s%.200s", code,
 		    text != NULL ? ": " : "", text != NULL ? text : "");
 	json_free(answer);

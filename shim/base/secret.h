@@ -32,6 +32,8 @@ void	secret_free(void *);
 void	*secret_grow(void *, size_t size);
 /* Compare in time that depends on the lengths only.  1: equal. */
 int	secret_equal(const struct secret *, const char *text, size_t len);
+/* 1: the text may hold a token: how every JWT begins is in it. */
+int	secret_in_text(const char *);
 /* From getrandom(2). */
 int	secret_random_bytes(void *, size_t bytes, struct err *);
 /* bytes from getrandom(2) as 2*bytes hex digits. */

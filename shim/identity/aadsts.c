@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 
 #define DESCRIPTION_MAX	200
 
@@ -100,7 +101,7 @@ description_length(const char *text)
 	const char *ids = strstr(text, " Trace ID:");
 	size_t len = strcspn(text, "\r\n\"");
 
-	if (strstr(text, "eyJ") != NULL)	/* how every JWT begins */
+	if (secret_in_text(text))
 		return (0);
 	if (ids != NULL && (size_t)(ids - text) < len)
 		len = (size_t)(ids - text);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/secret.h"
 
 #define EXPIRES_ON_MAX	INT64_C(253402300799)	/* the end of the year 9999 */
 #define EXPIRES_IN_MAX	INT64_C(2147483647)
@@ -87,7 +88,7 @@ first_line(const char *body, size_t len, char *out, size_t size)
 	while (n < len && n < 120 && body[n] != '\0' && body[n] != '\r' && body[n] != '\n')
 		n++;
 	str_format(out, size, "%.*s", (int)n, body);
-	if (strstr(out, "eyJ") != NULL)		/* how every JWT begins */
+	if (secret_in_text(out))
 		str_format(out, size, "(not shown: it may hold a token)");
 }
 

@@ -33,34 +33,24 @@ teardown() {
 	jobs_cleanup
 }
 
-# worker NAME: its pid; the kernel keeps 15 bytes, "amlshim:" and seven more.
-worker() {
-	local pid
-	for pid in $(pgrep -P "$job_pid"); do
-		if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "amlshim:$1" ]; then
-			echo "$pid"
-		fi
-	done
-}
-
 lives() {
-	[ -n "$(worker "$1")" ]
+	[ -n "$(job_worker "$1")" ]
 }
 
 # It is killed, and its successor is there.
 replaced() { # NAME [SIGNAL]
 	local pid
 	wait_for 30 lives "$1"
-	pid=$(worker "$1")
+	pid=$(job_worker "$1")
 	kill "-${2-KILL}" "$pid"
-	wait_for 30 eval "lives '$1' && [ \"\$(worker '$1')\" != $pid ]"
+	wait_for 30 eval "lives '$1' && [ \"\$(job_worker '$1')\" != $pid ]"
 }
 
 # Each of its lives, from now on.
 killed_for_ever() { # NAME
 	(
 		while [ -d "/proc/$job_pid" ]; do
-			pid=$(worker "$1") && [ -n "$pid" ] && kill -KILL "$pid"
+			pid=$(job_worker "$1") && [ -n "$pid" ] && kill -KILL "$pid"
 			sleep 0.02
 		done
 	) >/dev/null 2>&1 3>&- &
@@ -179,7 +169,7 @@ asking_script() {
 	replaced agent
 	replaced "upload "		# its successor asks the new agent for the key
 	assert_equal "$("$TOOLS/memgrep" "$job_pid" "$key")" 0
-	wait_for 30 eval '[ "$("$TOOLS/memgrep" "$(worker "upload ")" "'"$key"'")" -gt 0 ]'
+	wait_for 30 eval '[ "$("$TOOLS/memgrep" "$(job_worker "upload ")" "'"$key"'")" -gt 0 ]'
 	touch "$T/go"
 	job_end 0
 	echo x >"$T/x"
@@ -203,13 +193,13 @@ holds() {
 		wait_for 30 job_says ready
 		secret=$(cat "$T/secret")
 		[ ${#secret} -ge 32 ]
-		[ "$("$TOOLS/memgrep" "$(worker agent)" "$secret")" -gt 0 ]
-		for pid in "$(worker "mount d")" "$(worker prober)"; do
+		[ "$("$TOOLS/memgrep" "$(job_worker agent)" "$secret")" -gt 0 ]
+		for pid in "$(job_worker "mount d")" "$(job_worker prober)"; do
 			assert_equal "$("$TOOLS/memgrep" "$pid" "$AZSIM_SECRET")" 0
 		done
 		replaced "mount d"
 		replaced prober
-		for pid in "$(worker "mount d")" "$(worker prober)"; do
+		for pid in "$(job_worker "mount d")" "$(job_worker prober)"; do
 			for needle in "$secret" "$AZSIM_SECRET"; do
 				assert_equal "$("$TOOLS/memgrep" "$pid" "$needle")" 0
 			done
@@ -228,7 +218,7 @@ holds() {
 		job_start $how
 		wait_for 30 job_says ready
 		replaced agent
-		agent=$(worker agent)
+		agent=$(job_worker agent)
 		assert_equal "$(holds "$job_pid") $(holds "$agent")" "1 1"
 		for pid in $(pgrep -P "$job_pid" | grep -vx "$agent"); do
 			assert_equal "$(holds "$pid")" 0
@@ -445,7 +435,7 @@ crash_loop() { # NAME TEXT
 	mounted_job "$(waiting true)"
 	job_start plain --watchdog never
 	wait_for 30 job_says ready
-	agent=$(worker agent)
+	agent=$(job_worker agent)
 	kill -STOP "$agent"
 	sleep 3
 	kill -CONT "$agent"

@@ -57,16 +57,6 @@ has() {
 
 # ---- workers
 
-# worker NAME: its pid; the kernel keeps 15 bytes, "amlshim:" and seven more.
-worker() {
-	local pid
-	for pid in $(pgrep -P "$job_pid"); do
-		if [ "$(cat "/proc/$pid/comm")" = "amlshim:$1" ]; then
-			echo "$pid"
-		fi
-	done
-}
-
 workers() {
 	pgrep -P "$job_pid" '^amlshim:'
 }
@@ -175,10 +165,10 @@ tables_are_read_only() { # PID
 		n=$((n + 1))
 	done
 	assert_equal $n 5
-	pid=$(worker "mount i")
+	pid=$(job_worker "mount i")
 	kill -USR2 "$pid"
-	wait_for 30 eval '[ "$(worker "mount i")" -ne '"$pid"' ]'
-	tables_are_read_only "$(worker "mount i")"
+	wait_for 30 eval '[ "$(job_worker "mount i")" -ne '"$pid"' ]'
+	tables_are_read_only "$(job_worker "mount i")"
 	end_many
 	"$AMLSHIM" -- sleep 60 &
 	pid=$!
@@ -214,14 +204,14 @@ caps_are() { # PID CAPS
 	many_job
 	for how in pid1 plain; do
 		start_many $how --disk-cache 64M
-		caps_are "$(worker "mount i")" "$(of_ours $override $ipc_lock $admin)"
-		caps_are "$(worker "mount m")" "$(of_ours $override $ipc_lock)"
-		caps_are "$(worker "upload ")" "$(of_ours $override $ipc_lock)"
-		caps_are "$(worker agent)" "$(of_ours $override $ipc_lock $ptrace)"
+		caps_are "$(job_worker "mount i")" "$(of_ours $override $ipc_lock $admin)"
+		caps_are "$(job_worker "mount m")" "$(of_ours $override $ipc_lock)"
+		caps_are "$(job_worker "upload ")" "$(of_ours $override $ipc_lock)"
+		caps_are "$(job_worker agent)" "$(of_ours $override $ipc_lock $ptrace)"
 		end_many
 		start_many $how --user nobody
-		caps_are "$(worker "mount i")" "$(of_ours $override $ipc_lock)"
-		caps_are "$(worker agent)" "$(of_ours $chown $override $setgid $setuid $ipc_lock)"
+		caps_are "$(job_worker "mount i")" "$(of_ours $override $ipc_lock)"
+		caps_are "$(job_worker agent)" "$(of_ours $chown $override $setgid $setuid $ipc_lock)"
 		end_many
 	done
 }
@@ -259,7 +249,7 @@ caps_are() { # PID CAPS
 	"${job_words[@]}" >"$T/out" 2>"$T/err" 3>&- &
 	job_outer=$! job_pid=$!
 	wait_for 30 grep -qx ready "$T/out"
-	for pid in $job_pid $(worker agent); do
+	for pid in $job_pid $(job_worker agent); do
 		assert_equal "$(status_of "$pid" Uid | cut -f1)" 65534
 		refute "${as[@]}" cat "/proc/$pid/environ"
 		refute "${as[@]}" ls "/proc/$pid/fd"
@@ -300,10 +290,10 @@ caps_are() { # PID CAPS
 	job_store+=(--datastore "$JOB/keyed.yml")
 	start_many plain
 	part=$(part_of_token)
-	assert_equal "$("$TOOLS/memgrep" "$(worker "upload ")" "$part")" 1
-	assert_equal "$("$TOOLS/memgrep" "$(worker "mount i")" "$part")" 0
-	assert_equal "$("$TOOLS/memgrep" "$(worker "mount i")" "${STORE_KEY:20:16}")" 1
-	assert_equal "$("$TOOLS/memgrep" "$(worker "upload ")" "${STORE_KEY:20:16}")" 0
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "upload ")" "$part")" 1
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "mount i")" "$part")" 0
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "mount i")" "${STORE_KEY:20:16}")" 1
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "upload ")" "${STORE_KEY:20:16}")" 0
 	end_many
 }
 
@@ -318,9 +308,9 @@ caps_are() { # PID CAPS
 		for pid in $(workers); do
 			wait_for 30 eval "[ \"\$(status_of $pid VmLck | tr -dc 0-9)\" -ge 16 ]"
 		done
-		pid=$(worker agent)
+		pid=$(job_worker agent)
 		kill -KILL "$pid"
-		wait_for 30 eval "worker agent | grep -vqx $pid"
+		wait_for 30 eval "job_worker agent | grep -vqx $pid"
 	done
 	end_many
 }
@@ -334,10 +324,10 @@ caps_are() { # PID CAPS
 	start_many plain
 	wait_for 30 test -s "$T/answer"
 	part=$(part_of_token)
-	assert_equal "$("$TOOLS/memgrep" "$(worker agent)" "$part")" 1
-	assert_equal "$("$TOOLS/memgrep" "$(worker "mount i")" "$part")" 1
-	assert_equal "$("$TOOLS/memgrep" "$(worker "mount m")" "$part")" 1
-	assert_equal "$("$TOOLS/memgrep" "$(worker "upload ")" "$part")" 1
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker agent)" "$part")" 1
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "mount i")" "$part")" 1
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "mount m")" "$part")" 1
+	assert_equal "$("$TOOLS/memgrep" "$(job_worker "upload ")" "$part")" 1
 	assert_equal "$("$TOOLS/memgrep" "$job_pid" "$part")" 0
 	end_many
 }

@@ -15,6 +15,8 @@
 #   job_write                 job.yml in $JOB from stdin, with the identity of WHO
 #   job_run STATUS pid1|plain [FLAG...]    run it; $out, $err, $output as in helpers.bash
 #   job_start pid1|plain [FLAG...]         the same in the background; $job_pid is amlshim's
+#   job_worker NAME           the pid of its process of that name: the kernel keeps 15 bytes, "amlshim:" and
+#                             seven more
 #   job_end STATUS            wait for it
 #   job_left_nothing          no mount, no process, no staged data
 #   job_spy_script FILE NEEDLES             a script that says "LEAK: ..." of each process of the job's
@@ -225,6 +227,16 @@ job_start()
 		wait_for 30 pgrep -P "$job_outer"
 		job_pid=$(pgrep -P "$job_outer")
 	fi
+}
+
+job_worker()
+{
+	local pid
+	for pid in $(pgrep -P "$job_pid"); do
+		if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "amlshim:$1" ]; then
+			echo "$pid"
+		fi
+	done
 }
 
 job_says()

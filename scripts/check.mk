@@ -40,12 +40,11 @@ check-ready: all $(BUILD)/check-packages
 	$(Q)$(MAKE) DEBUG=valgrind all
 
 # Each suite has the programs in a directory of its own, and their reports beside them.
-$(CHECK)/sanitized/%.ok $(CHECK)/valgrind/%.ok: | check-ready
-$(CHECK)/sanitized/%.ok: tests/%.bats $(O)/amlshim $(O)/azsim tests/helpers.bash $(wildcard tests/lib/*)
+$(CHECK)/sanitized/%.ok: tests/%.bats $(O)/amlshim $(O)/azsim tests/helpers.bash $(wildcard tests/lib/*) | check-ready
 	$(Q)scripts/check-suite.sh sanitized $< $(CHECK_SECONDS)
 	@touch $@
 
-$(CHECK)/valgrind/%.ok: tests/%.bats $(O)/amlshim $(O)/azsim tests/helpers.bash $(wildcard tests/lib/*)
+$(CHECK)/valgrind/%.ok: tests/%.bats $(O)/amlshim $(O)/azsim tests/helpers.bash $(wildcard tests/lib/*) | check-ready
 	$(Q)scripts/check-suite.sh valgrind $< $(CHECK_SECONDS)
 	@touch $@
 

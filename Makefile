@@ -265,7 +265,7 @@ $(O)/azsim: $(call objects,$(azsim) $(reports)) $(O)/libamlshim.a
 
 # What tests/unit/denied.h can make fail.
 denied := pthread_create getrandom socket socketpair listen accept4 getsockname getsockopt getpeername send \
-          sendmsg recv fopen clock_ms mkdtemp open openat read pread write pwrite fstat fsync ftruncate rename mmap memfd_create fork pipe2
+          sendmsg poll recv fopen clock_ms mkdtemp open openat read pread write pwrite fstat fsync ftruncate rename mmap memfd_create fork pipe2
 
 $(tests_unit): private LDFLAGS += $(denied:%=-Wl,--wrap=%)
 $(tests_unit): $(O)/%: $(O)/obj/%.o $(call objects,$(unit_aid)) $(O)/libamlshim.a

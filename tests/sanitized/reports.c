@@ -10,7 +10,9 @@
  */
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -91,12 +93,41 @@ __ubsan_default_options(void)
 	return (with_path(text, "exitcode=99:print_stacktrace=1"));
 }
 
-/* It stops the other threads and reads their registers, for which it needs /proc. */
+#ifdef __SANITIZE_ADDRESS__
+static int has_threads;		/* when it last forked */
+static int beside_threads;	/* this process was forked by one that had */
+
+static void
+before_fork(void)
+{
+	struct stat st;
+
+	/* A directory for each thread. */
+	has_threads = stat("/proc/self/task", &st) == 0 && st.st_nlink > 2 + 1;
+}
+
+static void
+in_child(void)
+{
+	beside_threads |= has_threads;
+}
+
+static void __attribute__((constructor))
+look_at_forks(void)
+{
+	pthread_atfork(before_fork, NULL, in_child);
+}
+#endif
+
+/*
+ * It stops the other threads and reads their registers, for which it needs /proc.  Of a process
+ * that was forked beside threads it would wait for ever: the allocator's locks may have been theirs.
+ */
 void
 __wrap__exit(int status)
 {
 #ifdef __SANITIZE_ADDRESS__
-	if (access("/proc/self/task", R_OK) == 0)
+	if (!beside_threads && access("/proc/self/task", R_OK) == 0)
 		__lsan_do_leak_check();
 #endif
 	__real__exit(status);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -84,6 +85,7 @@ WRAP(DENIED_SEND, -1, ssize_t, send, (int fd, const void *p, size_t n, int flags
     (fd, p, n, flags))
 WRAP(DENIED_SENDMSG, -1, ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags),
     (fd, m, flags))
+WRAP(DENIED_POLL, -1, int, poll, (struct pollfd *list, nfds_t n, int ms), (list, n, ms))
 WRAP(DENIED_RECV, -1, ssize_t, recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags))
 WRAP(DENIED_FOPEN, NULL, FILE *, fopen, (const char *path, const char *mode), (path, mode))
 WRAP(DENIED_MKDTEMP, NULL, char *, mkdtemp, (char *path), (path))

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,17 +238,18 @@ test_without_init(void)
 	world_done();
 }
 
-/* A workspace that cannot be asked as this compute: the mount's credential is not to be had. */
+/* A workspace that cannot be asked as this compute: the mount's credential is not to be had, be it a secret to ask
+   for a token with, or what storage itself takes. */
 static void
-test_no_workspace(void)
+no_workspace(enum plan_identity_kind kind)
 {
 	struct wire_msg msg;
 
 	world_init();
 	token_status = 400;
 	w.plan.nvariables_with_token = 0;
-	w.accesses[0].identity = (struct plan_identity){ .kind = PLAN_ID_SERVICE_PRINCIPAL,
-	    .label = "the principal", .client_id = "c", .tenant_id = "t", .audience = AUDIENCE,
+	w.accesses[0].identity = (struct plan_identity){ .kind = kind,
+	    .label = "the datastore's", .client_id = "c", .tenant_id = "t", .audience = AUDIENCE,
 	    .secret_from = SPEC_SECRET_WORKSPACE, .secret_of = "d",
 	    .workspace = { "sub", "rg", "ws" } };
 	w.plan.readers[SPEC_SECRET_WORKSPACE] = (struct plan_identity){ .kind = PLAN_ID_MANAGED,
@@ -259,6 +261,13 @@ test_no_workspace(void)
 	check_str(msg.err.identity, "the compute");
 	check_int(ended(), 121);
 	world_done();
+}
+
+static void
+test_no_workspace(void)
+{
+	no_workspace(PLAN_ID_SERVICE_PRINCIPAL);
+	no_workspace(PLAN_ID_ACCOUNT_KEY);
 }
 
 static void
@@ -325,6 +334,32 @@ test_no_token(void)
 	world_done();
 }
 
+/* The file is there before the job is, and stays for a successor's agent, which need not have it anew. */
+static void
+test_token_file(void)
+{
+	static struct plan_token file = { AUDIENCE, "/tmp/agent.token" };
+	struct stat st;
+
+	world_init();
+	w.plan.files_with_token = &file;
+	w.plan.nfiles_with_token = 1;
+	start(DENIED_NOTHING, 0, 0);
+	check_int(told().type, WIRE_READY);
+	check(stat(file.place, &st) == 0 && st.st_size == (off_t)strlen("opaque"));
+	stop();
+	world_init();
+	w.plan.files_with_token = &file;
+	w.plan.nfiles_with_token = 1;
+	w.opt.was_ready = 1;
+	token_status = 400;
+	start(DENIED_NOTHING, 0, 0);
+	check_int(told().type, WIRE_READY);
+	check_int(stat(file.place, &st), 0);
+	stop();
+	unlink(file.place);
+}
+
 static void
 test_upgrade(void)
 {
@@ -349,6 +384,7 @@ main(void)
 	test_no_workspace();
 	test_who_goes();
 	test_no_token();
+	test_token_file();
 	test_upgrade();
 	return (check_done());
 }

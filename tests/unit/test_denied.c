@@ -289,7 +289,12 @@ test_broker(void)
 	broker_free(NULL);
 	opt.listen_fd = broker_listen(&port, &err);
 	opt.unix_fd = -1;
+	/* Signals, before anybody has come: it waits for the first one all the same. */
+	deny(DENIED_POLL, 0, 0, EINTR);
 	broker = broker_new(&opt, &err);
+	while (denied_count() < 100)
+		clock_sleep_ms(1);
+	deny_nothing();
 	/* No descriptor for a while: the client waits in the queue. */
 	deny(DENIED_ACCEPT4, 0, 3, EMFILE);
 	fd = connect_tcp();

@@ -82,11 +82,14 @@ build_bearssl()
 }
 
 # HTTP and HTTPS and the proxies for them, nothing else. No CA path: the program chooses its roots.
-# The patch tells what it is for.
+# Each patch tells what it is for.
 build_curl()
 {
+	local change
 	cp -a "$src/curl" patched
-	patch -p1 -d patched <"$scripts/patches/curl-bearssl-batch.patch"
+	for change in "$scripts"/patches/curl-*.patch; do
+		patch -p1 -d patched <"$change"
+	done
 	CFLAGS=$small CPPFLAGS="-I$out/include" LDFLAGS="$LDFLAGS -L$out/lib" patched/configure \
 	    --prefix="$out" --libdir="$out/lib" --quiet ${triplet:+--host="$triplet"} \
 	    --disable-shared --enable-static --disable-dependency-tracking \

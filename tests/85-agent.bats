@@ -161,6 +161,7 @@ asking_script() {
 	job_left_nothing
 }
 
+# bats test_tags=release
 @test "agent: the successor has the secrets, nobody else has" {
 	local name key=${STORE_KEY:20:16}
 	upload_job "$(waiting 'echo x >${{outputs.out}}/x')"
@@ -182,6 +183,7 @@ holds() {
 	find "/proc/$1/fd" -lname '*secretmem*' -o -lname '/memfd:secrets*' | wc -l
 }
 
+# bats test_tags=release
 @test "agent: the broker's secret and the platform's are in no memory of mounts and prober, nor of their successors" {
 	local how secret pid needle health
 	job_as fallback

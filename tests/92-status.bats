@@ -329,6 +329,7 @@ as_guest() {
 	assert_equal "$out" ready
 }
 
+# bats test_tags=release
 @test "control: in a root that cannot be written to, with nothing in it but amlshim" {
 	mkdir -p "$T/root/proc"
 	cp "$AMLSHIM" "$TOOLS/exit7" "$T/root/"

@@ -118,6 +118,7 @@ status_of() { # PID FIELD
 	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
 }
 
+# bats test_tags=release
 @test "workers: filtered, without new privileges, without a core" {
 	local how pid n
 	job_as managed
@@ -274,6 +275,7 @@ caps_are() { # PID CAPS
 	end_many
 }
 
+# bats test_tags=release
 @test "workers: the credential of one mount is not in another" {
 	local part
 	job_as managed
@@ -299,6 +301,7 @@ caps_are() { # PID CAPS
 
 # ---- memory
 
+# bats test_tags=release
 @test "memory: locked, also in successors" {
 	local pid how
 	job_as managed

@@ -22,7 +22,7 @@ chmod 1777 "$dir/reports"
 case $kind in
 sanitized)
 	cp build/debug/amlshim build/debug/azsim "$dir"
-	export AMLSHIM=$dir/amlshim AZSIM=$dir/azsim USAGE_REST_MIB=600 LIMIT=600
+	export AMLSHIM=$dir/amlshim AZSIM=$dir/azsim USAGE_REST_MIB=600 SECCOMP_MODE=0 LIMIT=600
 	;;
 valgrind)
 	cp build/valgrind/amlshim "$dir/program"

@@ -73,7 +73,7 @@ confined() { # WORD
 
 settled() { # WORD: its threads run, its seccomp filter is there
 	local pid
-	pid=$(worker_pid "$job_pid" "$1") && grep -q '^Seccomp:.*2' "/proc/$pid/status" &&
+	pid=$(worker_pid "$job_pid" "$1") && grep -q "^Seccomp:.*${SECCOMP_MODE-2}" "/proc/$pid/status" &&
 	    [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" -gt 2 ]
 }
 

@@ -101,10 +101,14 @@ row() {
 	row dns_no_tcp
 }
 
+# musl's resolver, not that of the sanitizers' libc
+# bats test_tags=release
 @test "names: dns_slow: it takes 1.5 s" {
 	row dns_slow
 }
 
+# musl's resolver, not that of the sanitizers' libc
+# bats test_tags=release
 @test "names: dns_truncated: its answer is cut, over TCP it is whole" {
 	row dns_truncated
 }

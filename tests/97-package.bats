@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What is passed on: installed files, tars and packages with checksums, the SBOM and the licences, the
 # same bits from another directory, and the program for arm64, which qemu runs here.
-# bats file_tags=root
+# bats file_tags=root, release
 
 load helpers
 load lib/jobs

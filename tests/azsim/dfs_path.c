@@ -251,7 +251,8 @@ flush(struct exchange *ex, struct blob *b, int64_t length)
 	struct version *v = version_again(b->now);
 	size_t i;
 
-	qsort(b->appended, b->nappended, sizeof(*b->appended), by_position);
+	if (b->nappended > 0)
+		qsort(b->appended, b->nappended, sizeof(*b->appended), by_position);
 	for (i = 0; i < b->nappended && b->appended[i].position == v->size; i++) {
 		version_add_segment(v, extent_hold(b->appended[i].extent), NULL);
 		v->size += b->appended[i].extent->size;

@@ -142,7 +142,9 @@ recipe_bases() {
 	base_like nvidia/cuda:12.6.3-runtime-ubuntu24.04 'ENV LD_LIBRARY_PATH=/usr/local/nvidia/lib' \
 	    'RUN mkdir /opt/nvidia && printf "#!/bin/bash\necho banner\nexec \"\$@\"\n" >/opt/nvidia/nvidia_entrypoint.sh && chmod +x /opt/nvidia/*' \
 	    'ENTRYPOINT ["/opt/nvidia/nvidia_entrypoint.sh"]'
-	base_like condaforge/miniforge3:24.11.3-2 'RUN mkdir -p /opt/conda/envs/train/bin && ln -s $(readlink -f /usr/bin/python3) /opt/conda/envs/train/bin/python3 && rm /usr/bin/python3' \
+	# Python is in the environment that the recipe makes, and nowhere else.
+	base_like condaforge/miniforge3:24.11.3-2 'ENV PATH=/opt/conda/bin:/usr/local/bin:/usr/bin:/bin' \
+	    'RUN mkdir -p /opt/conda/bin && printf "#!/bin/sh -e\n[ \"\$1 \$3 \$4\" = \"create --name train\" ]\nmkdir -p /opt/conda/envs/train/bin\nln -s $(readlink -f /usr/bin/python3) /opt/conda/envs/train/bin/python3\n" >/opt/conda/bin/conda && chmod +x /opt/conda/bin/conda && rm /usr/bin/python3' \
 	    'ENTRYPOINT ["tini", "--"]'
 	docker image inspect amlshim >/dev/null 2>&1 || echo amlshim >>"$README_TAGS"
 	docker_scratch_image amlshim "$AMLSHIM=/sbin/amlshim"

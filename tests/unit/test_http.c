@@ -1124,6 +1124,40 @@ test_head(void)
 	check_str(http_printable_url("https://h/abc", url, 12), "https://h/a");
 }
 
+/* Addresses and networks in NO_PROXY are asked without the proxy, where nobody is. */
+static void
+test_no_proxy(struct origin *o)
+{
+	static const struct {
+		const char *hosts;
+		int	 is_asked;
+	} rows[] = {
+		{ "127.0.0.1", 1 },
+		{ "10.0.0.0/8, 127.0.0.0/8", 1 },
+		{ "127.0.0.1/32", 1 },
+		{ "127.0.0.2", 0 },
+		{ "10.0.0.0/8,127.0.1.0/24", 0 },
+	};
+	struct http *h = engine(2);	/* no connection that was made without */
+	struct ask a;
+	size_t i;
+
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	for (i = 0; i < LENGTH(rows); i++) {
+		setenv("NO_PROXY", rows[i].hosts, 1);
+		ask_init(&a, o, "/ok");
+		a.call.max_tries = 1;
+		get(h, &a);
+		if (!check_int(a.call.response.status, rows[i].is_asked ? 200 : 0))
+			printf("# NO_PROXY=%s\n", rows[i].hosts);
+		check_int(a.err.remedy, rows[i].is_asked ? REMEDY_NONE : REMEDY_CHECK_PROXY);
+		http_call_done(&a.call);
+	}
+	unsetenv("NO_PROXY");
+	unsetenv("http_proxy");
+	http_free(h);
+}
+
 int
 main(void)
 {
@@ -1140,6 +1174,7 @@ main(void)
 	origin_start(&o, serve, NULL);
 	h = engine(8);
 	test_plain(h, &o);
+	test_no_proxy(&o);
 	test_failures(h, &o);
 	test_unreachable(h);
 	test_retries(h, &o);

@@ -36,6 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put_stdin(data, size);
 	status = store();
 	must(status == 0 || status == 1);
-	must(status != 0 || strstr(buf_str(&line), "ServerURL") != NULL || memchr(data, '\\', size));
+	must(status != 0 || strstr(buf_str(&line), "ServerURL") != NULL ||
+	    memchr(data, '\\', size) != NULL);
 	return (0);
 }

@@ -120,8 +120,8 @@ look_at_forks(void)
 #endif
 
 /*
- * It stops the other threads and reads their registers, for which it needs /proc.  Of a process
- * that was forked beside threads it would wait for ever: the allocator's locks may have been theirs.
+ * It stops the other threads and reads their registers, for which it needs /proc.  In a process
+ * that was forked beside threads it might wait for ever: for locks that they had.
  */
 void
 __wrap__exit(int status)

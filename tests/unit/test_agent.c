@@ -238,8 +238,10 @@ test_without_init(void)
 	world_done();
 }
 
-/* A workspace that cannot be asked as this compute: the mount's credential is not to be had, be it a secret to ask
-   for a token with, or what storage itself takes. */
+/*
+ * A workspace that cannot be asked as this compute: the mount's credential is not to be had, be it
+ * a secret to ask for a token with, or what storage itself takes.
+ */
 static void
 no_workspace(enum plan_identity_kind kind)
 {
@@ -334,7 +336,7 @@ test_no_token(void)
 	world_done();
 }
 
-/* The file is there before the job is, and stays for a successor's agent, which need not have it anew. */
+/* The file is there before the job is, and stays for a successor, which need not have it anew. */
 static void
 test_token_file(void)
 {

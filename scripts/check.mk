@@ -57,6 +57,6 @@ check-valgrind: $(valgrind_suites:%=$(CHECK)/valgrind/%.ok)  ## unit tests and s
 	$(Q)scripts/check-valgrind.sh
 
 check-thread:  ## the unit tests under the thread sanitizer
-	$(Q)UNIT_SECONDS=900 $(MAKE) DEBUG=thread check-unit
+	$(Q)TSAN_OPTIONS=die_after_fork=0 UNIT_SECONDS=900 $(MAKE) DEBUG=thread check-unit
 
 -include $(shell test -d $(CHECK)/analyzer && find $(CHECK)/analyzer -name '*.d')

@@ -14,17 +14,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static int check_count, check_failures;
+static _Atomic int check_count, check_failures;	/* servers in threads check, too */
 
 static inline int
 check_line(int ok, const char *file, int line, const char *words)
 {
 	check_failures += !ok;
+	flockfile(stdout);
 	printf("%sok %d - %s:%d: ", ok ? "" : "not ", ++check_count, file, line);
 	for (; *words != '\0'; words++)	/* TAP gives # a meaning */
 		putchar(*words == '#' || *words == '\n' ? ' ' : *words);
 	putchar('\n');
 	fflush(stdout);
+	funlockfile(stdout);
 	return (ok);
 }
 

@@ -15,8 +15,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static atomic_int denied_what, passes_left, count;
-static int error_given, times_given;
+static atomic_int denied_what, passes_left, count, error_given, times_given;
 static _Atomic int64_t standing_ms;
 
 void

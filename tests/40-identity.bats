@@ -262,6 +262,7 @@ shows_nothing() {
 	fi
 }
 
+# bats test_tags=names
 @test "secrets: the search finds what it looks for" {
 	store_use azsim
 	needles
@@ -277,6 +278,7 @@ shows_nothing() {
 	done <"$BATS_TEST_TMPDIR/needles"
 }
 
+# bats test_tags=names
 @test "secrets: none in /proc, in the log at -vv or on disk, whichever identity, specs in the environment" {
 	local who how
 	store_use azsim

@@ -296,6 +296,7 @@ shows_nothing() {
 	done
 }
 
+# bats test_tags=names
 @test "secrets: none with a datastore's text on the command line, and in a JSON log" {
 	local who how
 	store_use azsim

@@ -20,12 +20,17 @@ rm -rf "$dir"
 mkdir -p "$dir/reports"
 chmod 1777 "$dir/reports"
 
+# What grep finds in a report that counts.
 case $kind in
 sanitized)
+	# Any line, but that of a thread that was just about to start when LeakSanitizer stopped the others.
+	finding=(-v '^==[0-9]+==Running thread [0-9]+ was not suspended')
 	cp build/debug/amlshim build/debug/azsim "$dir"
 	export AMLSHIM=$dir/amlshim AZSIM=$dir/azsim USAGE_REST_MIB=600 SECCOMP_MODE=0 LIMIT=600
 	;;
 valgrind)
+	# What memcheck finds, not calls that it does not know, nor its own end, as after an execve() that fails.
+	finding=('^==[0-9]+== .*(Invalid |Mismatched |ninitialised |Syscall param |overlap|fishy|invalid address)')
 	cp build/valgrind/amlshim "$dir/program"
 	cat >"$dir/amlshim" <<-END
 		#!/bin/sh
@@ -44,14 +49,7 @@ ok=$(grep -cE '^ok [0-9]' "$dir/log") || true
 not_ok=$(grep -cE '^not ok [0-9]' "$dir/log") || true
 find "$dir/reports" -type f -size 0 -delete
 [ "$kind" != valgrind ] || [ "$status" -ge 124 ] || [ "$ok" -lt "$not_ok" ] || status=0
-# sanitized: any line, but that of a thread that was just about to start when LeakSanitizer stopped the others.
-# valgrind: what memcheck finds. It also tells of calls that it does not know, and of its own end, as after an execve()
-# that fails.
-finding='^==[0-9]+==Running thread [0-9]+ was not suspended' not=-v
-if [ "$kind" = valgrind ]; then
-	not='' finding='^==[0-9]+== .*(Invalid |Mismatched |ninitialised |Syscall param |overlap|fishy|invalid address)'
-fi
-if reports=$(grep -rlE $not "$finding" "$dir/reports"); then
+if reports=$(grep -rlE "${finding[@]}" "$dir/reports"); then
 	status=1
 fi
 printf '  %-7s %s %s: %s ok, %s not, %s s\n' "$([ $status -eq 0 ] && echo CLEAN || echo FAILED)" \

@@ -342,23 +342,19 @@ test_token_file(void)
 {
 	static struct plan_token file = { AUDIENCE, "/tmp/agent.token" };
 	struct stat st;
+	int was_ready;
 
-	world_init();
-	w.plan.files_with_token = &file;
-	w.plan.nfiles_with_token = 1;
-	start(DENIED_NOTHING, 0, 0);
-	check_int(told().type, WIRE_READY);
-	check(stat(file.place, &st) == 0 && st.st_size == (off_t)strlen("opaque"));
-	stop();
-	world_init();
-	w.plan.files_with_token = &file;
-	w.plan.nfiles_with_token = 1;
-	w.opt.was_ready = 1;
-	token_status = 400;
-	start(DENIED_NOTHING, 0, 0);
-	check_int(told().type, WIRE_READY);
-	check_int(stat(file.place, &st), 0);
-	stop();
+	for (was_ready = 0; was_ready <= 1; was_ready++) {
+		world_init();
+		w.plan.files_with_token = &file;
+		w.plan.nfiles_with_token = 1;
+		w.opt.was_ready = was_ready;
+		token_status = was_ready ? 400 : 200;
+		start(DENIED_NOTHING, 0, 0);
+		check_int(told().type, WIRE_READY);
+		check(stat(file.place, &st) == 0 && st.st_size == (off_t)strlen("opaque"));
+		stop();
+	}
 	unlink(file.place);
 }
 

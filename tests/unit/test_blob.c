@@ -36,22 +36,15 @@ static origin_fn *scene;		/* what the service does in this test */
 static atomic_int step;			/* requests so far in this test */
 static pthread_mutex_t noting = PTHREAD_MUTEX_INITIALIZER;	/* a thread a connection */
 static char ids[8][64];			/* x-ms-client-request-id of the first ones */
-static char lines[8][640];		/* METHOD, target, conditions of the first ones */
+static char said[8][640];		/* METHOD, target, conditions of the first ones */
 
+/* One of these, as the thread that wrote it has left it. */
 static const char *
-said(int n)
+noted(const char *text)
 {
 	pthread_mutex_lock(&noting);
 	pthread_mutex_unlock(&noting);
-	return (lines[n]);
-}
-
-static const char *
-id_of(int n)
-{
-	pthread_mutex_lock(&noting);
-	pthread_mutex_unlock(&noting);
-	return (ids[n]);
+	return (text);
 }
 
 static enum origin_end
@@ -64,7 +57,7 @@ serve(struct origin_conn *c)
 	if (n < 8) {
 		str_format(ids[n], sizeof(ids[n]), "%s",
 		    origin_header(c, "x-ms-client-request-id"));
-		str_format(lines[n], sizeof(lines[n]), "%s %s [%s%s%s]", q->method, q->target,
+		str_format(said[n], sizeof(said[n]), "%s %s [%s%s%s]", q->method, q->target,
 		    origin_header(c, "x-ms-range"), origin_header(c, "if-match"),
 		    origin_header(c, "if-none-match"));
 	}
@@ -109,7 +102,7 @@ begin(origin_fn *fn)
 	scene = fn;
 	atomic_store(&step, 0);
 	memset(ids, 0, sizeof(ids));
-	memset(lines, 0, sizeof(lines));
+	memset(said, 0, sizeof(said));
 	return (store_with(anonymous));
 }
 
@@ -189,8 +182,8 @@ test_list_traps(void)
 	    "p/marker/|p/keys 3|p/tree/|p/other/|p/sub/|p/hns/|");
 	check_int(n.last.mtime_unix_s, 1795471920);
 	check_str(n.last.etag, "\"0x3\"");
-	check_str(said(0), "GET /data?restype=container&comp=list&include=metadata&prefix=p%2F"
-	    "&delimiter=%2F []");
+	check_str(noted(said[0]), "GET /data?restype=container&comp=list&include=metadata"
+	    "&prefix=p%2F&delimiter=%2F []");
 	buf_reset(&n.text);
 	n.stop_after = 1;
 	check_int(store_list(s, "p/", 1, 0, note, &n, &err), 0);
@@ -233,12 +226,13 @@ test_list_pages(void)
 
 	check_list(s, "", 0, 0, "one 1|two 2|three 3|last 4|");
 	check_int(steps(), 5);
-	check_str(said(0), "GET /data?restype=container&comp=list&include=metadata []");
-	check_str(said(1), "GET /data?restype=container&comp=list&include=metadata"
+	check_str(noted(said[0]),
+	    "GET /data?restype=container&comp=list&include=metadata []");
+	check_str(noted(said[1]), "GET /data?restype=container&comp=list&include=metadata"
 	    "&marker=m%201%2F%26 []");
 	check_list(s, "", 0, 2, "one 1|two 2|three 3|last 4|");
-	check_str(id_of(2), id_of(3));		/* one id an operation, kept over its tries */
-	check(strcmp(id_of(0), id_of(1)) != 0);
+	check_str(noted(ids[2]), noted(ids[3]));	/* one id an operation, over its tries */
+	check(strcmp(noted(ids[0]), noted(ids[1])) != 0);
 	store_free(s);
 }
 
@@ -402,9 +396,9 @@ test_stat(void)
 
 	single = store_with(sas);		/* can only be asked about its blob */
 	check_stat(single, "file", 0, 0, 5, 1);
-	check(str_starts(said(0), "HEAD /data/file?sv=1&sr=b&sig=x"));
+	check(str_starts(noted(said[0]), "HEAD /data/file?sv=1&sr=b&sig=x"));
 	check_int(store_probe(single, "dir/file/", &err), 0);
-	check(str_starts(said(1), "HEAD /data/dir/file?"));
+	check(str_starts(noted(said[1]), "HEAD /data/dir/file?"));
 	check_int(store_probe(single, "", &err), 0);
 	store_free(single);
 	cred_free(sas);
@@ -521,7 +515,7 @@ test_read(void)
 	reads_broken = FINE;
 	check_int(run_read(s, &t, "\"e1\"", 10, 900), 1);
 	check(memcmp(t.got, content + 10, 900) == 0);
-	check_str(said(0), "GET /data/dir/a%20b [bytes=10-909\"e1\"]");
+	check_str(noted(said[0]), "GET /data/dir/a%20b [bytes=10-909\"e1\"]");
 	check_int(run_read(s, &t, "\"e1\"", 10, 0), 1);
 	check_int(steps(), 0);
 	check_int(run_read(s, &t, "\"e0\"", 0, 10), -1);
@@ -536,7 +530,7 @@ test_read(void)
 	reads_broken = CUT_ONCE;
 	check_int(run_read(s, &t, "", 100, 500), 1);
 	check(memcmp(t.got, content + 100, 500) == 0);
-	check_str(said(1), "GET /data/dir/a%20b [bytes=350-599\"e1\"]");
+	check_str(noted(said[1]), "GET /data/dir/a%20b [bytes=350-599\"e1\"]");
 	check_str(t.r.etag, "\"e1\"");
 	reads_broken = CHANGE_ON_RESUME;		/* never two versions in one read */
 	check_int(run_read(s, &t, "", 100, 500), -1);
@@ -643,8 +637,8 @@ test_slow(void)
 	be_usual(s, 9);
 	check_int(run_slow(s, &t, HELD), 1);
 	check_int(steps(), 2);
-	check_str(said(0), "GET /data/dir/a%20b [bytes=100-799\"e1\"]");
-	check_str(said(1), said(0));
+	check_str(noted(said[0]), "GET /data/dir/a%20b [bytes=100-799\"e1\"]");
+	check_str(noted(said[1]), noted(said[0]));
 	check_int(run_slow(s, &t, LATE), 1);	/* that was its share: no second request */
 	check_int(steps(), 1);
 	be_usual(s, 40);
@@ -855,12 +849,12 @@ test_upload(void)
 	depot = mem_zalloc(3 * (8 << 20) + (1 << 16));
 	commits_broken = COMMIT_FINE;
 	check_int(store_upload(s, "b", fd, 100, "*", etag, progress, NULL, &err), 0);
-	check_str(said(0), "PUT /data/b [*]");
+	check_str(noted(said[0]), "PUT /data/b [*]");
 	check_str(etag, "\"new\"");
 	check_int(acknowledged, 100);
 	check_int(committed_len, 100);
 	check_int(store_upload(s, "b", fd, 0, "\"old\"", NULL, NULL, NULL, &err), 0);
-	check_str(said(1), "PUT /data/b [\"old\"]");
+	check_str(noted(said[1]), "PUT /data/b [\"old\"]");
 
 	acknowledged = 0;
 	check_int(store_upload(s, "b", fd, BLOB_SIZE, NULL, etag, progress, NULL, &err), 0);
@@ -944,7 +938,7 @@ test_rest(void)
 	check_int(store_mkdir(s, "file-there", &err), -1);
 	check_int(err.sys_errno, EEXIST);
 	check_int(store_mkdir(s, "new", &err), 0);
-	check_str(said(7), "PUT /data/new [*]");	/* what kind it is was asked for once */
+	check_str(noted(said[7]), "PUT /data/new [*]");	/* what kind it is was asked for once */
 	check_int(store_mkdir(s, "nowhere", &err), -1);
 	check_int(store_create_container(s, &err), 0);
 	atomic_store(&step, 0);

@@ -268,6 +268,7 @@ test_broker(void)
 	char path[BROKER_PATH_SIZE];
 	struct broker *broker;
 	struct err err = ERR_EMPTY;
+	int64_t until;
 	int fd, i;
 
 	opt = (struct broker_options){ .audit = audit_new(-1), .plan = &plan, .cache = cache,
@@ -292,8 +293,9 @@ test_broker(void)
 	/* Signals, before anybody has come: it waits for the first one all the same. */
 	deny(DENIED_POLL, 0, 0, EINTR);
 	broker = broker_new(&opt, &err);
-	while (denied_count() < 100)
+	for (until = soon(); denied_count() < 100 && clock_ms() < until;)
 		clock_sleep_ms(1);
+	check(denied_count() >= 100);
 	deny_nothing();
 	/* No descriptor for a while: the client waits in the queue. */
 	deny(DENIED_ACCEPT4, 0, 3, EMFILE);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # fuzz.sh NAME BINARY SECONDS DIR: one fuzzer for so long, on tests/fuzz/corpus/NAME and what earlier
-# runs have left in DIR/corpus/NAME. SEED=N in the environment makes it go the same way each time.
+# runs have left in DIR/corpus/NAME. SEED=N and RUNS=N in the environment make it go the same way each time:
+# so many inputs, by that seed, at the same addresses; SECONDS is only a bound.
 # Prints a line: runs, edges covered, new inputs. Fails if it crashes, hangs, or did not get to a
 # function that tests/fuzz/PARSERS says it is for.
 set -euo pipefail
@@ -13,10 +14,16 @@ mkdir -p "$dir/corpus/$name" "$dir/crash"
 arguments=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 	-print_coverage=1 -artifact_prefix="$dir/crash/$name-" "$dir/corpus/$name")
 [ ! -d "tests/fuzz/corpus/$name" ] || arguments+=("tests/fuzz/corpus/$name")
-[ -z "${SEED-}" ] || arguments+=(-seed="$SEED")
+steady=()
+if [ -n "${SEED-}" ]; then
+	arguments+=(-seed="$SEED")
+	# Which comparison an input is steered by depends on addresses.
+	! setarch -R true 2>/dev/null || steady=(setarch -R)
+fi
+[ -z "${RUNS-}" ] || arguments+=(-runs="$RUNS")
 [ ! -f "tests/fuzz/$name.dict" ] || arguments+=(-dict="tests/fuzz/$name.dict")
 
-if ! "$binary" "${arguments[@]}" >"$log" 2>&1; then
+if ! "${steady[@]}" "$binary" "${arguments[@]}" >"$log" 2>&1; then
 	grep -vE '^( *UNCOVERED|COVERED_)|^stat::' "$log" | tail -n 60
 	artifact=$(sed -n 's/^.*Test unit written to //p' "$log" | tail -n 1)
 	echo "fuzz $name: failed; ${artifact:+to repeat it: $binary $artifact; }see $log"

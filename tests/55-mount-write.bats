@@ -233,6 +233,14 @@ requests() {
 	azsim_assert "$1" "op=$2" "has=/data/$PREFIX/$3\""
 }
 
+# By pread, read, private and shared mappings; by those who opened it before, and again and again.
+@test "write: what is written is what others see, while it is written and after" {
+	script <<-END
+		python3 $BATS_TEST_DIRNAME/lib/watch.py "\$1" 1 >/dev/null
+	END
+	same_as_local plain
+}
+
 @test "write: what each way to write costs: requests" {
 	script <<-'END'
 		cd "$1"

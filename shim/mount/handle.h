@@ -3,7 +3,8 @@
 
 /*
  * handle -- what is open, as records (state.h), so that the successor of a killed process knows
- * it: files open for writing, files that the kernel reads by itself, directories.
+ * it: files open for writing (HANDLE_DIRECT: past the kernel's pages), files that the kernel
+ * reads by itself, directories.
  *
  * A handle's number is what the kernel has as fh.  Its record names the request that opened
  * it: when this one comes again, its answer lost, it gets the same handle.
@@ -16,7 +17,7 @@
 
 #include "mount/inode.h"
 
-enum handle_kind { HANDLE_WRITE = 1, HANDLE_BACKED, HANDLE_DIR };
+enum handle_kind { HANDLE_WRITE = 1, HANDLE_BACKED, HANDLE_DIR, HANDLE_DIRECT };
 
 struct handle {
 	uint32_t	kind;		/* enum handle_kind */

@@ -16,6 +16,7 @@
 #define NOTIFY_RESEND	7
 #define HAS_RESEND2	(1U << (39 - 32))	/* in flags2 of INIT */
 #define INIT_EXT	(1U << 30)
+#define ALLOW_MMAP2	(1U << (36 - 32))
 #define PASSTHROUGH2	(1U << (37 - 32))
 #define STACK_DEPTH_AT	(offsetof(struct fuse_init_out, flags2) + sizeof(uint32_t))
 #define RESENT		(UINT64_C(1) << 63)
@@ -384,21 +385,42 @@ write_init(struct inflight *f, const struct iovec *iov, int n)
 	return ((ssize_t)len);
 }
 
-int
-inflight_stack_depth(struct inflight *f)
+/* fuse_init_out.flags2 and the depth after it; -1: nothing is agreed upon yet. */
+static int
+agreed(struct inflight *f, uint32_t *flags2, uint32_t *depth)
 {
 	const size_t skip = sizeof(struct fuse_out_header);
 	auto_buf struct buf saved = BUF_EMPTY;
-	uint32_t flags2, depth;
 
+	*flags2 = *depth = 0;
 	if (!state_get(f->state, STATE_META, STATE_INIT_REPLY, &saved))
 		return (-1);
-	if (saved.len < skip + STACK_DEPTH_AT + sizeof(depth))
+	if (saved.len < skip + STACK_DEPTH_AT + sizeof(*depth))
 		return (0);
-	memcpy(&flags2, saved.data + skip + offsetof(struct fuse_init_out, flags2),
-	    sizeof(flags2));
-	memcpy(&depth, saved.data + skip + STACK_DEPTH_AT, sizeof(depth));
+	memcpy(flags2, saved.data + skip + offsetof(struct fuse_init_out, flags2),
+	    sizeof(*flags2));
+	memcpy(depth, saved.data + skip + STACK_DEPTH_AT, sizeof(*depth));
+	return (0);
+}
+
+int
+inflight_stack_depth(struct inflight *f)
+{
+	uint32_t flags2, depth;
+
+	if (agreed(f, &flags2, &depth) != 0)
+		return (-1);
 	return ((flags2 & PASSTHROUGH2) != 0 ? (int)depth : 0);
+}
+
+int
+inflight_maps_direct(struct inflight *f)
+{
+	uint32_t flags2, depth;
+
+	if (agreed(f, &flags2, &depth) != 0)
+		return (-1);
+	return ((flags2 & ALLOW_MMAP2) != 0);
 }
 
 int

@@ -50,6 +50,8 @@ int	inflight_refused(struct inflight *, struct err *);
  * reads files by itself (FUSE_PASSTHROUGH), 0 if it does not, -1: nothing is agreed upon yet.
  */
 int	inflight_stack_depth(struct inflight *);
+/* The same for files opened with FOPEN_DIRECT_IO: it maps them (FUSE_DIRECT_IO_ALLOW_MMAP). */
+int	inflight_maps_direct(struct inflight *);
 
 /* ---- of the request that this thread has ---- */
 

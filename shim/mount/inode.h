@@ -72,6 +72,8 @@ struct inode {
 	unsigned int	 knows_props : 1;	/* those in text are all there are */
 	unsigned int	 said_mtime : 1;	/* set by the job: it goes out with the bytes */
 	unsigned int	 noted : 1;	/* its record is true */
+	unsigned int	 direct : 1;	/* file: written past the kernel's pages (writer.h) */
+	unsigned int	 watched : 1;	/* others opened it meanwhile: there may be pages of then */
 	struct directory *dir;		/* of directories; NULL: nothing known yet */
 	void		*staged;	/* the writer's; NULL: none */
 };
@@ -110,6 +112,8 @@ struct tree_options {
 	size_t		 names_bytes;		/* of all catalogs; 0: 64 MiB */
 	/* The kernel must forget parent/name; called with the mutex held: must not wait. */
 	void		(*replaced)(void *arg, struct inode *parent, const char *name);
+	/* The kernel must forget the file's pages, then writer_end_direct(); as replaced. */
+	void		(*pages_stale)(void *arg, struct inode *);
 	/* A name that cannot be shown; at most once a listing. */
 	void		(*hidden)(void *arg, const char *directory, const char *name,
 			    const char *why);

@@ -409,6 +409,12 @@ on_replaced(void *arg, struct inode *parent, const char *name)
 }
 
 static void
+on_pages_stale(void *arg, struct inode *i)
+{
+	session_pages_stale(((struct mountd *)arg)->session, i);
+}
+
+static void
 tell_failed(void *arg, const struct err *err)
 {
 	report_failure(((struct mountd *)arg)->report, err);
@@ -472,7 +478,7 @@ make_tree(struct mountd *m, struct err *err)
 	    .writable = m->opt->writable_root, .ttl_ms = ttl_of(m),
 	    .uid = id_or(t->uid, m->opt->job_uid), .gid = id_or(t->gid, m->opt->job_gid),
 	    .umask = (uint32_t)t->umask, .names_bytes = names_bytes(m->opt->memory_bytes),
-	    .replaced = on_replaced, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
+	    .replaced = on_replaced, .pages_stale = on_pages_stale, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
 	    .arg = m };
 	struct writer_options writer = { .blocks = m->blocks, .reader = m->reader,
 	    .store = m->store, .staging = a->staging, .access = m->opt->tuning->acl,

@@ -111,7 +111,10 @@ open_existing(struct writer *w, struct inode *i, const struct names_create *how,
 		return (refuse(EEXIST, "create", name, err));
 	if (inode_is_dir(i))
 		return (refuse(EISDIR, "create", name, err));
-	return (writer_open(w, i, how->truncate, err));
+	if (writer_open(w, i, how->truncate, err) != 0)
+		return (-1);
+	writer_watch(w, i);
+	return (0);
 }
 
 /*
@@ -164,6 +167,9 @@ create_new(struct writer *w, struct inode *parent, const char *name,
 	if (i == NULL)
 		return (-1);
 	s = staged_of(w, i);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	i->direct = how->direct != 0;
+	pthread_mutex_unlock(&w->opt.tree->lock);
 	pthread_mutex_lock(&s->lock);
 	s->exclusive = how->exclusive;
 	s->whole = !how->exclusive;

@@ -25,6 +25,7 @@
 struct names_create {
 	uint32_t mode;
 	int	 exclusive, truncate;
+	int	 direct;	/* a new one: past the kernel's pages, see writer.h */
 };
 int	names_create(struct writer *, struct inode *parent, const char *name,
 	    const struct names_create *, struct inode **ret, struct inode_attr *, struct err *);

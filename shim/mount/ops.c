@@ -665,9 +665,10 @@ is_outdated(struct ops *o, struct inode *i)
  * with an earlier process (then it is open already).  0: there is no room.
  */
 static uint64_t
-number_of(struct ops *o, struct inode *i, uint32_t again)
+number_of(struct ops *o, struct inode *i, uint32_t again, int direct)
 {
-	uint64_t fh = again != 0 ? again : handle_open(o->state, HANDLE_WRITE, i, 0, i);
+	uint64_t fh = again != 0 ? again : handle_open(o->state,
+	    direct ? HANDLE_DIRECT : HANDLE_WRITE, i, 0, i);
 
 	if (fh == 0)
 		writer_release(o->writer, i, NULL);
@@ -705,8 +706,9 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 			fail(req, &err);
 		return;
 	}
-	fi->fh = writes ? number_of(o, i, again) : 0;
-	fi->keep_cache = 1;	/* all writes go through the kernel's pages */
+	fi->direct_io = writer_watch(o->writer, i) != 0;
+	fi->fh = writes ? number_of(o, i, again, fi->direct_io) : 0;
+	fi->keep_cache = !fi->direct_io;	/* all other writes go through the kernel's pages */
 	fi->noflush = !writes;
 	if (writes && fi->fh == 0)
 		fuse_reply_err(req, ENOMEM);
@@ -737,7 +739,8 @@ op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
 	struct ops *o = ops_of(req);
 	struct names_create how = { .mode = mode, .exclusive = (fi->flags & O_EXCL) != 0,
-	    .truncate = (fi->flags & O_TRUNC) != 0 };
+	    .truncate = (fi->flags & O_TRUNC) != 0,
+	    .direct = o->direct && (fi->flags & O_ACCMODE) == O_WRONLY };
 	struct fuse_entry_param e;
 	struct err err = ERR_EMPTY;
 	struct inode_attr a;
@@ -751,8 +754,9 @@ op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		return;
 	}
 	fill_entry(i, &a, &e);
-	fi->fh = a.node != 0 ? number_of(o, i, again) : 0;
-	fi->keep_cache = 1;
+	fi->direct_io = writer_is_direct(o->writer, i) != 0;
+	fi->fh = a.node != 0 ? number_of(o, i, again, fi->direct_io) : 0;
+	fi->keep_cache = !fi->direct_io;
 	if (fi->fh == 0)
 		fuse_reply_err(req, ENOMEM);
 	else if (fuse_reply_create(req, &e, fi) == 0)
@@ -767,15 +771,19 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t of
     struct fuse_file_info *fi)
 {
 	struct ops *o = ops_of(req);
+	struct inode *i = inode_of(o, ino);
 	struct err err = ERR_EMPTY;
 
 	stats_add(STATS_WRITES, 1);
 	stats_add(STATS_WRITTEN_BYTES, (int64_t)size);
 	(void)fi;
-	if (writer_write(o->writer, inode_of(o, ino), data, size, offset, &err) != 0)
+	if (writer_write(o->writer, i, data, size, offset, &err) != 0) {
 		fail(req, &err);
-	else
-		fuse_reply_write(req, size);
+		return;
+	}
+	if (writer_drop_pages(o->writer, i))
+		o->settle(o->settle_arg);
+	fuse_reply_write(req, size);
 }
 
 static void
@@ -1034,6 +1042,9 @@ op_init(void *arg, struct fuse_conn_info *c)
 		fuse_set_feature_flag(c, FUSE_CAP_SPLICE_WRITE);
 		/* Else the kernel asks for security.capability before each write. */
 		fuse_set_feature_flag(c, FUSE_CAP_HANDLE_KILLPRIV_V2);
+		/* As an earlier process has agreed upon, if there was one. */
+		o->direct = inflight_maps_direct(o->inflight) != 0 &&
+		    fuse_set_feature_flag(c, FUSE_CAP_DIRECT_IO_ALLOW_MMAP);
 	}
 	o->no_open = (c->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
 	if (o->backing != NULL)

@@ -35,6 +35,7 @@ struct ops {			/* the session's user data */
 	_Atomic int	 backing_works;	/* 0: not tried yet; -1: it does not */
 	int64_t		 timeout_ms;	/* of one request */
 	_Atomic int	 no_open;	/* the kernel need not ask to open files */
+	_Atomic int	 direct;	/* it can map what is written past its pages */
 	void		(*ready)(void *arg);	/* INIT is answered */
 	void		*ready_arg;
 	/* Wait until the kernel was told what tree_options.replaced said. */

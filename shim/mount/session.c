@@ -18,8 +18,8 @@
 
 struct notice {
 	struct notice	*next;
-	struct inode	*parent;	/* a reference */
-	char		 name[];
+	struct inode	*inode;		/* a reference */
+	char		 name[];	/* in that directory; "": the pages of that file */
 };
 
 struct session {
@@ -75,26 +75,37 @@ session_look(struct session *s, struct inflight_look *ret)
 
 /* ---- telling the kernel -------------------------------------------------------------- */
 
-void
-session_replaced(void *arg, struct inode *parent, const char *name)
+static void
+post(struct session *s, struct inode *i, const char *name)
 {
-	struct session *s = arg;
 	size_t size = strlen(name) + 1;
-	struct notice *n;
+	struct notice *n = mem_alloc(sizeof(*n) + size);
 
-	if (parent->lookups == 0 && parent != &s->ops.tree->root)
-		return;			/* it does not know the directory */
-	n = mem_alloc(sizeof(*n) + size);
 	memcpy(n->name, name, size);
 	n->next = NULL;
-	n->parent = parent;
-	tree_ref(parent);
+	n->inode = i;
+	tree_ref(i);
 	pthread_mutex_lock(&s->lock);
 	*s->last = n;
 	s->last = &n->next;
 	s->nposted++;
 	pthread_cond_signal(&s->posted);
 	pthread_mutex_unlock(&s->lock);
+}
+
+void
+session_replaced(void *arg, struct inode *parent, const char *name)
+{
+	struct session *s = arg;
+
+	if (parent->lookups > 0 || parent == &s->ops.tree->root)
+		post(s, parent, name);	/* it knows the directory */
+}
+
+void
+session_pages_stale(void *arg, struct inode *i)
+{
+	post(arg, i, "");
 }
 
 static struct notice *
@@ -112,6 +123,18 @@ next_notice(struct session *s)
 	return (n);
 }
 
+/* ENOENT: it has forgotten by itself. */
+static void
+tell(struct session *s, const struct notice *n, uint32_t id)
+{
+	if (id == 0)
+		return;
+	if (n->name[0] != '\0')
+		fuse_lowlevel_notify_inval_entry(s->se, id, n->name, strlen(n->name));
+	else
+		fuse_lowlevel_notify_inval_inode(s->se, id, 0, 0);
+}
+
 static void *
 notify_main(void *arg)
 {
@@ -123,12 +146,13 @@ notify_main(void *arg)
 	for (;;) {
 		n = next_notice(s);
 		pthread_mutex_lock(&t->lock);
-		id = n->parent->node;
+		id = n->inode->node;
 		pthread_mutex_unlock(&t->lock);
-		if (id != 0)	/* ENOENT: it has forgotten by itself */
-			fuse_lowlevel_notify_inval_entry(s->se, id, n->name, strlen(n->name));
+		tell(s, n, id);
+		if (n->name[0] == '\0')
+			writer_end_direct(s->ops.writer, n->inode);
 		pthread_mutex_lock(&t->lock);
-		tree_unref(t, n->parent);
+		tree_unref(t, n->inode);
 		pthread_mutex_unlock(&t->lock);
 		free(n);
 		pthread_mutex_lock(&s->lock);

@@ -39,6 +39,8 @@ struct session *session_new(const struct session_options *, struct err *);
 void	session_look(struct session *, struct inflight_look *);
 /* tree_options.replaced, with the session as its argument. */
 void	session_replaced(void *arg, struct inode *parent, const char *name);
+/* tree_options.pages_stale. */
+void	session_pages_stale(void *arg, struct inode *);
 /* Serves until the mount is gone.  writer NULL: read-only. */
 int	session_run(struct session *, struct tree *, struct writer *, struct err *);
 

@@ -293,6 +293,7 @@ restore(struct writer *w, uint32_t id)
 	pthread_mutex_unlock(&w->opt.tree->lock);
 }
 
+/* Who opened a direct one for reading is in no record. */
 static void
 count_opens(struct writer *w)
 {
@@ -300,10 +301,15 @@ count_opens(struct writer *w)
 	struct inode *i;
 	struct handle h;
 
-	for (fh = 1; fh < top; fh++)
-		if (handle_get(w->state, fh, &h) && h.kind == HANDLE_WRITE &&
-		    (i = state_object(w->state, STATE_NODE, h.node)) != NULL)
-			staged_of(w, i)->opens++;
+	for (fh = 1; fh < top; fh++) {
+		if (!handle_get(w->state, fh, &h) ||
+		    (h.kind != HANDLE_WRITE && h.kind != HANDLE_DIRECT) ||
+		    (i = state_object(w->state, STATE_NODE, h.node)) == NULL)
+			continue;
+		staged_of(w, i)->opens++;
+		if (h.kind == HANDLE_DIRECT)
+			i->direct = i->watched = 1;
+	}
 }
 
 /* ---- a successor: an upload that may have succeeded ----------------------------------- */

@@ -842,6 +842,70 @@ settle(struct writer *w, struct staged *s, struct err *err)
 }
 
 int
+writer_is_direct(struct writer *w, struct inode *i)
+{
+	int direct;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	direct = i->direct;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (direct);
+}
+
+int
+writer_watch(struct writer *w, struct inode *i)
+{
+	int direct;
+
+	pthread_mutex_lock(&w->opt.tree->lock);
+	direct = i->direct;
+	i->watched |= i->direct;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	return (direct);
+}
+
+int
+writer_drop_pages(struct writer *w, struct inode *i)
+{
+	struct tree *t = w->opt.tree;
+	int stale;
+
+	pthread_mutex_lock(&t->lock);
+	stale = i->direct && i->watched;
+	if (stale)
+		t->opt.pages_stale(t->opt.arg, i);
+	pthread_mutex_unlock(&t->lock);
+	return (stale);
+}
+
+void
+writer_end_direct(struct writer *w, struct inode *i)
+{
+	struct staged *s = staged_of(w, i);
+
+	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	if (s->opens == 0)
+		i->direct = i->watched = 0;
+	pthread_mutex_unlock(&w->opt.tree->lock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Lock held.  Nobody writes it any more. */
+static void
+rest_direct(struct writer *w, struct inode *i)
+{
+	struct tree *t = w->opt.tree;
+
+	pthread_mutex_lock(&t->lock);
+	if (i->direct && i->watched)
+		t->opt.pages_stale(t->opt.arg, i);
+	else
+		i->direct = 0;
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
 writer_release(struct writer *w, struct inode *i, struct err *err)
 {
 	struct staged *s = staged_of(w, i);
@@ -851,7 +915,9 @@ writer_release(struct writer *w, struct inode *i, struct err *err)
 	tree_ref(i);
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	pthread_mutex_lock(&s->lock);
-	if (--s->opens == 0 && s->unlinked && s->is_local && s->holds == 0)
+	if (--s->opens == 0)
+		rest_direct(w, i);
+	if (s->opens == 0 && s->unlinked && s->is_local && s->holds == 0)
 		staged_drop(w, s, NULL);
 	else if (s->opens == 0 && s->is_local) {
 		failed = settle(w, s, err);

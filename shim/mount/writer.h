@@ -28,6 +28,12 @@
  * there until it is closed: of two who write a whole file the last wins, as on
  * any file system.
  *
+ * What is written to a new file that nobody reads meanwhile need not be copied to the kernel's
+ * pages: they are the larger part of what a write costs the job, and as much memory as the file.
+ * Such a file is direct (FOPEN_DIRECT_IO) from its making until it is closed.  The kernel does
+ * not keep its pages in step with such writes, so whoever opens it meanwhile gets it direct as
+ * well; the pages of who maps it are dropped after each write, before that is answered.
+ *
  * Staged files that are uploaded and closed are kept for a next use, up to a
  * bound; then they are removed and the file is remote again.
  *
@@ -72,6 +78,13 @@ void	writer_drop_staged(void *arg);
 int	writer_open(struct writer *, struct inode *, int truncate, struct err *);
 /* The last one uploads what no flush did. */
 int	writer_release(struct writer *, struct inode *, struct err *);
+/* 1: it is direct.  Who opens a file that is there already watches it, and does so too. */
+int	writer_is_direct(struct writer *, struct inode *);
+int	writer_watch(struct writer *, struct inode *);
+/* It was written.  1: the kernel may have older pages, and was told; wait for it. */
+int	writer_drop_pages(struct writer *, struct inode *);
+/* The kernel has dropped its pages of it (tree_options.pages_stale). */
+void	writer_end_direct(struct writer *, struct inode *);
 int	writer_write(struct writer *, struct inode *, const void *, size_t, int64_t offset,
 	    struct err *);
 /* Of one descriptor; others may have it open. */

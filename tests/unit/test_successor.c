@@ -19,8 +19,16 @@ static struct reader *reader;
 static struct tree *tree;
 static struct writer *writer;
 static char top[64], staging[80];
-static int memory;
+static int memory, told_stale;
 static struct err err;
+
+static void
+on_pages_stale(void *arg, struct inode *i)
+{
+	(void)arg;
+	(void)i;
+	told_stale++;
+}
 
 /* As mountd.c does it. */
 static void
@@ -29,7 +37,7 @@ start(void)
 	struct blocks_options b = { .store = store_new(NULL, NULL), .memory_bytes = 16 * MIB,
 	    .user_bytes = sizeof(struct reader_streams) };
 	struct tree_options t = { .store = b.store, .prefix = "out", .ttl_ms = 60000,
-	    .writable = 1, .drop_staged = writer_drop_staged };
+	    .writable = 1, .drop_staged = writer_drop_staged, .pages_stale = on_pages_stale };
 	struct writer_options w = { .store = b.store, .staging = staging, .keep_bytes = MIB };
 
 	t.state = state = state_open(memory, &err);
@@ -234,6 +242,38 @@ test_loses_name(void)
 	end();
 }
 
+/* ---- a file that is written past the kernel's pages ----------------------------------- */
+
+static void
+is_direct(void)
+{
+	struct inode *i = write_file("f", 0);
+
+	if (i->node != 2 || handle_open(state, HANDLE_DIRECT, i, 0, i) == 0)
+		_exit(1);
+}
+
+/* Who else has it open no record tells. */
+static void
+test_direct(void)
+{
+	struct inode *i;
+
+	live(is_direct);
+	fake_begin();
+	start();
+	i = state_object(state, STATE_NODE, 2);
+	check(i != NULL && writer_is_direct(writer, i));
+	check_int(writer_drop_pages(writer, i), 1);
+	check_int(writer_release(writer, i, &err), 0);
+	check_int(told_stale, 2);
+	writer_end_direct(writer, i);
+	check(!writer_is_direct(writer, i));
+	tree_forget(tree, i, 1);
+	check(fake_is("out/f", "data"));
+	end();
+}
+
 /* ---- numbers ------------------------------------------------------------------------- */
 
 /* Nobody else gets the number of an inode that somebody holds: pages are pushed by number. */
@@ -271,6 +311,7 @@ main(void)
 	test_sent();
 	test_sent_whole();
 	test_loses_name();
+	test_direct();
 	test_number_held();
 	fd_remove_tree(top, &err);
 	return (check_done());

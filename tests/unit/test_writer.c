@@ -23,7 +23,8 @@ static int lost_files;
 static char lost_resource[512], lost_cause[512];
 static enum err_kind lost_kind;
 static enum err_remedy lost_remedy;
-static int write_behind, told_failures;
+static int write_behind, told_failures, told_stale;
+static int with_direct;			/* new files are */
 
 static void
 on_failed(void *arg, const struct err *err)
@@ -34,12 +35,20 @@ on_failed(void *arg, const struct err *err)
 }
 
 static void
+on_pages_stale(void *arg, struct inode *i)
+{
+	(void)arg;
+	(void)i;
+	told_stale++;
+}
+
+static void
 start(int hns, int64_t keep_bytes, int64_t ttl_ms)
 {
 	struct blocks_options b = { .store = store_new(NULL, NULL), .memory_bytes = 16 * MIB,
 	    .user_bytes = sizeof(struct reader_streams) };
 	struct tree_options t = { .store = b.store, .prefix = "out", .ttl_ms = ttl_ms,
-	    .writable = 1, .drop_staged = writer_drop_staged };
+	    .writable = 1, .drop_staged = writer_drop_staged, .pages_stale = on_pages_stale };
 	struct writer_options w = { .store = b.store, .staging = staging, .access = with_access,
 	    .keep_bytes = keep_bytes, .write_behind = write_behind, .failed = on_failed };
 	struct err err = ERR_EMPTY;
@@ -143,7 +152,7 @@ static struct inode *
 create(struct inode *parent, const char *name, int flags)
 {
 	struct names_create how = { .mode = 0640, .exclusive = (flags & O_EXCL) != 0,
-	    .truncate = (flags & O_TRUNC) != 0 };
+	    .truncate = (flags & O_TRUNC) != 0, .direct = with_direct };
 	struct err err = ERR_EMPTY;
 	struct inode_attr a;
 	struct inode *i;
@@ -1308,11 +1317,72 @@ test_deadline(void)
 	stop();
 }
 
+/* ---- past the kernel's pages --------------------------------------------------------- */
+
+/* Nobody looks at it: there is nothing to tell. */
+static void
+test_direct(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	told_stale = 0;
+	with_direct = 1;
+	i = create(&tree->root, "f", O_EXCL);
+	check(writer_is_direct(writer, i));
+	check_int(put(i, 0, "hello"), 0);
+	check_int(writer_drop_pages(writer, i), 0);
+	check_int(shut(i, &err), 0);
+	check(!writer_is_direct(writer, i));
+	check(!writer_watch(writer, i));	/* it would be what one who opens it now asks */
+	check(create(&tree->root, "f", 0) == i);
+	check(!writer_is_direct(writer, i));	/* it was there before */
+	check_int(shut(i, &err), 0);
+	check_int(told_stale, 0);
+	with_direct = 0;
+	check(!writer_is_direct(writer, create(&tree->root, "g", 0)));
+	check_int(shut(look(&tree->root, "g"), &err), 0);
+	end();
+}
+
+/* The kernel is told after each write, and when the last one closes it; before that it stays so. */
+static void
+test_direct_watched(void)
+{
+	struct err err = ERR_EMPTY;
+	struct inode *i;
+
+	begin();
+	told_stale = 0;
+	with_direct = 1;
+	i = create(&tree->root, "f", 0);
+	with_direct = 0;
+	check(writer_watch(writer, i));
+	check_int(put(i, 0, "hello"), 0);
+	check_int(writer_drop_pages(writer, i), 1);
+	check_int(told_stale, 1);
+	check(create(&tree->root, "f", 0) == i);	/* a second one writes it */
+	check_int(shut(i, &err), 0);
+	check_int(told_stale, 1);
+	writer_end_direct(writer, i);			/* what the write had posted */
+	check(writer_is_direct(writer, i));
+	check_int(shut(i, &err), 0);
+	check_int(told_stale, 2);
+	check(writer_is_direct(writer, i));		/* until they are dropped */
+	writer_end_direct(writer, i);
+	check(!writer_is_direct(writer, i));
+	check(!writer_watch(writer, i));
+	end();
+}
+
 int
 main(void)
 {
 	fake_begin();
 	test_create();
+	test_direct();
+	test_direct_watched();
 	test_edit();
 	test_conflict();
 	test_failed_upload();

@@ -126,7 +126,8 @@ blob_explain(struct store *s, const struct http_response *r, int writing, struct
 	if (err == NULL)
 		return;
 	cred_current(s->auth.cred, &kind, &generation, &text, &mem);
-	if (kind == WIRE_CRED_BEARER && token_read_claims(text, strlen(text), &who) == 0)
+	if (kind == WIRE_CRED_BEARER && token_read_claims(text, strlen(text), &who) == 0 &&
+	    who.tid[0] != '\0')
 		ctx.token_tenant = who.tid;
 	if (kind == WIRE_CRED_SAS) {
 		ctx.sas = text;

@@ -326,7 +326,7 @@ add_cause(struct buf *to, const struct http_response *r, const struct told *t,
 	char tenant[37];
 
 	buf_adds(to, t->code[0] != '\0' ? t->code : httpd_reason(r->status));
-	if (remedy == REMEDY_SAME_TENANT &&
+	if (remedy == REMEDY_SAME_TENANT && ctx->token_tenant != NULL &&
 	    refusal_challenge_tenant(r->www_authenticate, tenant) == 0)
 		buf_printf(to, ": the account is of tenant %s, the token of %s", tenant,
 		    ctx->token_tenant);

@@ -174,8 +174,8 @@ is_https(const char *text, int origin, struct arena *mem)
 {
 	struct uri uri;
 
-	return (str_starts(text, "https://") && uri_parse(&uri, text, mem) == 0 &&
-	    *uri.user == '\0' && *uri.query == '\0' && (!origin || *uri.path == '\0'));
+	return (str_starts(text, "https://") && strpbrk(text, "?@") == NULL &&
+	    uri_parse(&uri, text, mem) == 0 && (!origin || *uri.path == '\0'));
 }
 
 static int

@@ -104,8 +104,8 @@ is_vault_url(const char *text, struct arena *scratch)
 	struct uri uri;
 	size_t len;
 
-	if (uri_parse(&uri, text, scratch) != 0 || strcmp(uri.scheme, "https") != 0 ||
-	    *uri.user != '\0' || *uri.query != '\0' || strchr(uri.host, '.') == NULL ||
+	if (strpbrk(text, "?@") != NULL || uri_parse(&uri, text, scratch) != 0 ||
+	    strcmp(uri.scheme, "https") != 0 || strchr(uri.host, '.') == NULL ||
 	    !str_starts(uri.path, "/secrets/"))
 		return (0);
 	s = uri.path + strlen("/secrets/");

@@ -389,6 +389,18 @@ parse_adl(struct reading *r, const char *text)
 }
 
 /* CONTAINER/P, both still encoded. */
+/* As far as it could become another path; what else it may be the service knows. */
+static int
+is_container(const char *s)
+{
+	if (*s == '\0' || strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
+		return (0);
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == '/')
+			return (0);
+	return (1);
+}
+
 static int
 set_container(struct reading *r, const char *s)
 {
@@ -396,7 +408,7 @@ set_container(struct reading *r, const char *s)
 
 	s += *s == '/';
 	container = take_segment(r, &s);
-	if (container == NULL || uri_decode(container) < 0)
+	if (container == NULL || uri_decode(container) < 0 || !is_container(container))
 		return (usage(r, "the URL names no container"));
 	r->u->container = container;
 	return (set_path(r, s));

@@ -12,7 +12,8 @@ check_cloud(const struct cloud *c)
 	must(c->name != NULL && *c->name != '\0' && c->storage_suffix != NULL &&
 	    c->storage_resource != NULL && c->vault_suffix != NULL && c->vault_resource != NULL &&
 	    c->registry_suffix != NULL && c->registry_resource != NULL && c->aml_resource != NULL);
-	must(strncmp(c->authority, "https://", 8) == 0 && strchr(c->authority + 8, '/') == NULL);
+	must(strncmp(c->authority, "https://", 8) == 0);
+	must(strpbrk(c->authority + 8, "/@?# ") == NULL);
 	must(strncmp(c->arm, "https://", 8) == 0 && strpbrk(c->arm + 8, "/@?# ") == NULL);
 	must(*c->storage_suffix != '.' && strpbrk(c->storage_suffix, "/@ ") == NULL);
 	must((c->gen1_suffix == NULL) == (c->gen1_resource == NULL));

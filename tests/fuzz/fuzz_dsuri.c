@@ -39,6 +39,8 @@ check_uri(const struct dsuri *u)
 	case DSURI_GEN2:
 		must(u->container != NULL && *u->container != '\0');
 		must(strcmp(u->scheme, "https") == 0 || strcmp(u->scheme, "http") == 0);
+		must(strchr(u->container, '/') == NULL);
+		check_path(u->container);
 		/* FALLTHROUGH */
 	case DSURI_GEN1:
 		must(u->account != NULL && *u->account != '\0');

@@ -38,13 +38,16 @@ must_hold(const struct facts *f, struct arena *mem)
 static void
 proxy(const char *value)
 {
+	/* Not setenv(): glibc keeps each value that there ever was. */
+	static char variable[4096];
 	const char *scheme = strstr(value, "://"), *at = strrchr(value, '@');
 	const char *host = scheme != NULL ? scheme + 3 : value;
 	char text[200];
 
-	if (value[0] == '\0')
+	if (value[0] == '\0' || (size_t)snprintf(variable, sizeof(variable), "https_proxy=%s",
+	    value) >= sizeof(variable))
 		return;
-	setenv("https_proxy", value, 1);
+	must(putenv(variable) == 0);
 	must(proxy_text(1, text, sizeof(text)) == text);
 	unsetenv("https_proxy");
 	must(strncmp(text, "https_proxy=", 12) == 0 && strlen(text) < sizeof(text));

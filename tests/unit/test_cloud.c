@@ -86,6 +86,8 @@ test_bad(void)
 		{ "\"https://login.x\"", "\"http://login.x\"", "inline: authority", "https" },
 		{ "\"https://login.x\"", "\"https://login.x/\"", "inline: authority", "https://" },
 		{ "\"https://login.x\"", "\"https://u@login.x\"", "inline: authority", "https://" },
+		{ "\"https://login.x\"", "\"https://@login.x\"", "inline: authority", "https://" },
+		{ "\"https://login.x\"", "\"https://login.x?\"", "inline: authority", "https://" },
 		{ "\"https://login.x\"", "\"login.x\"", "inline: authority", "https://HOST" },
 		{ "\"core.x\"", "\".core.x\"", "inline: storage_suffix", "host name" },
 		{ "\"core.x\"", "\"https://core.x\"", "inline: storage_suffix", "host name" },

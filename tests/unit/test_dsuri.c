@@ -189,6 +189,12 @@ static const struct {
 	    "adl://STORE.azuredatalakestore.net/PATH" },
 	{ "https://acct.blob.core.windows.net", "! \"https://acct.blob.core.windows.net\": the URL "
 	    "names no container" },
+	{ "https://acct.blob.core.windows.net/%2E%2E/p", "! \"https://acct.blob.core.windows.net/"
+	    "%2E%2E/p\": the URL names no container" },
+	{ "https://acct.dfs.core.windows.net/c%2Fd/p", "! \"https://acct.dfs.core.windows.net/"
+	    "c%2Fd/p\": the URL names no container" },
+	{ "https://acct.blob.core.windows.net/c%0Ad/p", "! \"https://acct.blob.core.windows.net/"
+	    "c%0Ad/p\": the URL names no container" },
 	{ "http://acct.blob.core.windows.net/c/p", "! \"http://acct.blob.core.windows.net/c/p\": "
 	    "storage is reached over https only" },
 	{ "s3://bucket/key", "! \"s3://bucket/key\": this scheme is not supported; known are "

@@ -189,6 +189,7 @@ static void
 test_tenants(void)
 {
 	const struct refusal_context ctx = { .now_unix_s = NOW, .token_tenant = OUR_TENANT };
+	const struct refusal_context opaque = { .now_unix_s = NOW };
 	struct http_response r = response(401, "InvalidAuthenticationInfo", NULL);
 	struct err e;
 
@@ -198,6 +199,14 @@ test_tenants(void)
 	check(strstr(e.cause, OUR_TENANT) != NULL && strstr(e.cause, OTHER_TENANT) != NULL);
 	strcpy(r.www_authenticate, CHALLENGE(OUR_TENANT));
 	check_int(explain(&r, &ctx).remedy, REMEDY_RETRY_LATER);
+	/* Whose token it is, need not be known. */
+	r = response(401, "InvalidAuthenticationInfo", "<Error><Code>InvalidAuthenticationInfo"
+	    "</Code><AuthenticationErrorDetail>Issuer validation failed. x"
+	    "</AuthenticationErrorDetail></Error>");
+	strcpy(r.www_authenticate, CHALLENGE(OTHER_TENANT));
+	e = explain(&r, &opaque);
+	check_int(e.remedy, REMEDY_SAME_TENANT);
+	check(strstr(e.cause, "null") == NULL && strstr(e.cause, "Issuer validation") != NULL);
 	strcpy(r.www_authenticate, "Bearer authorization_uri=https://login/");
 	check_int(explain(&r, &ctx).remedy, REMEDY_RETRY_LATER);
 	strcpy(r.www_authenticate, "Bearer authorization_uri=https://login/not-a-tenant/oauth2/"

@@ -930,6 +930,9 @@ test_no_secret_in_errors(void)
 		{ "azure_blob", "{account_key: {key_vault_secret: "
 		    "'https://v.test/secrets/a?SECRET'}}", "account_key.key_vault_secret",
 		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },
+		{ "azure_blob", "{account_key: {key_vault_secret: 'https://v.test/secrets/a?'}}",
+		    "account_key.key_vault_secret",
+		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },
 		{ "azure_blob", "{account_key: {key_vault_secret: "
 		    "'https://SECRET@v.test/secrets/a'}}", "account_key.key_vault_secret",
 		    "expected https://VAULT.vault.azure.net/secrets/NAME[/VERSION]" },

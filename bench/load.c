@@ -6,6 +6,9 @@
  *   load random THREADS SECONDS FILE            4 KiB at random places, none of them twice; each
  *                                               thread has opened it for itself
  *   load write THREADS SECONDS DIR COUNT SIZE   new files DIR/000000 and on, SIZE bytes each
+ *   load warm MIB                               touch so much memory and give it back: where the host
+ *                                               of a virtual machine gives pages when they are first
+ *                                               touched, the next one who wants them has them at once
  *
  * Threads take the next item until there is none, or SECONDS have gone by: a slow contender is
  * measured by what it did in that time.  A file that is being written is finished.  Prints
@@ -22,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -224,6 +228,18 @@ take_words(struct load *l, int argc, char **argv)
 	return (0);
 }
 
+/* Not to have so much is no failure. */
+static int
+warm(size_t mib)
+{
+	void *all = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (all != MAP_FAILED)
+		munmap(all, mib << 20);
+	return (0);
+}
+
 static void
 report(const struct load *l, double began)
 {
@@ -244,6 +260,8 @@ main(int argc, char **argv)
 	int n = argc < 4 ? 0 : atoi(argv[2]);
 	double began;
 
+	if (argc == 3 && strcmp(argv[1], "warm") == 0)
+		return (warm(strtoul(argv[2], NULL, 10)));
 	if (n < 1 || n > THREADS_MAX || take_words(&l, argc, argv) != 0)
 		return (2);
 	began = now_s();

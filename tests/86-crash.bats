@@ -68,6 +68,30 @@ ends() {
 	job_left_nothing
 }
 
+# The deaths fall where they fall.
+written_and_read() {
+	mounts_on azsim
+	[ -z "${NO_RESEND-}" ] || job_env+=(AMLSHIM_TEST_NO_RESEND=1)
+	job_out "python3 $BATS_TEST_DIRNAME/lib/watch.py \${{outputs.out}} 2"
+	job_start plain
+	local n
+	for n in 1 2 3; do
+		sleep 1.5
+		worker_kill "$job_pid" mount
+	done
+	mkdir -p "$T/ours"
+	python3 "$BATS_TEST_DIRNAME/lib/watch.py" "$T/ours" >/dev/null
+	ends 3
+}
+
+@test "crash: new files that are read while they are written" {
+	written_and_read
+}
+
+@test "crash: the same where the kernel cannot send again" {
+	NO_RESEND=1 written_and_read
+}
+
 between() {
 	steps "$@" <<-'END'
 		mkdir -p dir/sub

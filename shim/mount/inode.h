@@ -112,7 +112,7 @@ struct tree_options {
 	size_t		 names_bytes;		/* of all catalogs; 0: 64 MiB */
 	/* The kernel must forget parent/name; called with the mutex held: must not wait. */
 	void		(*replaced)(void *arg, struct inode *parent, const char *name);
-	/* The kernel must forget the file's pages, then writer_end_direct(); as replaced. */
+	/* The kernel must forget the file's pages; as replaced. */
 	void		(*pages_stale)(void *arg, struct inode *);
 	/* A name that cannot be shown; at most once a listing. */
 	void		(*hidden)(void *arg, const char *directory, const char *name,

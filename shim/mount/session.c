@@ -149,8 +149,6 @@ notify_main(void *arg)
 		id = n->inode->node;
 		pthread_mutex_unlock(&t->lock);
 		tell(s, n, id);
-		if (n->name[0] == '\0')
-			writer_end_direct(s->ops.writer, n->inode);
 		pthread_mutex_lock(&t->lock);
 		tree_unref(t, n->inode);
 		pthread_mutex_unlock(&t->lock);

@@ -878,31 +878,12 @@ writer_drop_pages(struct writer *w, struct inode *i)
 	return (stale);
 }
 
-void
-writer_end_direct(struct writer *w, struct inode *i)
-{
-	struct staged *s = staged_of(w, i);
-
-	pthread_mutex_lock(&s->lock);
-	pthread_mutex_lock(&w->opt.tree->lock);
-	if (s->opens == 0)
-		i->direct = i->watched = 0;
-	pthread_mutex_unlock(&w->opt.tree->lock);
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* Lock held.  Nobody writes it any more. */
 static void
-rest_direct(struct writer *w, struct inode *i)
+end_direct(struct writer *w, struct inode *i)
 {
-	struct tree *t = w->opt.tree;
-
-	pthread_mutex_lock(&t->lock);
-	if (i->direct && i->watched)
-		t->opt.pages_stale(t->opt.arg, i);
-	else
-		i->direct = 0;
-	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&w->opt.tree->lock);
+	i->direct = i->watched = 0;
+	pthread_mutex_unlock(&w->opt.tree->lock);
 }
 
 int
@@ -916,7 +897,7 @@ writer_release(struct writer *w, struct inode *i, struct err *err)
 	pthread_mutex_unlock(&w->opt.tree->lock);
 	pthread_mutex_lock(&s->lock);
 	if (--s->opens == 0)
-		rest_direct(w, i);
+		end_direct(w, i);
 	if (s->opens == 0 && s->unlinked && s->is_local && s->holds == 0)
 		staged_drop(w, s, NULL);
 	else if (s->opens == 0 && s->is_local) {

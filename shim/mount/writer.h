@@ -83,8 +83,6 @@ int	writer_is_direct(struct writer *, struct inode *);
 int	writer_watch(struct writer *, struct inode *);
 /* It was written.  1: the kernel may have older pages, and was told; wait for it. */
 int	writer_drop_pages(struct writer *, struct inode *);
-/* The kernel has dropped its pages of it (tree_options.pages_stale). */
-void	writer_end_direct(struct writer *, struct inode *);
 int	writer_write(struct writer *, struct inode *, const void *, size_t, int64_t offset,
 	    struct err *);
 /* Of one descriptor; others may have it open. */

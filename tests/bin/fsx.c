@@ -46,7 +46,7 @@
 #define BLOCK		4096	/* of O_DIRECT */
 #define ZERO_RANGE	0x10	/* of linux/falloc.h, which clashes with fcntl.h */
 
-enum which { READWRITE, READONLY, APPEND, FDS };
+enum which { READWRITE, READONLY, APPEND, WRITEONLY, FDS };
 
 struct file {
 	int	 index, dir, variant;
@@ -237,15 +237,16 @@ close_all(struct worker *w, struct file *f)
 		close_fd(w, f, which);
 }
 
+static const int flags_of[FDS] = { O_RDWR, O_RDONLY, O_WRONLY | O_APPEND, O_WRONLY };
+
 static int
 open_fd(struct worker *w, struct file *f, int which)
 {
-	static const int flags[FDS] = { O_RDWR, O_RDONLY, O_WRONLY | O_APPEND };
 	char path[PATH_SIZE];
 
 	if (f->fd[which] < 0) {
 		note(w, "open", path_of(w, f, path), "", which, 0);
-		f->fd[which] = open(path, flags[which] | O_CLOEXEC);
+		f->fd[which] = open(path, flags_of[which] | O_CLOEXEC);
 		if (f->fd[which] < 0)
 			fail_errno(w, "open");
 	}
@@ -312,12 +313,13 @@ static void
 create(struct worker *w, struct file *f)
 {
 	char path[PATH_SIZE];
+	int which = chance(w, 50) ? WRITEONLY : READWRITE;
 
 	f->dir = (int)below(w, DIRS);
 	f->variant = (int)below(w, VARIANTS);
-	note(w, "create", path_of(w, f, path), "O_EXCL", 0, 0);
-	f->fd[READWRITE] = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (f->fd[READWRITE] < 0)
+	note(w, "create", path_of(w, f, path), "O_EXCL", which, 0);
+	f->fd[which] = open(path, flags_of[which] | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (f->fd[which] < 0)
 		fail_errno(w, "create");
 	f->exists = 1;
 	f->size = 0;
@@ -362,7 +364,7 @@ op_write(struct worker *w, struct file *f)
 	char path[PATH_SIZE];
 	size_t len;
 	off_t at;
-	int fd = open_fd(w, f, READWRITE);
+	int fd = open_fd(w, f, chance(w, 30) ? WRITEONLY : READWRITE);
 
 	range(w, f->max, &at, &len);
 	if (at > f->size && chance(w, 50))

@@ -503,14 +503,15 @@ err_remedy_text(const struct err *err, char *buf, size_t size)
 void
 err_fold_remedy(struct err *err)
 {
-	size_t len = strlen(err->cause);
-	char text[sizeof(err->cause)];
+	char text[sizeof(err->cause)], both[2 * sizeof(err->cause)];
 
 	err_remedy_text(err, text, sizeof(text));
 	err->remedy = REMEDY_NONE;
-	if (text[0] != '\0')
-		set_field(err->cause + len, sizeof(err->cause) - len, "%s%s", len > 0 ? "; " : "",
-		    text);
+	if (text[0] == '\0')
+		return;
+	str_format(both, sizeof(both), "%s%s%s", err->cause, err->cause[0] != '\0' ? "; " : "",
+	    text);
+	set_field(err->cause, sizeof(err->cause), "%s", both);
 }
 
 const char *

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -32,9 +33,22 @@ wrap(const cJSON *n)
 	return ((const struct json *)(const void *)n);
 }
 
+/* What follows "\\u": four hexadecimal digits, not all of them 0. */
+static int
+is_code_unit(const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+		if (i == len || !isxdigit((unsigned char)s[i]))
+			return (0);
+	return (memcmp(s, "0000", 4) != 0);
+}
+
 /*
- * What cJSON lets through: control characters (it takes them for white space),
- * strings with a NUL, and deep nesting (it recurses, threads have small stacks).
+ * What cJSON lets through: control characters (it takes them for white space), strings with a NUL,
+ * which is also what it makes of bad digits after "\\u", and deep nesting (it recurses, threads
+ * have small stacks).
  */
 static int
 is_acceptable(const char *text, size_t len)
@@ -50,7 +64,8 @@ is_acceptable(const char *text, size_t len)
 		if (c == '"')
 			in_string = !in_string;
 		else if (in_string && c == '\\') {
-			if (len - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
+			if (len - i >= 2 && text[i + 1] == 'u' &&
+			    !is_code_unit(text + i + 2, len - i - 2))
 				return (0);
 			i++;	/* an escaped quote ends nothing */
 		} else if (!in_string && (c == '{' || c == '[')) {

@@ -332,6 +332,14 @@ str_to_i64(const char *s, long long min, long long max, long long *ret)
 	return (0);
 }
 
+size_t
+str_trim_end(const char *s, size_t len)
+{
+	while (len > 0 && s[len - 1] != '\0' && strchr(" \t\r\n", s[len - 1]) != NULL)
+		len--;
+	return (len);
+}
+
 int
 str_is_visible(const char *s, size_t len)
 {

@@ -51,7 +51,7 @@ static int
 read_input(struct buf *ret, struct err *err)
 {
 	auto_buf struct buf text = BUF_EMPTY;
-	size_t i, len;
+	size_t i;
 
 	if (fd_read_file("-", INPUT_MAX, &text, err) != 0)
 		return (-1);
@@ -59,11 +59,9 @@ read_input(struct buf *ret, struct err *err)
 		if (text.data[i] != '\n' && text.data[i] != '\r' &&
 		    (ret->len > 0 || (text.data[i] != ' ' && text.data[i] != '\t')))
 			buf_addc(ret, text.data[i]);
-	for (len = ret->len; len > 0 && strchr(" \t", ret->data[len - 1]) != NULL; len--)
-		;
 	if (ret->len > 0) {
-		ret->data[len] = '\0';
-		ret->len = len;
+		ret->len = str_trim_end(ret->data, ret->len);
+		ret->data[ret->len] = '\0';
 	}
 	return (0);
 }

@@ -125,8 +125,7 @@ credential_of(const struct plan_identity *of)
 static void
 trim(const char **text, size_t *len, enum spec_credential kind)
 {
-	while (*len > 0 && strchr(" \t\r\n", (*text)[*len - 1]) != NULL)
-		(*len)--;
+	*len = str_trim_end(*text, *len);
 	if (kind == SPEC_CRED_SAS && *len > 0 && **text == '?') {
 		(*text)++;
 		(*len)--;

@@ -96,8 +96,8 @@ arc_read_key(const char *dir, const char *name, struct secret *ret, struct err *
 	if (fd < 0)
 		return (-1);
 	n = fd_pread_full(fd, key, sizeof(key), 0);
-	while (n > 0 && strchr(" \t\r\n", key[n - 1]) != NULL)
-		n--;
+	if (n > 0)
+		n = (ssize_t)str_trim_end(key, (size_t)n);
 	if (n <= 0 || n > ARC_KEY_MAX || !str_is_visible(key, (size_t)n))
 		bad_key(err, dir, name, "it is no key: empty, too long, or with blanks");
 	else

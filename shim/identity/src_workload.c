@@ -34,19 +34,19 @@ read_token(void *arg, const char *audience, struct secret *ret, struct err *err)
 	auto_buf struct buf text = BUF_EMPTY;
 	struct err why = ERR_EMPTY;
 	struct stat st;
+	size_t len;
 
 	(void)audience;
 	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))	/* a pipe would keep us waiting */
 		return (complain(err, file, "it is no regular file"));
 	if (fd_read_file(file, SECRET_MAX, &text, &why) != 0)
 		return (complain(err, file, why.cause));
-	while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]) != NULL)
-		text.data[--text.len] = '\0';
-	if (text.len == 0)
+	len = str_trim_end(text.data, text.len);
+	if (len == 0)
 		return (complain(err, file, "it is empty"));
-	if (!str_is_visible(text.data, text.len))
+	if (!str_is_visible(text.data, len))
 		return (complain(err, file, "it holds something else than a token"));
-	return (secret_set(ret, text.data, text.len, err));
+	return (secret_set(ret, text.data, len, err));
 }
 
 static int

@@ -181,8 +181,9 @@ manifest_parse(struct manifest *ret, const char *file, const char *text, size_t 
 	size_t lines = count_lines(text, len), line = 1, n;
 	struct manifest m = { NULL, 0 };
 	const char *end = text + len, *wrong;
+	const char *first = len > 0 ? memchr(text, '\n', len) : NULL;
 
-	n = len > 0 ? strcspn(text, "\n") : 0;
+	n = first != NULL ? (size_t)(first - text) : len;
 	if (n >= len || n != strlen(MANIFEST_HEADER) || strncmp(text, MANIFEST_HEADER, n) != 0)
 		return (refuse(err, file, 1, "expected the line \"" MANIFEST_HEADER "\""));
 	if (lines > 2 * MANIFEST_FILES_MAX)

@@ -478,8 +478,8 @@ make_tree(struct mountd *m, struct err *err)
 	    .writable = m->opt->writable_root, .ttl_ms = ttl_of(m),
 	    .uid = id_or(t->uid, m->opt->job_uid), .gid = id_or(t->gid, m->opt->job_gid),
 	    .umask = (uint32_t)t->umask, .names_bytes = names_bytes(m->opt->memory_bytes),
-	    .replaced = on_replaced, .pages_stale = on_pages_stale, .hidden = tell_hidden, .drop_staged = writer_drop_staged,
-	    .arg = m };
+	    .replaced = on_replaced, .pages_stale = on_pages_stale, .hidden = tell_hidden,
+	    .drop_staged = writer_drop_staged, .arg = m };
 	struct writer_options writer = { .blocks = m->blocks, .reader = m->reader,
 	    .store = m->store, .staging = a->staging, .access = m->opt->tuning->acl,
 	    .keep_bytes = -1, .write_behind = m->opt->tuning->write_behind,

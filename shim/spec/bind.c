@@ -3,6 +3,8 @@
 #include "spec/bind.h"
 #include "spec/io.h"
 
+#define BINDINGS_MAX	64
+
 struct binding {
 	enum { TO_INPUT, TO_OUTPUT, TO_STEP } to;
 	char	*step, *name;
@@ -19,9 +21,7 @@ bind_expression_at(const char *s, struct arena *arena, const char **ret_end)
 	*ret_end = end + 2;
 	s += strlen("${{");
 	s += strspn(s, " \t\r\n");
-	len = s < end ? (size_t)(end - s) : 0;
-	while (len > 0 && strchr(" \t\r\n", s[len - 1]) != NULL)
-		len--;
+	len = s < end ? str_trim_end(s, (size_t)(end - s)) : 0;
 	return (arena_strndup(arena, s, len));
 }
 
@@ -98,6 +98,7 @@ bind_whole(struct reader *r, const struct scope *scope, const struct yaml_node *
 	struct binding b;
 	const char *end;
 	char *expression;
+	int failed;
 
 	if (!str_starts(text, "${{") ||
 	    (expression = bind_expression_at(text, r->scratch, &end)) == NULL || *end != '\0' ||
@@ -109,7 +110,13 @@ bind_whole(struct reader *r, const struct scope *scope, const struct yaml_node *
 	if (parse_binding(expression, &b) != 0)
 		return (reader_fail(r, at, path, "expected ${{parent.inputs.NAME}}, "
 		    "${{parent.outputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}"));
-	return (follow(r, scope, &b, at, path, ret) != 0 ? -1 : 1);
+	if (r->bindings == BINDINGS_MAX)
+		return (reader_fail(r, at, path, "this leads through more than %d other bindings, or "
+		    "in a circle", BINDINGS_MAX));
+	r->bindings++;
+	failed = follow(r, scope, &b, at, path, ret);
+	r->bindings--;
+	return (failed ? -1 : 1);
 }
 
 int

@@ -200,13 +200,28 @@ is_named(const struct reader *r, const char *key, const struct field *f)
 	    (f->arm != NULL && str_same_loose(key, f->arm))));
 }
 
+/* What several steps, or several bindings, share is read more than once. */
+static int
+is_remarked(const struct reader *r, const struct yaml_node *key)
+{
+	const struct spec *spec = r->spec;
+	size_t i;
+
+	for (i = 0; i < spec->nremarks; i++)
+		if (spec->remarks[i].at.line == key->line &&
+		    spec->remarks[i].at.column == key->column &&
+		    strcmp(spec->remarks[i].at.file, r->file) == 0)
+			return (1);
+	return (0);
+}
+
 static void
 remark_field(const struct object *o, const struct yaml_node *key, const struct yaml_node *value)
 {
 	const char *path, *near;
 	size_t i;
 
-	if (o->r->spec->nremarks >= REMARKS_MAX)
+	if (o->r->spec->nremarks >= REMARKS_MAX || is_remarked(o->r, key))
 		return;
 	path = reader_path(o->r, o->path, key->text);
 	for (i = 0; i < o->nfields; i++)

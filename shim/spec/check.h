@@ -20,6 +20,7 @@ struct reader {
 	struct spec	*spec;		/* gets the remarks */
 	struct err	*err;
 	int		 arm;		/* names as ARM spells them, case and '_' ignored */
+	int		 bindings;	/* that are being followed */
 	size_t		 copied;	/* bytes of text kept so far, see reader_charge */
 };
 

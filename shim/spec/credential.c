@@ -49,11 +49,8 @@ static const char *
 trimmed(const struct yaml_node *node, size_t *ret_len)
 {
 	const char *s = node->text + strspn(node->text, " \t\r\n");
-	size_t len = strlen(s);
 
-	while (len > 0 && strchr(" \t\r\n", s[len - 1]) != NULL)
-		len--;
-	*ret_len = len;
+	*ret_len = str_trim_end(s, strlen(s));
 	return (s);
 }
 
@@ -203,7 +200,7 @@ read_url(const struct object *o, const char *field, const char **ret)
 		return (-1);
 	if (*ret == NULL)
 		return (0);
-	if (uri_parse(&uri, *ret, o->r->scratch) != 0 || *uri.user != '\0')
+	if (strpbrk(*ret, "?@") != NULL || uri_parse(&uri, *ret, o->r->scratch) != 0)
 		return (object_fail(o, field, "expected a URL such as "
 		    "https://login.microsoftonline.com"));
 	if (strcmp(uri.scheme, "https") != 0 &&

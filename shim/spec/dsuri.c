@@ -388,7 +388,6 @@ parse_adl(struct reading *r, const char *text)
 	return (set_path(r, uri.path));
 }
 
-/* CONTAINER/P, both still encoded. */
 /* As far as it could become another path; what else it may be the service knows. */
 static int
 is_container(const char *s)
@@ -401,6 +400,7 @@ is_container(const char *s)
 	return (1);
 }
 
+/* CONTAINER/P, both still encoded. */
 static int
 set_container(struct reading *r, const char *s)
 {

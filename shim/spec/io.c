@@ -420,8 +420,8 @@ io_read_output(struct reader *r, const struct io_source *from, const char *name,
 		    reader_path(r, from->declared_path, name), io) != 0)
 			return (-1);
 	}
-	if (node != NULL)
-		io->at = reader_at(r, node);
+	if (node != NULL || from->declared != NULL)
+		io->at = reader_at(r, node != NULL ? node : from->declared);
 	if (node == NULL || yaml_is_null(node))
 		return (0);
 	if (node->kind == YAML_KIND_MAP)

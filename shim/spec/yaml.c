@@ -131,6 +131,10 @@ read_alias(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
 		return (yaml_err(l->build.err, l->build.file, line_of(event->start_mark),
 		    column_of(event->start_mark), NULL, "the alias *%s stands for what contains it",
 		    yaml_show(name, l->build.arena)));
+	if (l->depth + l->anchors[i].node->height > YAML_DEPTH_MAX)
+		return (yaml_err(l->build.err, l->build.file, line_of(event->start_mark),
+		    column_of(event->start_mark), NULL, "nested more than %d deep",
+		    YAML_DEPTH_MAX));
 	if (yaml_charge(&l->build, l->anchors[i].node, l->anchors[i].node->weight) != 0)
 		return (-1);
 	*ret = l->anchors[i].node;

@@ -39,6 +39,7 @@ struct yaml_node {
 	struct yaml_node **keys;	/* of a map: scalars */
 	struct yaml_node **values;	/* of a map or list */
 	size_t		  n;		/* of a map or list */
+	int		  height;	/* lists and objects nested in each other; a scalar: 0 */
 	size_t		  weight;	/* nodes in it, aliases expanded; 0 while it is read */
 };
 

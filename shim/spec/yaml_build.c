@@ -403,7 +403,11 @@ yaml_close(struct yaml_builder *b, struct yaml_node *node, struct yaml_children 
 	node->values = c->values;
 	node->n = c->n;
 	node->weight = 1;
-	for (i = 0; i < c->n; i++)
+	node->height = 1;
+	for (i = 0; i < c->n; i++) {
 		node->weight += c->values[i]->weight + (c->keys != NULL ? 1 : 0);
+		if (node->height <= c->values[i]->height)
+			node->height = c->values[i]->height + 1;
+	}
 	return (0);
 }

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 #include "init/prober.c"
 
-static struct health health = { .has_live = 1 };
+static struct health health = { .phase = SUP_RUNNING, .job_runs = 1, .has_live = 1 };
 static struct prober prober = { .health = &health, .fd = -1 };
 
 static void

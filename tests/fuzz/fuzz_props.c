@@ -36,6 +36,8 @@ change(const char *props, const char *name, const char *value)
 
 	if (name[0] == '\0' || strpbrk(name, "=\n") != NULL || strchr(value, '\n') != NULL)
 		return;
+	if (strlen(props) + strlen(name) + strlen(value) > PROPS_MAX)
+		return;			/* there is no room for it, perhaps */
 	props_change(&changed, props, PROPS_META, name, value, strlen(value));
 	got = props_get(buf_str(&changed), PROPS_META, name, &len);
 	must(got != NULL && len == strlen(value) && memcmp(got, value, len) == 0);

@@ -85,7 +85,7 @@ add_name(struct life *l, const struct step *p, const char *name)
 }
 
 static void
-put(struct life *l, const struct step *p, const char *data)
+put(struct life *l, const struct step *p, char *data)
 {
 	auto_buf struct buf back = BUF_EMPTY;
 	enum state_kind kind = (enum state_kind)(p->kind % STATE_KINDS);
@@ -93,6 +93,8 @@ put(struct life *l, const struct step *p, const char *data)
 
 	if (kind == STATE_NODE && l->n > 1)
 		return;			/* the tree gives these numbers */
+	if (kind == STATE_GIVEN && p->len >= 16)
+		memset(data + 10, 0, 6);	/* an ordinal below 65536: larger ones take seconds */
 	l->has_foreign |= kind == STATE_NODE;
 	must(state_put(l->state, kind, id, data, p->len) == 0);
 	must(state_get(l->state, kind, id, &back) && back.len == p->len);
@@ -128,6 +130,7 @@ must_be_same(struct life *a, struct life *b)
 {
 	char was[INODE_PATH_MAX], is[INODE_PATH_MAX];
 	const struct inode *i, *k;
+	int is_short;
 	uint32_t n;
 
 	for (n = 1; n < a->n; n++) {
@@ -135,8 +138,9 @@ must_be_same(struct life *a, struct life *b)
 		k = state_object(b->state, STATE_NODE, i->node);
 		must(k != NULL && k->lookups == i->lookups && k->size == i->size);
 		must(k->mode == i->mode && k->ino == i->ino);
-		must(tree_path(a->tree, i, was) == 0 && tree_path(b->tree, k, is) == 0);
-		must(strcmp(was, is) == 0);
+		is_short = tree_path(a->tree, i, was) == 0;
+		must((tree_path(b->tree, k, is) == 0) == is_short);
+		must(!is_short || strcmp(was, is) == 0);
 	}
 }
 

@@ -61,8 +61,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
 	struct seen whole = { 0 }, halves = { 0 };
-	int r = run(text, size, 0, &whole);
+	int r;
 
+	if (size > 65536)	/* where a long silence is noticed depends on the cuts */
+		return (0);
+	r = run(text, size, 0, &whole);
 	if (run(text, size, size / 2, &halves) != r || (r == 0 && whole.hash != halves.hash))
 		abort();
 	return (0);

@@ -159,6 +159,9 @@ test_arc_keys(void)
 		check_str(err.resource, path);
 		check(strstr(err.cause, bad[i].cause) != NULL);
 	}
+	str_format(path, sizeof(path), "%s/nul.key", dir);
+	check_int(fd_replace_file(path, "key\0\n\0", 6, 0600, NULL), 0);
+	check_int(arc_read_key(dir, "nul.key", &key, &err), -1);
 	str_format(path, sizeof(path), "%s/good.key", dir);
 	check_int(fd_replace_file(path, "key\r\n", 5, 0600, NULL), 0);
 	check_int(arc_read_key(dir, "good.key", &key, &err), 0);

@@ -194,6 +194,28 @@ a_remedy_names_resource_and_identity(void)
 	    "than the one of service principal %r, and cross-tenant access is not supported");
 }
 
+/* However long the cause is, it stays one text that ends; what does not fit is marked. */
+static void
+a_remedy_is_folded_into_a_cause_of_any_length(void)
+{
+	struct err e = ERR_EMPTY;
+	char cause[sizeof(e.cause)];
+	size_t len;
+
+	for (len = sizeof(cause) - 20; len < sizeof(cause); len++) {
+		memset(cause, 'x', len);
+		cause[len] = '\0';
+		err_set(&e, ERR_DENIED, REMEDY_CHECK_CLOCK, "read", "%s", cause);
+		err_fold_remedy(&e);
+		check_int(e.remedy, REMEDY_NONE);
+		check_int(strlen(e.cause), sizeof(e.cause) - 1);
+		check_str(e.cause + sizeof(e.cause) - 4, "...");
+	}
+	err_set(&e, ERR_DENIED, REMEDY_CHECK_CLOCK, "read", "%s", "short");
+	err_fold_remedy(&e);
+	check(strncmp(e.cause, "short; ", 7) == 0);
+}
+
 static void
 a_role_is_given_on_the_container(void)
 {
@@ -267,6 +289,7 @@ main(void)
 	every_kind_has_a_name_and_a_status();
 	every_remedy_starts_with_a_verb();
 	a_remedy_names_resource_and_identity();
+	a_remedy_is_folded_into_a_cause_of_any_length();
 	a_role_is_given_on_the_container();
 	a_remedy_can_become_a_part_of_the_cause();
 	return (check_done());

@@ -60,6 +60,8 @@ test_manifest(void)
 		check_str(failed == 0 ? NULL : err.resource, rows[i].resource);
 	}
 	check_int(manifest_parse(&m, "M", nul, sizeof(nul) - 1, &mem, &err), -1);
+	check_int(manifest_parse(&m, "M", MANIFEST_HEADER, sizeof(MANIFEST_HEADER), &mem, &err),
+	    -1);			/* it ends in a NUL instead of a line's end */
 	check_int(manifest_parse(&m, "M", rows[1].text, strlen(rows[1].text), &mem, &err), 0);
 	check_int(m.n, 3);
 	check(manifest_find(&m, "b") != NULL && !manifest_find(&m, "b")->is_link);

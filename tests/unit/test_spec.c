@@ -459,6 +459,16 @@ test_remarks(void)
 	}
 }
 
+/* An output that a component declares with nothing in it stands where it is declared. */
+static void
+test_declared_null(void)
+{
+	check(job("command: x\ncomponent:\n  outputs:\n    o:\n"));
+	check_int(spec.job.noutputs, 1);
+	check_int(io("o")->at.line, 4);
+	check(io("o")->at.file != NULL);
+}
+
 static void
 test_datastores(void)
 {
@@ -864,6 +874,13 @@ test_step_refusals(void)
 		{ "inputs: {d: {path: x}}\njobs: {s: {environment_variables: "
 		    "{A: 'x${{parent.inputs.d}}'}}}", "j.yml:2:39: jobs.s.environment_variables.A",
 		    "parent.inputs.d is not a plain value" },
+		{ "jobs: {s: {outputs: {o: '${{parent.jobs.s.outputs.o}}'}}}",
+		    "j.yml:1:25: jobs.s.outputs.o", "this leads through more than 64 other "
+		    "bindings, or in a circle" },
+		{ "jobs: {s: {inputs: {a: '${{parent.jobs.p.outputs.o}}'}},\n"
+		    "  p: {outputs: {o: '${{parent.jobs.q.outputs.o}}'}},\n"
+		    "  q: {outputs: {o: '${{parent.jobs.p.outputs.o}}'}}}", "j.yml:3:20: jobs.q.outputs.o",
+		    "this leads through more than 64 other bindings, or in a circle" },
 		{ "jobs: {s: {component: {inputs: {a: {type: string}}}}}",
 		    "j.yml:1:36: jobs.s.component.inputs.a.value",
 		    "this field is required and missing" },
@@ -1124,6 +1141,7 @@ main(void)
 	test_deployment();
 	test_deployment_parts();
 	test_remarks();
+	test_declared_null();
 	test_datastores();
 	test_arm_datastores();
 	test_computes();

@@ -203,6 +203,19 @@ test_bounds(void)
 	for (i = 0; i < 100000; i++)
 		buf_addc(&text, '[');
 	check_str(refusal(buf_str(&text)), "t.yml:1:65 nested more than 64 deep");
+	/* What an alias stands for is as deep as it is. */
+	for (c = 0; c <= 1; c++) {
+		buf_reset(&text);
+		buf_adds(&text, "[&a [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]],");
+		for (i = 0; i < YAML_DEPTH_MAX - 21 + c; i++)
+			buf_addc(&text, '[');
+		buf_adds(&text, "*a");
+		for (i = 0; i < YAML_DEPTH_MAX - 21 + c; i++)
+			buf_addc(&text, ']');
+		buf_addc(&text, ']');
+		check_str(refusal(buf_str(&text)), c == 0 ? "" :
+		    "t.yml:1:90 nested more than 64 deep");
+	}
 
 	/* A billion laughs. */
 	buf_reset(&text);

@@ -111,8 +111,8 @@ bind_whole(struct reader *r, const struct scope *scope, const struct yaml_node *
 		return (reader_fail(r, at, path, "expected ${{parent.inputs.NAME}}, "
 		    "${{parent.outputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}"));
 	if (r->bindings == BINDINGS_MAX)
-		return (reader_fail(r, at, path, "this leads through more than %d other bindings, or "
-		    "in a circle", BINDINGS_MAX));
+		return (reader_fail(r, at, path, "this leads through more than %d other "
+		    "bindings, or in a circle", BINDINGS_MAX));
 	r->bindings++;
 	failed = follow(r, scope, &b, at, path, ret);
 	r->bindings--;

@@ -94,7 +94,7 @@ put(struct life *l, const struct step *p, char *data)
 	if (kind == STATE_NODE && l->n > 1)
 		return;			/* the tree gives these numbers */
 	if (kind == STATE_GIVEN && p->len >= 16)
-		memset(data + 10, 0, 6);	/* an ordinal below 65536: larger ones take seconds */
+		memset(data + 10, 0, 6);	/* a small ordinal: seconds else */
 	l->has_foreign |= kind == STATE_NODE;
 	must(state_put(l->state, kind, id, data, p->len) == 0);
 	must(state_get(l->state, kind, id, &back) && back.len == p->len);

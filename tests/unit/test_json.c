@@ -94,8 +94,8 @@ other_texts_are_refused(void)
 	static const char *const bad[] = {
 		"", " ", "{", "[1,]", "{\"a\":1}x", "{\"a\":1}{}", "1 2", "\"a", "tru", "{'a':1}",
 		"\"a\\u0000b\"", "{\"a\\u0000\":1}", "\"a\tb\"", "\"\n\"", "[1\v]", "]", "}{",
-		"\"\\x\"", "\"\\ud800\"", "// c\n1", "\"a\\uzzzzb\"", "\"a\\u00g0b\"", "\"a\\u 1  b\"",
-		"\"a\\u00\"", "\"a\\u"
+		"\"\\x\"", "\"\\ud800\"", "// c\n1", "\"a\\uzzzzb\"",
+		"\"a\\u00g0b\"", "\"a\\u 1  b\"", "\"a\\u00\"", "\"a\\u"
 	};
 	char deep[3 * JSON_DEPTH_MAX];
 	struct json *j;

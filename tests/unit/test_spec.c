@@ -879,7 +879,8 @@ test_step_refusals(void)
 		    "bindings, or in a circle" },
 		{ "jobs: {s: {inputs: {a: '${{parent.jobs.p.outputs.o}}'}},\n"
 		    "  p: {outputs: {o: '${{parent.jobs.q.outputs.o}}'}},\n"
-		    "  q: {outputs: {o: '${{parent.jobs.p.outputs.o}}'}}}", "j.yml:3:20: jobs.q.outputs.o",
+		    "  q: {outputs: {o: '${{parent.jobs.p.outputs.o}}'}}}",
+		    "j.yml:3:20: jobs.q.outputs.o",
 		    "this leads through more than 64 other bindings, or in a circle" },
 		{ "jobs: {s: {component: {inputs: {a: {type: string}}}}}",
 		    "j.yml:1:36: jobs.s.component.inputs.a.value",

@@ -18,7 +18,7 @@ RCLONE=${RCLONE:-rclone} MOUNT='' CACHE=$work/cache
 contenders_begin()
 {
 	contenders=(amlshim)
-	if "$RCLONE" help backends 2>/dev/null | grep -q azureblob; then
+	if "$RCLONE" help backends 2>/dev/null | grep azureblob >/dev/null; then
 		contenders+=(rclone)
 		version rclone "$("$RCLONE" version | head -n 1)"
 		rclone_options=$("$RCLONE" help flags)

@@ -17,7 +17,7 @@
 
 #define KEEP_MAX	((int64_t)1 << 30)	/* of uploaded files, or 1/8 of the free space */
 #define KEEP_PART	8
-#define BLOCKS_UNDER_WAY 32
+#define BLOCKS_UNDER_WAY	32
 #define FETCH_TIMEOUT_MS	(5 * 60 * 1000)
 
 /* ---- the staged file's own state ----------------------------------------------------- */

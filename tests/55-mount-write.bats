@@ -402,16 +402,26 @@ put_blocks() {
 	assert_in "$out" "fsync E"
 }
 
-@test "write: fsync and close upload; what is open and not synced is not there yet" {
+# python_looks NAME: the job is the Python script on stdin; there() prints what the store has of NAME.
+python_looks() {
 	script <<-END
-		import os, sys, urllib.error, urllib.request
+		import fcntl, os, sys, urllib.error, urllib.request
+		path = sys.argv[1] + "/$1"
 		def there():
 		    try:
 		        print(urllib.request.urlopen("http://127.0.0.1:$AZSIM_PORT/_azsim/blob/"
-		            "$AZSIM_ACCOUNT/data/$PREFIX/open").read(), flush=True)
+		            "$AZSIM_ACCOUNT/data/$PREFIX/$1").read(), flush=True)
 		    except urllib.error.HTTPError:
 		        print("nothing", flush=True)
-		f = os.open(sys.argv[1] + "/open", os.O_WRONLY | os.O_CREAT)
+		$(cat)
+	END
+	job_to "python3 $T/script.sh \${{outputs.out}}"
+	job_run 0 plain
+}
+
+@test "write: fsync and close upload; what is open and not synced is not there yet" {
+	python_looks open <<-'END'
+		f = os.open(path, os.O_WRONLY | os.O_CREAT)
 		os.write(f, b"one")
 		there()
 		os.fsync(f)
@@ -421,12 +431,37 @@ put_blocks() {
 		os.close(f)
 		there()
 	END
-	job_to "python3 $T/script.sh \${{outputs.out}}"
-	job_run 0 plain
 	assert_equal "$out" "nothing
 b'one'
 b'one'
 b'one two'"
+}
+
+@test "write: with O_SYNC and O_DSYNC each write is there; who opens a new file so, too" {
+	python_looks synced <<-'END'
+		for way in os.O_SYNC, os.O_DSYNC:
+		    f = os.open(path, os.O_WRONLY | os.O_CREAT | way)
+		    os.write(f, b"one")
+		    there()
+		    os.close(f)
+		    os.unlink(path)
+		plain = os.open(path, os.O_WRONLY | os.O_CREAT)
+		os.write(plain, b"one")
+		there()
+		f = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_DSYNC)
+		os.write(f, b" two")
+		there()
+		os.pwritev(plain, [b" three"], 7, os.RWF_DSYNC)
+		there()
+		os.write(plain, b"ONE")
+		there()
+	END
+	assert_equal "$out" "b'one'
+b'one'
+nothing
+b'one two'
+b'one two three'
+b'one two three'"
 }
 
 @test "write: the store has the file's length in df and nothing of ours besides the files" {

@@ -54,6 +54,16 @@ handle_again(struct state *st, struct handle *ret)
 }
 
 void
+handle_end_direct(struct state *st, uint64_t fh, struct handle *h)
+{
+	if (h->kind != HANDLE_DIRECT)
+		return;
+	h->kind = HANDLE_WRITE;
+	/* No longer than what it takes the place of: there is room. */
+	state_put(st, STATE_HANDLE, (uint32_t)fh, h, sizeof(*h));
+}
+
+void
 handle_close(struct state *st, uint64_t fh)
 {
 	if (fh != 0 && fh <= UINT32_MAX)

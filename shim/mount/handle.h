@@ -34,6 +34,8 @@ uint32_t handle_open(struct state *, enum handle_kind, const struct inode *, int
 uint32_t handle_again(struct state *, struct handle *ret);
 /* 1: it is open. */
 int	handle_get(struct state *, uint64_t fh, struct handle *ret);
+/* It writes no more: what it was must not make the file direct again for a successor. */
+void	handle_end_direct(struct state *, uint64_t fh, struct handle *);
 /*
  * Its record goes.  The number stays taken until handle_reuse(), after the answer: the same
  * request, come again to a successor, must not close what another one opened meanwhile.

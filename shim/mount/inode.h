@@ -112,8 +112,8 @@ struct tree_options {
 	size_t		 names_bytes;		/* of all catalogs; 0: 64 MiB */
 	/* The kernel must forget parent/name; called with the mutex held: must not wait. */
 	void		(*replaced)(void *arg, struct inode *parent, const char *name);
-	/* The kernel must forget the file's pages; as replaced. */
-	void		(*pages_stale)(void *arg, struct inode *);
+	/* The kernel must forget pages of the file; as replaced. */
+	void		(*pages_stale)(void *arg, struct inode *, int64_t offset, int64_t len);
 	/* A name that cannot be shown; at most once a listing. */
 	void		(*hidden)(void *arg, const char *directory, const char *name,
 			    const char *why);

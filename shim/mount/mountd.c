@@ -409,9 +409,9 @@ on_replaced(void *arg, struct inode *parent, const char *name)
 }
 
 static void
-on_pages_stale(void *arg, struct inode *i)
+on_pages_stale(void *arg, struct inode *i, int64_t offset, int64_t len)
 {
-	session_pages_stale(((struct mountd *)arg)->session, i);
+	session_pages_stale(((struct mountd *)arg)->session, i, offset, len);
 }
 
 static void

@@ -470,7 +470,7 @@ fail_changed(fuse_req_t req, struct inode *i, struct err *e)
 	struct ops *o = ops_of(req);
 
 	tree_mark_changed(o->tree, i);
-	o->settle(o->settle_arg);
+	notifier_settle(o->names);
 	e->sys_errno = ESTALE;
 	if (e->kind == ERR_NOT_FOUND)
 		e->remedy = REMEDY_KEEP_INPUT_STILL;
@@ -706,7 +706,8 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 			fail(req, &err);
 		return;
 	}
-	fi->direct_io = writer_watch(o->writer, i) != 0;
+	fi->direct_io = ((fi->flags & O_ACCMODE) == O_WRONLY ? writer_is_direct(o->writer, i) :
+	    writer_watch(o->writer, i)) != 0;
 	fi->fh = writes ? number_of(o, i, again, fi->direct_io) : 0;
 	fi->keep_cache = !fi->direct_io;	/* all other writes go through the kernel's pages */
 	fi->noflush = !writes;
@@ -733,6 +734,13 @@ is_created(struct ops *o, struct inode **ret, struct inode_attr *a, uint32_t *re
 	return (1);
 }
 
+/* Logs, which others look at meanwhile, are appended to, and have little of a write to spare. */
+static int
+is_bulk(int flags)
+{
+	return ((flags & (O_ACCMODE | O_APPEND | O_DSYNC)) == O_WRONLY);
+}
+
 static void
 op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     struct fuse_file_info *fi)
@@ -740,7 +748,7 @@ op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct ops *o = ops_of(req);
 	struct names_create how = { .mode = mode, .exclusive = (fi->flags & O_EXCL) != 0,
 	    .truncate = (fi->flags & O_TRUNC) != 0,
-	    .direct = o->direct && (fi->flags & O_ACCMODE) == O_WRONLY };
+	    .direct = o->direct && is_bulk(fi->flags) };
 	struct fuse_entry_param e;
 	struct err err = ERR_EMPTY;
 	struct inode_attr a;
@@ -773,17 +781,22 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t of
 	struct ops *o = ops_of(req);
 	struct inode *i = inode_of(o, ino);
 	struct err err = ERR_EMPTY;
+	int failed;
 
 	stats_add(STATS_WRITES, 1);
 	stats_add(STATS_WRITTEN_BYTES, (int64_t)size);
-	(void)fi;
-	if (writer_write(o->writer, i, data, size, offset, &err) != 0) {
+	failed = writer_write(o->writer, i, data, size, offset, &err);
+	/* Also after a failure: some of it may be there.  What the kernel writes back it has. */
+	if (!fi->writepage && writer_drop_pages(o->writer, i, offset, (int64_t)size))
+		notifier_settle(o->pages);
+	/* Without pages the kernel does not ask for a sync (Linux: fuse_direct_write_iter). */
+	if (!failed && !fi->writepage && (fi->flags & O_DSYNC) != 0 &&
+	    writer_is_direct(o->writer, i))
+		failed = writer_flush(o->writer, i, &err);
+	if (failed)
 		fail(req, &err);
-		return;
-	}
-	if (writer_drop_pages(o->writer, i))
-		o->settle(o->settle_arg);
-	fuse_reply_write(req, size);
+	else
+		fuse_reply_write(req, size);
 }
 
 static void
@@ -841,6 +854,7 @@ op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	/* Nobody waits for the answer: what goes wrong now only the log learns. */
 	if (is_open) {
+		handle_end_direct(o->state, fi->fh, &h);
 		if (writer_release(o->writer, inode_of(o, ino), &err) != 0)
 			report_failure(o->report, &err);
 		handle_close(o->state, fi->fh);

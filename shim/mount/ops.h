@@ -17,6 +17,7 @@
 #include "mount/handle.h"
 #include "mount/inflight.h"
 #include "mount/inode.h"
+#include "mount/notify.h"
 #include "mount/reader.h"
 #include "mount/report.h"
 #include "mount/writer.h"
@@ -38,9 +39,7 @@ struct ops {			/* the session's user data */
 	_Atomic int	 direct;	/* it can map what is written past its pages */
 	void		(*ready)(void *arg);	/* INIT is answered */
 	void		*ready_arg;
-	/* Wait until the kernel was told what tree_options.replaced said. */
-	void		(*settle)(void *arg);
-	void		*settle_arg;
+	struct notifier	*names, *pages;	/* of what the kernel is to forget */
 };
 
 extern const struct fuse_lowlevel_ops ops_read_only, ops_writable;

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/cond.h"
 #include "base/log.h"
 #include "mount/ops.h"
 #include "mount/session.h"
@@ -14,24 +12,13 @@
 #define THREADS_WRITABLE	32	/* a 1 MiB buffer each */
 #define THREADS_IDLE		16
 #define THREAD_STACK		"262144"	/* musl's default is 128 KiB */
-#define SETTLE_MS		100
-
-struct notice {
-	struct notice	*next;
-	struct inode	*inode;		/* a reference */
-	char		 name[];	/* in that directory; "": the pages of that file */
-};
 
 struct session {
 	struct session_options opt;
 	struct ops	 ops;
 	struct fuse_session *se;
 	struct inflight	*inflight;
-	/* Guards the rest; innermost (taken with the tree's held). */
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 posted, told;
-	struct notice	*first, **last;
-	uint64_t	 nposted, ntold;
+	struct notifier	*names, *pages;
 };
 
 static void
@@ -53,11 +40,9 @@ session_new(const struct session_options *o, struct err *err)
 	struct session *s = mem_zalloc(sizeof(*s));
 
 	s->opt = *o;
-	s->last = &s->first;
 	s->inflight = inflight_new(o->state, o->fuse_fd);
-	pthread_mutex_init(&s->lock, NULL);
-	cond_init(&s->posted);
-	cond_init(&s->told);
+	s->names = notifier_new();
+	s->pages = notifier_new();
 	if (setenv("FUSE_THREAD_STACK", THREAD_STACK, 1) != 0) {
 		err_errno(err, "serve the mount", NULL);
 		free(s);
@@ -75,121 +60,19 @@ session_look(struct session *s, struct inflight_look *ret)
 
 /* ---- telling the kernel -------------------------------------------------------------- */
 
-static void
-post(struct session *s, struct inode *i, const char *name)
-{
-	size_t size = strlen(name) + 1;
-	struct notice *n = mem_alloc(sizeof(*n) + size);
-
-	memcpy(n->name, name, size);
-	n->next = NULL;
-	n->inode = i;
-	tree_ref(i);
-	pthread_mutex_lock(&s->lock);
-	*s->last = n;
-	s->last = &n->next;
-	s->nposted++;
-	pthread_cond_signal(&s->posted);
-	pthread_mutex_unlock(&s->lock);
-}
-
 void
 session_replaced(void *arg, struct inode *parent, const char *name)
 {
 	struct session *s = arg;
 
 	if (parent->lookups > 0 || parent == &s->ops.tree->root)
-		post(s, parent, name);	/* it knows the directory */
+		notifier_name(s->names, parent, name);	/* it knows the directory */
 }
 
 void
-session_pages_stale(void *arg, struct inode *i)
+session_pages_stale(void *arg, struct inode *i, int64_t offset, int64_t len)
 {
-	post(arg, i, "");
-}
-
-static struct notice *
-next_notice(struct session *s)
-{
-	struct notice *n;
-
-	pthread_mutex_lock(&s->lock);
-	while ((n = s->first) == NULL)
-		pthread_cond_wait(&s->posted, &s->lock);
-	s->first = n->next;
-	if (s->first == NULL)
-		s->last = &s->first;
-	pthread_mutex_unlock(&s->lock);
-	return (n);
-}
-
-/* ENOENT: it has forgotten by itself. */
-static void
-tell(struct session *s, const struct notice *n, uint32_t id)
-{
-	if (id == 0)
-		return;
-	if (n->name[0] != '\0')
-		fuse_lowlevel_notify_inval_entry(s->se, id, n->name, strlen(n->name));
-	else
-		fuse_lowlevel_notify_inval_inode(s->se, id, 0, 0);
-}
-
-static void *
-notify_main(void *arg)
-{
-	struct session *s = arg;
-	struct tree *t = s->ops.tree;
-	struct notice *n;
-	uint32_t id;
-
-	for (;;) {
-		n = next_notice(s);
-		pthread_mutex_lock(&t->lock);
-		id = n->inode->node;
-		pthread_mutex_unlock(&t->lock);
-		tell(s, n, id);
-		pthread_mutex_lock(&t->lock);
-		tree_unref(t, n->inode);
-		pthread_mutex_unlock(&t->lock);
-		free(n);
-		pthread_mutex_lock(&s->lock);
-		s->ntold++;
-		pthread_cond_broadcast(&s->told);
-		pthread_mutex_unlock(&s->lock);
-	}
-	return (NULL);
-}
-
-/* Bounded: the directory's lock may be held by one who waits for us. */
-static void
-settle(void *arg)
-{
-	struct session *s = arg;
-	int64_t until_ms = clock_ms() + SETTLE_MS;
-	uint64_t mine;
-
-	pthread_mutex_lock(&s->lock);
-	mine = s->nposted;
-	while (s->ntold < mine)
-		if (cond_wait_ms(&s->told, &s->lock, until_ms - clock_ms()) != 0)
-			break;
-	pthread_mutex_unlock(&s->lock);
-}
-
-static int
-start_notifier(struct session *s, struct err *err)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	rc = pthread_create(&thread, &attr, notify_main, s);
-	pthread_attr_destroy(&attr);
-	errno = rc;
-	return (rc == 0 ? 0 : err_errno(err, "serve the mount", NULL));
+	notifier_pages(((struct session *)arg)->pages, i, offset, len);
 }
 
 /* Pages of a file that the kernel has not asked for yet. */
@@ -306,13 +189,15 @@ session_run(struct session *s, struct tree *tree, struct writer *writer, struct 
 	    .inflight = s->inflight, .blocks = s->opt.blocks, .reader = s->opt.reader,
 	    .disk = s->opt.disk, .writer = writer, .report = s->opt.report,
 	    .timeout_ms = s->opt.timeout_ms,
-	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .settle = settle, .settle_arg = s };
+	    .ready = s->opt.ready, .ready_arg = s->opt.arg, .names = s->names, .pages = s->pages };
 	if (writer == NULL &&
 	    (s->opt.disk != NULL || inflight_stack_depth(s->inflight) > 0)) {
 		s->ops.backing = backing_new();
 		restore_backed(&s->ops);
 	}
-	if (open_fuse(s, writer != NULL, err) != 0 || start_notifier(s, err) != 0 ||
+	if (open_fuse(s, writer != NULL, err) != 0 ||
+	    notifier_start(s->names, s->se, tree, err) != 0 ||
+	    notifier_start(s->pages, s->se, tree, err) != 0 ||
 	    start_filler(s, err) != 0)
 		return (-1);
 	rc = loop(s, writer != NULL);

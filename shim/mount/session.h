@@ -40,7 +40,7 @@ void	session_look(struct session *, struct inflight_look *);
 /* tree_options.replaced, with the session as its argument. */
 void	session_replaced(void *arg, struct inode *parent, const char *name);
 /* tree_options.pages_stale. */
-void	session_pages_stale(void *arg, struct inode *);
+void	session_pages_stale(void *arg, struct inode *, int64_t offset, int64_t len);
 /* Serves until the mount is gone.  writer NULL: read-only. */
 int	session_run(struct session *, struct tree *, struct writer *, struct err *);
 

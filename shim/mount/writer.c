@@ -865,7 +865,7 @@ writer_watch(struct writer *w, struct inode *i)
 }
 
 int
-writer_drop_pages(struct writer *w, struct inode *i)
+writer_drop_pages(struct writer *w, struct inode *i, int64_t offset, int64_t len)
 {
 	struct tree *t = w->opt.tree;
 	int stale;
@@ -873,7 +873,7 @@ writer_drop_pages(struct writer *w, struct inode *i)
 	pthread_mutex_lock(&t->lock);
 	stale = i->direct && i->watched;
 	if (stale)
-		t->opt.pages_stale(t->opt.arg, i);
+		t->opt.pages_stale(t->opt.arg, i, offset, len);
 	pthread_mutex_unlock(&t->lock);
 	return (stale);
 }

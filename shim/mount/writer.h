@@ -32,7 +32,8 @@
  * pages: they are the larger part of what a write costs the job, and as much memory as the file.
  * Such a file is direct (FOPEN_DIRECT_IO) from its making until it is closed.  The kernel does
  * not keep its pages in step with such writes, so whoever opens it meanwhile gets it direct as
- * well; the pages of who maps it are dropped after each write, before that is answered.
+ * well; the pages of who maps it are dropped after each write, before that is answered.  See
+ * docs/decisions/024-direct-writes.md for what that means to whom.
  *
  * Staged files that are uploaded and closed are kept for a next use, up to a
  * bound; then they are removed and the file is remote again.
@@ -78,11 +79,12 @@ void	writer_drop_staged(void *arg);
 int	writer_open(struct writer *, struct inode *, int truncate, struct err *);
 /* The last one uploads what no flush did. */
 int	writer_release(struct writer *, struct inode *, struct err *);
-/* 1: it is direct.  Who opens a file that is there already watches it, and does so too. */
+/* 1: it is direct. */
 int	writer_is_direct(struct writer *, struct inode *);
+/* The same; it is being opened by one who could map it. */
 int	writer_watch(struct writer *, struct inode *);
-/* It was written.  1: the kernel may have older pages, and was told; wait for it. */
-int	writer_drop_pages(struct writer *, struct inode *);
+/* These bytes were written, or some of them.  1: the kernel may have older pages, and is told. */
+int	writer_drop_pages(struct writer *, struct inode *, int64_t offset, int64_t len);
 int	writer_write(struct writer *, struct inode *, const void *, size_t, int64_t offset,
 	    struct err *);
 /* Of one descriptor; others may have it open. */

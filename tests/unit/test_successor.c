@@ -23,10 +23,12 @@ static int memory, told_stale;
 static struct err err;
 
 static void
-on_pages_stale(void *arg, struct inode *i)
+on_pages_stale(void *arg, struct inode *i, int64_t offset, int64_t len)
 {
 	(void)arg;
 	(void)i;
+	(void)offset;
+	(void)len;
 	told_stale++;
 }
 
@@ -264,10 +266,42 @@ test_direct(void)
 	start();
 	i = state_object(state, STATE_NODE, 2);
 	check(i != NULL && writer_is_direct(writer, i));
-	check_int(writer_drop_pages(writer, i), 1);
+	check_int(writer_drop_pages(writer, i, 0, 5), 1);
 	check_int(told_stale, 1);
 	check_int(writer_release(writer, i, &err), 0);
 	check(!writer_is_direct(writer, i));
+	tree_forget(tree, i, 1);
+	check(fake_is("out/f", "data"));
+	end();
+}
+
+/* It was closed when its process died, and somebody else had it open by then: it is as any file. */
+static void
+was_direct(void)
+{
+	struct inode *i = write_file("f", 0);
+	uint32_t fh = handle_open(state, HANDLE_DIRECT, i, 0, i);
+	struct handle h;
+
+	if (i->node != 2 || fh == 0 || !handle_get(state, fh, &h))
+		_exit(1);
+	handle_end_direct(state, fh, &h);
+	if (writer_open(writer, i, 0, &err) != 0 || handle_open(state, HANDLE_WRITE, i, 0, i) == 0)
+		_exit(1);
+}
+
+static void
+test_was_direct(void)
+{
+	struct inode *i;
+
+	live(was_direct);
+	fake_begin();
+	start();
+	i = state_object(state, STATE_NODE, 2);
+	check(i != NULL && !writer_is_direct(writer, i));
+	check_int(writer_release(writer, i, &err), 0);
+	check_int(writer_release(writer, i, &err), 0);
 	tree_forget(tree, i, 1);
 	check(fake_is("out/f", "data"));
 	end();
@@ -311,6 +345,7 @@ main(void)
 	test_sent_whole();
 	test_loses_name();
 	test_direct();
+	test_was_direct();
 	test_number_held();
 	fd_remove_tree(top, &err);
 	return (check_done());

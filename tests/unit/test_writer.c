@@ -35,10 +35,12 @@ on_failed(void *arg, const struct err *err)
 }
 
 static void
-on_pages_stale(void *arg, struct inode *i)
+on_pages_stale(void *arg, struct inode *i, int64_t offset, int64_t len)
 {
 	(void)arg;
 	(void)i;
+	(void)offset;
+	(void)len;
 	told_stale++;
 }
 
@@ -1332,7 +1334,7 @@ test_direct(void)
 	i = create(&tree->root, "f", O_EXCL);
 	check(writer_is_direct(writer, i));
 	check_int(put(i, 0, "hello"), 0);
-	check_int(writer_drop_pages(writer, i), 0);
+	check_int(writer_drop_pages(writer, i, 0, 5), 0);
 	check_int(shut(i, &err), 0);
 	check(!writer_is_direct(writer, i));
 	check(!writer_watch(writer, i));	/* it would be what one who opens it now asks */
@@ -1360,7 +1362,7 @@ test_direct_watched(void)
 	with_direct = 0;
 	check(writer_watch(writer, i));
 	check_int(put(i, 0, "hello"), 0);
-	check_int(writer_drop_pages(writer, i), 1);
+	check_int(writer_drop_pages(writer, i, 0, 5), 1);
 	check_int(told_stale, 1);
 	check(create(&tree->root, "f", 0) == i);	/* a second one writes it */
 	check_int(shut(i, &err), 0);

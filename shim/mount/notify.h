@@ -28,8 +28,8 @@ void	notifier_name(struct notifier *, struct inode *parent, const char *name);
 void	notifier_pages(struct notifier *, struct inode *, int64_t offset, int64_t len);
 
 /*
- * Without it: wait until the kernel was told what has been posted so far.  Bounded (100 ms): what it
- * waits for may be waiting for us.
+ * Without it: wait until the kernel was told what has been posted so far.  Bounded (100 ms): what
+ * it waits for may be waiting for us.
  */
 void	notifier_settle(struct notifier *);
 

@@ -189,7 +189,7 @@ holds() {
 	job_as fallback
 	for how in pid1 plain; do
 		rm -f "$T/go"
-		health=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+		health=$(free_port)
 		mounted_job "echo \$MSI_SECRET >$T/secret; $(waiting true)"
 		job_start $how --health-listen "$health"
 		wait_for 30 job_says ready

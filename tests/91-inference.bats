@@ -49,10 +49,6 @@ plane() { # KIND WORD=VALUE...
 	azsim_ctl POST "/_azsim/plane$(azsim_query "kind=$kind" "$@")" >/dev/null
 }
 
-free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 # deployment MODEL [LINE...]: the file, with probes of a second and the test's server.
 deployment() {
 	local model=$1
@@ -197,7 +193,7 @@ serve=(python3 "$BATS_TEST_DIRNAME/lib/server.py")
 		touch "$T/notes/unready"
 		deployment azureml:weather:3
 		job_start $how --health-listen "$health" -- "${serve[@]}" "$PORT" "$T/notes"
-		wait_for 60 says "$PORT" /score "200 sunny"
+		wait_for 60 says "$PORT" /score "200 sunny" || { cat "$BATS_TEST_TMPDIR/err"; return 1; }
 		is_unready $how "the command"
 		ask $how healthcheck --live
 		assert_equal "$out" live

@@ -94,7 +94,7 @@ model() {
 # serving [OPTION...]: the inference image as $container, on a port of its own; as images/compose.yml
 # has it: no FUSE, no root, no capability, nothing to write to but tmpfs.
 serving() {
-	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(free_port)
 	sed "s/port: 5001/port: $port/; s/period: 5,/period: 1,/" "$jobs_top/images/inference/deployment.yml" >"$T/deployment.yml"
 	running --read-only --tmpfs /tmp --tmpfs /var/azureml-app:mode=1777 --tmpfs /mnt/amlshim:mode=1777 \
 	    --cap-drop ALL --security-opt no-new-privileges --health-interval 1s --health-retries 2 \

@@ -108,3 +108,18 @@ requires_fuse() {
 	requires_root
 	[ -c /dev/fuse ] || skip "needs /dev/fuse"
 }
+
+# Not one of those that the kernel gives to whoever connects meanwhile.
+free_port() {
+	python3 - <<-'END'
+		import random, socket
+		while True:
+		    port = random.randrange(20000, 32000)
+		    try:
+		        socket.socket().bind(("127.0.0.1", port))
+		        print(port)
+		        break
+		    except OSError:
+		        pass
+	END
+}

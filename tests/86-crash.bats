@@ -72,7 +72,7 @@ ends() {
 written_and_read() {
 	mounts_on azsim
 	[ -z "${NO_RESEND-}" ] || job_env+=(AMLSHIM_TEST_NO_RESEND=1)
-	job_out "python3 $BATS_TEST_DIRNAME/lib/watch.py \${{outputs.out}} 2"
+	job_out "python3 $BATS_TEST_DIRNAME/lib/watch.py \${{outputs.out}} 4"
 	job_start plain
 	local n
 	for n in 1 2 3; do

@@ -332,6 +332,15 @@ str_to_i64(const char *s, long long min, long long max, long long *ret)
 	return (0);
 }
 
+int
+str_has_control(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return (1);
+	return (0);
+}
+
 size_t
 str_trim_end(const char *s, size_t len)
 {

@@ -66,6 +66,8 @@ int	str_format(char *buf, size_t size, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 int	str_starts(const char *s, const char *prefix);
 int	str_ends(const char *s, const char *suffix);
+/* 1: one of its bytes is a control character (ASCII). */
+int	str_has_control(const char *s);
 /* The length without the blanks and line breaks at its end. */
 size_t	str_trim_end(const char *s, size_t len);
 /* ASCII case-insensitive equality; skip_underscores also ignores '_' (Azure's enum names). */

@@ -93,12 +93,9 @@ check_container(const struct object *o, const char *field, const char *name)
 static int
 is_segment(const char *name)
 {
-	const char *s;
-
-	for (s = name; s != NULL && *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f || strchr("/\\?#%", *s) != NULL)
-			return (0);
-	return (s != NULL && s != name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
+	return (name != NULL && *name != '\0' && strcmp(name, ".") != 0 &&
+	    strcmp(name, "..") != 0 && strpbrk(name, "/\\?#%") == NULL &&
+	    !str_has_control(name));
 }
 
 static int

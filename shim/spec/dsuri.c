@@ -46,15 +46,14 @@ usage(const struct reading *r, const char *why)
 static int
 set_path(struct reading *r, const char *encoded)
 {
-	char *path = arena_strdup(r->arena, encoded), *s, *segment;
+	char *path = arena_strdup(r->arena, encoded), *segment;
 	size_t len;
 
 	if (uri_decode(path) < 0)
 		return (usage(r, "a % in the path must be followed by two hexadecimal digits "
 		    "(write %25 for a percent sign)"));
-	for (s = path; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return (usage(r, "a control character in the path"));
+	if (str_has_control(path))
+		return (usage(r, "a control character in the path"));
 	path += strspn(path, "/");
 	for (segment = path;; segment += len + 1) {
 		len = strcspn(segment, "/");
@@ -392,12 +391,8 @@ parse_adl(struct reading *r, const char *text)
 static int
 is_container(const char *s)
 {
-	if (*s == '\0' || strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
-		return (0);
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == '/')
-			return (0);
-	return (1);
+	return (*s != '\0' && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 &&
+	    strchr(s, '/') == NULL && !str_has_control(s));
 }
 
 /* CONTAINER/P, both still encoded. */
@@ -449,15 +444,12 @@ parse_https(struct reading *r, const char *text)
 static int
 parse_local(struct reading *r, const char *text)
 {
-	const char *s;
-
 	if (str_starts(text, "//") && text[2] == '/')
 		text += 2;		/* file:///PATH */
 	if (*text == '\0')
 		return (usage(r, "the path is empty"));
-	for (s = text; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return (usage(r, "a control character in the path"));
+	if (str_has_control(text))
+		return (usage(r, "a control character in the path"));
 	r->u->form = DSURI_LOCAL;
 	r->u->path = arena_strdup(r->arena, text);
 	return (0);

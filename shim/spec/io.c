@@ -130,7 +130,7 @@ check_mode(const struct object *o, int is_output, const struct spec_io *io)
 static int
 read_path_on_compute(const struct object *o, struct spec_io *io)
 {
-	const char *text, *s;
+	const char *text;
 
 	if (object_string(o, "path_on_compute", &text) != 0)
 		return (-1);
@@ -140,10 +140,8 @@ read_path_on_compute(const struct object *o, struct spec_io *io)
 		text += strlen("file:");
 	if (str_starts(text, "///"))
 		text += 2;
-	for (s = text; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return (object_fail(o, "path_on_compute",
-			    "a control character in the path"));
+	if (str_has_control(text))
+		return (object_fail(o, "path_on_compute", "a control character in the path"));
 	if (*text != '/' || text[1] == '\0' || text[1] == '/')
 		return (object_fail(o, "path_on_compute",
 		    "expected an absolute path below /, such as /data"));

@@ -115,6 +115,13 @@ add_anchor(struct loader *l, const yaml_char_t *name, struct yaml_node *node)
 }
 
 static int
+too_deep(struct loader *l, int line, int column)
+{
+	return (yaml_err(l->build.err, l->build.file, line, column, NULL,
+	    "nested more than %d deep", YAML_DEPTH_MAX));
+}
+
+static int
 read_alias(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
 {
 	const char *name = (const char *)event->data.alias.anchor;
@@ -132,9 +139,7 @@ read_alias(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
 		    column_of(event->start_mark), NULL, "the alias *%s stands for what contains it",
 		    yaml_show(name, l->build.arena)));
 	if (l->depth + l->anchors[i].node->height > YAML_DEPTH_MAX)
-		return (yaml_err(l->build.err, l->build.file, line_of(event->start_mark),
-		    column_of(event->start_mark), NULL, "nested more than %d deep",
-		    YAML_DEPTH_MAX));
+		return (too_deep(l, line_of(event->start_mark), column_of(event->start_mark)));
 	if (yaml_charge(&l->build, l->anchors[i].node, l->anchors[i].node->weight) != 0)
 		return (-1);
 	*ret = l->anchors[i].node;
@@ -222,8 +227,7 @@ read_collection(struct loader *l, struct yaml_node *node)
 	struct yaml_node *key = NULL, *value = NULL;
 
 	if (++l->depth > YAML_DEPTH_MAX)
-		return (yaml_err(l->build.err, l->build.file, node->line, node->column, NULL,
-		    "nested more than %d deep", YAML_DEPTH_MAX));
+		return (too_deep(l, node->line, node->column));
 	for (;;) {
 		if (node->kind == YAML_KIND_MAP) {
 			if (read_key_value(l, &key, &value) != 0)

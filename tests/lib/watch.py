@@ -1,9 +1,9 @@
 """A file that is read by others while it is written: watch.py DIR [SECONDS].
 
 One process makes a file and writes it in pieces of odd sizes; others read it with pread, from its beginning to its
-end, with splice, and through private and shared mappings, old ones and new.  What the writer has been told is written, each of
-them must see, byte for byte, whichever way it looks.  Then the file is closed, and the same looks at what it has
-become by those who open it now.  Ends with a line of counts, or with the first byte that was wrong.
+end, with splice, and through private and shared mappings, old ones and new.  What the writer has been told is
+written, each of them must see, byte for byte, whichever way it looks.  Then the file is closed, and the same looks at
+what it has become by those who open it now.  Ends with a line of counts, or with the first byte that was wrong.
 """
 import ctypes
 import mmap
